@@ -1,0 +1,103 @@
+"""What every connector gets and gives.
+
+A connector is a module with one function, `read(system, table_name, table, context)`, that yields batches. A batch is an Arrow
+table, or a Parquet file that DuckDB has written (then no row passes through Python). Its columns carry raw names (see
+`ingestion.naming.fold`), plus `_source_ref` and `_source_row`. Values are as the source wrote them: text, except from SQL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 50_000
+SOURCE_REF = "_source_ref"
+SOURCE_ROW = "_source_row"
+
+Batch = "pa.Table | Path"
+
+
+class SourceError(Exception):
+    """A table cannot be read. The message is one line: what happened and what to do."""
+
+
+@dataclass
+class ReadContext:
+    """One table's load: what is known from earlier loads goes in, what the connector learns comes out."""
+
+    workdir: Path
+    """Private folder for downloads and Parquet files; removed after the load."""
+    load_id: str
+    since: str | None = None
+    """The cursor's highest value so far, less its lag: text as the source wrote it (ISO for SQL). None reads everything."""
+    files_seen: Mapping[str, str] = field(default_factory=dict)
+    """File name → fingerprint, for files that earlier loads have taken."""
+    limit: int | None = None
+    """Stop after about this many rows (preview)."""
+
+    files_loaded: dict[str, str] = field(default_factory=dict)
+    """Out: file name → fingerprint of the files read now."""
+    source_rows: int | None = None
+    """Out: the source's own count of the rows it should have given (count query, `$count`, trailer record)."""
+    rejects: int = 0
+    _reject_file: IO[str] | None = None
+
+    @property
+    def reject_path(self) -> Path:
+        return self.workdir / "rejects.jsonl"
+
+    def reject(self, source_ref: str, source_row: int | None, reason: str, raw_text: str, column: str | None = None) -> None:
+        """Set aside what cannot be read as a row: it is landed beside the table and counted, never dropped."""
+        if self._reject_file is None:
+            self._reject_file = self.reject_path.open("a", encoding="utf-8")
+        record = {"source_ref": source_ref, "source_row": source_row, "column_name": column, "reason": reason, "raw_text": raw_text}
+        self._reject_file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self.rejects += 1
+
+    def close(self) -> None:
+        if self._reject_file is not None:
+            self._reject_file.close()
+            self._reject_file = None
+
+
+def text(value: Any) -> str | None:
+    """Return a JSON value as the text it had in the source: scalars plain, objects and lists as compact JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return str(value)
+
+
+def batches(rows: Iterable[Mapping[str, str | int | None]], rows_per_batch: int = BATCH_ROWS) -> Iterator[pa.Table]:
+    """Gather rows of text (and an integer `_source_row`) into Arrow tables of at most `rows_per_batch` rows.
+
+    Each table has every column that any of its rows has; a row without it gets NULL.
+    """
+    import pyarrow as pa
+
+    def table(gathered: list[Mapping[str, str | int | None]]) -> pa.Table:
+        names = dict.fromkeys(name for row in gathered for name in row)
+        return pa.table(
+            {
+                name: pa.array([row.get(name) for row in gathered], pa.int64() if name == SOURCE_ROW else pa.string())
+                for name in names
+            }
+        )
+
+    gathered: list[Mapping[str, str | int | None]] = []
+    for row in rows:
+        gathered.append(row)
+        if len(gathered) >= rows_per_batch:
+            yield table(gathered)
+            gathered = []
+    if gathered:
+        yield table(gathered)

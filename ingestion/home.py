@@ -1,0 +1,69 @@
+"""Where an installation keeps its state: one folder, laid out here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """All paths of an installation. Nothing is created by asking for one."""
+
+    path: Path
+
+    @classmethod
+    def find(cls, path: Path | str | None = None) -> Home:
+        """Return the home at `path`, else at `FAELLESDATA_HOME`, else `./data`; always absolute."""
+        return cls(Path(path or os.environ.get("FAELLESDATA_HOME") or "data").expanduser().resolve())
+
+    def raw_file(self, system_id: str) -> Path:
+        return self.path / "raw" / f"{system_id}.duckdb"
+
+    @property
+    def raw(self) -> Path:
+        return self.path / "raw"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.path / "warehouse.duckdb"
+
+    @property
+    def vault(self) -> Path:
+        return self.path / "vault.duckdb"
+
+    @property
+    def published(self) -> Path:
+        return self.path / "published"
+
+    @property
+    def overview(self) -> Path:
+        return self.path / "overview"
+
+    @property
+    def dagster(self) -> Path:
+        return self.path / "dagster"
+
+    @property
+    def dbt(self) -> Path:
+        return self.path / "dbt"
+
+    @property
+    def work(self) -> Path:
+        """Private work files of loads under way; whatever a killed load left here is swept by the next."""
+        return self.path / "work"
+
+    @property
+    def demo(self) -> Path:
+        return self.path / "demo"
+
+    @property
+    def connections(self) -> Path:
+        return self.path / "connections.env"
+
+    def load_settings(self) -> None:
+        """Read `connections.env` (if any) into the environment; what is set already wins."""
+        from dotenv import load_dotenv
+
+        load_dotenv(self.connections, override=False)

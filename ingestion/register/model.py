@@ -1,0 +1,490 @@
+"""What a register file says: one pydantic model per notion, unknown keys refused.
+
+The register is the only hand-written description of a system; extraction, dbt sources, staging, Dagster assets, privacy handling
+and the system overview all follow from it. Options are typed per protocol, so that an editor with the published JSON Schema
+completes and checks them while a file is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
+
+from ingestion.naming import fold
+from ingestion.register.vocabulary import terms
+
+
+class Strict(BaseModel):
+    """Base of all register models: unknown keys are errors, values are not changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _one_of(vocabulary: str) -> AfterValidator:
+    def check(code: str) -> str:
+        known = terms(vocabulary)
+        if code not in known:
+            raise ValueError(f"'{code}' is not in vocabulary/{vocabulary}.yml. Use one of: {', '.join(known)}")
+        return code
+
+    return AfterValidator(check)
+
+
+def _enum(vocabulary: str) -> Any:
+    return Field(json_schema_extra=lambda schema: schema.update(enum=list(terms(vocabulary))))
+
+
+Department = Annotated[str, _one_of("departments"), _enum("departments")]
+Cadence = Annotated[str, _one_of("cadences"), _enum("cadences")]
+PiiClass = Annotated[str, _one_of("classifications"), _enum("classifications")]
+Modifier = Annotated[str, _one_of("modifiers"), _enum("modifiers")]
+LegalBasis = Annotated[str, _one_of("legal_bases"), _enum("legal_bases")]
+Purpose = Annotated[str, _one_of("purposes"), _enum("purposes")]
+KeyDomain = Annotated[str, _one_of("key_domains"), _enum("key_domains")]
+ColumnType = Annotated[str, _one_of("types"), _enum("types")]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+IsoDuration = Annotated[str, StringConstraints(pattern=r"^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$", min_length=3)]
+
+
+class EnvRef(Strict):
+    """A value that stands in an environment variable."""
+
+    env: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+
+
+class FileRef(Strict):
+    """A value that stands in a file of its own, as systemd credentials and container secrets do."""
+
+    file: Text
+
+
+Secret = EnvRef | FileRef
+"""A secret is always a reference; a literal in the register is an error."""
+Setting = Text | EnvRef | FileRef
+"""What differs between installations (addresses, user names): a literal or a reference."""
+
+
+class Contact(Strict):
+    team: Text
+    email: Email
+
+
+class Freshness(Strict):
+    """How old, in hours since the last successful load, a table may get before it warns and before it fails."""
+
+    warn_after_hours: Annotated[int, Field(gt=0)]
+    error_after_hours: Annotated[int, Field(gt=0)]
+
+
+class Retention(Strict):
+    """How long rows are kept: an ISO 8601 duration after an event, as in KL's deletion periods (KLE)."""
+
+    period: IsoDuration
+    after: Text
+
+
+class Limits(Strict):
+    """Politeness towards a system. Times in seconds."""
+
+    timeout_seconds: Annotated[int, Field(gt=0, le=3600)] = 60
+    """No answer for this long, and the request is given up."""
+    table_seconds: Annotated[int, Field(gt=0, le=86_400)] = 3600
+    """A table that takes longer than this is given up."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 3
+
+
+class RowRange(Strict):
+    """Rows expected in the table after a load: below `min` fails, above `max` warns."""
+
+    min: Annotated[int, Field(ge=0)] = 0
+    max: Annotated[int, Field(gt=0)] | None = None
+
+
+class Cursor(Strict):
+    """The column by which a source tells what is new."""
+
+    column: Text
+    lag: IsoDuration | None = None
+    """How far back to read again on every load, for rows that arrive late. Dates and timestamps only."""
+    on_missing: Literal["include", "exclude", "reject"] = "reject"
+    """What to do with a row whose cursor is empty."""
+    param: Text | None = None
+    """REST: the query parameter that takes the last value."""
+
+
+class Column(Strict):
+    """One column (or field, element, attribute) of a source table."""
+
+    type: ColumnType
+    label: Text
+    """Danish heading."""
+    description: Text
+    """What it holds, with its unit where it has one (Danish)."""
+    pii: PiiClass = "P0"
+    key_domain: KeyDomain | None = None
+    name: Identifier | None = None
+    """Name in the warehouse; by default the source's name, folded."""
+    path: Text | None = None
+    """Where the value stands, if not under the column's own name: dotted for JSON, XPath for XML."""
+    at: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+    """Fixed width: first position (from 1) and length."""
+    required: bool = False
+    """An empty or unreadable value sends the whole row to quarantine."""
+    direct_identifier: bool = False
+    """Names a person outright (name, street, phone, e-mail): stays in the raw zone."""
+    free_text: bool = False
+    """May hold anything, so it is treated as P3 and stays in the raw zone."""
+    values: dict[str, Text] | None = None
+    """Accepted values with Danish labels; any other value is quarantined."""
+
+
+class TableBase(Strict):
+    title: Text
+    description: Text
+    key: Annotated[list[Text], Field(min_length=1)]
+    """Columns that identify a row, by their source names."""
+    cursor: Cursor | None = None
+    write: Literal["replace", "merge", "append"]
+    """replace: a full snapshot each time. merge: new and changed rows by key. append: files, each loaded once; a file that comes
+    again changed replaces its own rows."""
+    expected_rows: RowRange
+    on_missing_column: Literal["fail", "warn"] = "fail"
+    columns: Annotated[dict[Text, Column], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> TableBase:
+        problems = []
+        for key in self.key:
+            if key not in self.columns:
+                problems.append(f"key '{key}' is not among the columns. Name a column, or add it")
+        if self.cursor and self.cursor.column not in self.columns:
+            problems.append(f"cursor '{self.cursor.column}' is not among the columns. Name a column, or add it")
+        for attribute, named in (("raw", self.raw_names()), ("warehouse", self.warehouse_names())):
+            seen: dict[str, str] = {}
+            for source, name in named.items():
+                if name in seen:
+                    problems.append(
+                        f"columns '{seen[name]}' and '{source}' both become '{name}' in the {attribute} table. "
+                        + ("Give one of them another name in the source's extract" if attribute == "raw" else "Give one a `name`")
+                    )
+                seen[name] = source
+        for source, column in self.columns.items():
+            if column.type == "cpr" and (column.pii < "P2" or column.key_domain != "citizen"):
+                problems.append(f"column '{source}' holds CPR numbers. Give it `pii: P2` (or higher) and `key_domain: citizen`")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def raw_names(self) -> dict[str, str]:
+        """Source name → column name in the raw file."""
+        return {source: fold(source) for source in self.columns}
+
+    def warehouse_names(self) -> dict[str, str]:
+        """Source name → column name in staging."""
+        return {source: column.name or fold(source) for source, column in self.columns.items()}
+
+
+# --- SQL ---------------------------------------------------------------------------------------------------------------------
+
+
+class SqlConnection(Strict):
+    """A relational database read through SQLAlchemy (PostgreSQL also by DuckDB itself, which is ten times faster)."""
+
+    protocol: Literal["sql"]
+    url: Setting
+    """SQLAlchemy URL without the password, e.g. `postgresql+psycopg://reader@host:5432/elev`."""
+    password: Secret | None = None
+
+
+class SqlSource(Strict):
+    table: Text | None = None
+    """Table or view, with its schema where it has one."""
+    query: Text | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SqlSource:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either `table` or `query`")
+        return self
+
+
+class SqlTable(TableBase):
+    source: SqlSource
+
+
+# --- HTTP: OData and REST ----------------------------------------------------------------------------------------------------
+
+
+class BasicAuth(Strict):
+    type: Literal["basic"]
+    username: Setting
+    password: Secret
+
+
+class BearerAuth(Strict):
+    type: Literal["bearer"]
+    token: Secret
+
+
+class ApiKeyAuth(Strict):
+    type: Literal["api_key"]
+    header: Text
+    value: Secret
+
+
+class OAuth2Auth(Strict):
+    """OAuth 2.0 client credentials (RFC 6749, section 4.4)."""
+
+    type: Literal["oauth2"]
+    token_url: Setting
+    client_id: Setting
+    client_secret: Secret
+    scope: Text | None = None
+
+
+Auth = Annotated[BasicAuth | BearerAuth | ApiKeyAuth | OAuth2Auth, Field(discriminator="type")]
+
+
+class ODataConnection(Strict):
+    protocol: Literal["odata"]
+    url: Setting
+    dialect: Literal["v2", "v4", "plain"]
+    """v2: SAP Gateway. v4: ASP.NET, Dynamics, CAP. plain: a `value` array with `$filter`, and no more (GeoEnviron)."""
+    auth: Auth | None = None
+    params: dict[Text, Setting] = {}
+    """Sent with every request, e.g. `sap-client`."""
+    headers: dict[Text, Setting] = {}
+
+
+class ODataSource(Strict):
+    entity_set: Text
+    filter: Text | None = None
+    page_size: Annotated[int, Field(gt=0)] | None = None
+
+
+class ODataTable(TableBase):
+    source: ODataSource
+
+
+class PagePaging(Strict):
+    """Page number and size. Ends on an empty page or, where `total` is given, when that many rows have come."""
+
+    type: Literal["page"]
+    page_param: Text = "page"
+    size_param: Text | None = "pageSize"
+    size: Annotated[int, Field(gt=0)] = 250
+    first: Literal[0, 1] = 0
+
+
+class CursorPaging(Strict):
+    """The body names a cursor for the next page."""
+
+    type: Literal["cursor"]
+    path: Text
+    param: Text
+
+
+class NextLinkPaging(Strict):
+    """The body holds the next page's address (HATEOAS)."""
+
+    type: Literal["next_link"]
+    path: Text
+
+
+class SinglePaging(Strict):
+    type: Literal["single"]
+
+
+Paging = Annotated[PagePaging | CursorPaging | NextLinkPaging | SinglePaging, Field(discriminator="type")]
+
+
+class RestConnection(Strict):
+    protocol: Literal["rest"]
+    url: Setting
+    auth: Auth | None = None
+    headers: dict[Text, Setting | Secret] = {}
+    """Further headers, e.g. an `apikey` beside OAuth2."""
+
+
+class RestSource(Strict):
+    path: Text
+    params: dict[Text, Text] = {}
+    records: Text = "$"
+    """JSONPath of the array of records in the body."""
+    paging: Paging
+    total: Text | None = None
+    """JSONPath of the server's own row count, for reconciliation."""
+
+
+class RestTable(TableBase):
+    source: RestSource
+
+
+# --- Files -------------------------------------------------------------------------------------------------------------------
+
+
+class LocalTransport(Strict):
+    type: Literal["local"]
+    folder: Setting
+
+
+class SftpTransport(Strict):
+    type: Literal["sftp"]
+    host: Setting
+    port: Setting = "22"
+    username: Setting
+    password: Secret | None = None
+    private_key: Secret | None = None
+    host_key: Setting
+    """The server's public key as in known_hosts (`ssh-ed25519 AAAA…`): checked on every connection."""
+    folder: Text = "."
+
+
+Transport = Annotated[LocalTransport | SftpTransport, Field(discriminator="type")]
+
+
+class FilesConnection(Strict):
+    protocol: Literal["files"]
+    transport: Transport
+    quiet_seconds: Annotated[int, Field(ge=0)] = 0
+    """A file younger than this is taken as half-written and waits for the next load."""
+
+
+Encoding = Literal["utf-8", "cp1252", "latin-1"]
+
+
+class CsvSource(Strict):
+    format: Literal["csv"]
+    glob: Text
+    encoding: Encoding = "utf-8"
+    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ";"
+    quote: Annotated[str, StringConstraints(min_length=1, max_length=1)] = '"'
+
+
+class ExcelSource(Strict):
+    format: Literal["excel"]
+    glob: Text
+    sheet: Text
+    header_row: Annotated[int, Field(ge=1)] = 1
+    """Row, from 1, that holds the headings; what stands above is a banner."""
+
+
+class XmlSource(Strict):
+    format: Literal["xml"]
+    glob: Text
+    record: Text
+    """Element that makes a row, by its local name."""
+
+
+class FixedSource(Strict):
+    """Fixed width with record types (CPR: three digits first on each line)."""
+
+    format: Literal["fixed"]
+    glob: Text
+    encoding: Encoding = "latin-1"
+    record_type: Text
+    type_length: Annotated[int, Field(gt=0)] = 3
+    header: Text = "000"
+    trailer: Text = "999"
+    trailer_count_at: tuple[int, int] | None = None
+    """Position and length, in the trailer record, of the count of records between header and trailer."""
+
+
+FileSource = Annotated[CsvSource | ExcelSource | XmlSource | FixedSource, Field(discriminator="format")]
+
+
+class FilesTable(TableBase):
+    source: FileSource
+
+    @model_validator(mode="after")
+    def _positions(self) -> FilesTable:
+        fixed = isinstance(self.source, FixedSource)
+        wrong = [name for name, column in self.columns.items() if (column.at is not None) != fixed]
+        if wrong:
+            raise ValueError(f"columns {', '.join(wrong)}: `at` is required for fixed width and for nothing else")
+        return self
+
+
+# --- Systems -----------------------------------------------------------------------------------------------------------------
+
+
+class SystemBase(Strict):
+    id: Identifier
+    """Unique; names the raw file, the pipeline and the asset group. Cannot change once loaded."""
+    title: Text
+    """Danish name as staff know it."""
+    description: Text
+    department: Department
+    product: Text
+    vendor: Text
+    owner: Contact
+    data_steward: Contact
+    cadence: Cadence
+    freshness: Freshness
+    classification: PiiClass
+    modifiers: list[Modifier] = []
+    legal_basis: Annotated[list[LegalBasis], Field(min_length=1)]
+    purpose: Annotated[list[Purpose], Field(min_length=1)]
+    retention: Retention
+    kitos_uuid: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")] | None = None
+    """The system's usage in OS2kitos, so that the two registers reconcile."""
+    limits: Limits = Limits()
+
+
+class SqlSystem(SystemBase):
+    connection: SqlConnection
+    tables: Annotated[dict[Identifier, SqlTable], Field(min_length=1)]
+
+
+class ODataSystem(SystemBase):
+    connection: ODataConnection
+    tables: Annotated[dict[Identifier, ODataTable], Field(min_length=1)]
+
+
+class RestSystem(SystemBase):
+    connection: RestConnection
+    tables: Annotated[dict[Identifier, RestTable], Field(min_length=1)]
+
+
+class FilesSystem(SystemBase):
+    connection: FilesConnection
+    tables: Annotated[dict[Identifier, FilesTable], Field(min_length=1)]
+
+
+def _protocol(value: Any) -> str | None:
+    connection = value.get("connection") if isinstance(value, dict) else getattr(value, "connection", None)
+    protocol = connection.get("protocol") if isinstance(connection, dict) else getattr(connection, "protocol", None)
+    return protocol if isinstance(protocol, str) else None
+
+
+System = SqlSystem | ODataSystem | RestSystem | FilesSystem
+Table = SqlTable | ODataTable | RestTable | FilesTable
+SYSTEM_BY_PROTOCOL: dict[str, type[SystemBase]] = {
+    "sql": SqlSystem,
+    "odata": ODataSystem,
+    "rest": RestSystem,
+    "files": FilesSystem,
+}
+TaggedSystem = Annotated[
+    Annotated[SqlSystem, Tag("sql")]
+    | Annotated[ODataSystem, Tag("odata")]
+    | Annotated[RestSystem, Tag("rest")]
+    | Annotated[FilesSystem, Tag("files")],
+    Discriminator(_protocol),
+]
+
+
+class Register(BaseModel):
+    """All systems, by id, in alphabetical order."""
+
+    model_config = ConfigDict(frozen=True)
+    systems: dict[str, System]
+
+    def tables(self) -> Iterator[tuple[System, str, Table]]:
+        for system in self.systems.values():
+            for name, table in system.tables.items():
+                yield system, name, table

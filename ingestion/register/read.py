@@ -1,0 +1,182 @@
+"""Read and check the register: every error of every file in one go, each with file, line and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from ingestion.register.model import Register, System, TaggedSystem
+from ingestion.register.vocabulary import terms
+
+SYSTEMS = Path(__file__).resolve().parent.parent / "systems"
+RESERVED = {"platform"}
+
+_adapter: TypeAdapter[System] = TypeAdapter(TaggedSystem)
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """What is wrong in a register file, where (line and column from 1), and what to do."""
+
+    file: Path
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class RegisterError(Exception):
+    """The register has errors; `problems` holds all of them."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = sorted(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def read_register(folder: Path = SYSTEMS) -> Register:
+    """Return all systems below `folder`, or raise `RegisterError` with every problem found."""
+    register, problems = read_leniently(folder)
+    if problems:
+        raise RegisterError(problems)
+    return register
+
+
+def read_leniently(folder: Path = SYSTEMS) -> tuple[Register, list[Problem]]:
+    """Return the systems that can be read, and the problems of those that cannot.
+
+    One bad file must not stop the others: the nightly refresh goes on with what is sound.
+    """
+    systems: dict[str, System] = {}
+    files: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for path in sorted(folder.glob("*/*.yml")):
+        system, found = read_file(path)
+        if system is None:
+            problems += found
+        elif system.id in systems:
+            problems.append(Problem(path, 1, 1, f"id '{system.id}' is taken by {files[system.id]}. Choose another id"))
+        else:
+            systems[system.id], files[system.id] = system, path
+    return Register(systems=dict(sorted(systems.items()))), sorted(problems)
+
+
+def read_file(path: Path) -> tuple[System | None, list[Problem]]:
+    """Return the system that `path` describes, or None and everything that is wrong with it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        return None, [Problem(path, line, 1, "not UTF-8. Save the file as UTF-8")]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        return None, [Problem(path, line, column, f"not valid YAML: {error.problem}. Check indentation, colons and quotes here")]
+    if not isinstance(node, yaml.MappingNode):
+        return None, [Problem(path, 1, 1, "the file is empty or not a mapping. Start from `faellesdata systems new`")]
+    problems = [Problem(path, *_position(key), f"'{key.value}' is given twice. Keep one") for key in _duplicates(node)]
+    data = yaml.safe_load(text)
+    try:
+        system = _adapter.validate_python(data)
+    except ValidationError as error:
+        return None, problems + [_problem(path, node, detail) for detail in error.errors()]
+    problems += _cross_checks(path, node, system)
+    return (None, problems) if problems else (system, [])
+
+
+def _cross_checks(path: Path, node: yaml.MappingNode, system: System) -> list[Problem]:
+    """What one field of a file says against another."""
+
+    def at(*location: str | int, message: str) -> Problem:
+        return Problem(path, *_position(_find(node, location)), message)
+
+    problems = []
+    if system.id in RESERVED:
+        problems.append(at("id", message=f"id '{system.id}' is reserved for the platform itself. Choose another id"))
+    if path.stem != system.id:
+        problems.append(at("id", message=f"id '{system.id}' differs from the file's name. Call the file {system.id}.yml"))
+    if path.parent.name != system.department:
+        problems.append(
+            at("department", message=f"department '{system.department}' differs from the folder {path.parent.name}. Move the file or correct it")
+        )
+    if system.freshness.error_after_hours < system.freshness.warn_after_hours:
+        problems.append(at("freshness", message="`error_after_hours` is below `warn_after_hours`. Swap or raise it"))
+    order = list(terms("classifications"))
+    for table_name, table in system.tables.items():
+        for column_name, column in table.columns.items():
+            pii = "P3" if column.free_text else column.pii
+            if order.index(pii) > order.index(system.classification):
+                problems.append(
+                    at(
+                        "tables", table_name, "columns", column_name,
+                        message=f"column '{column_name}' is {pii} but the system is classed {system.classification}. Raise the system's classification",
+                    )
+                )  # fmt: skip
+        if table.write == "append" and system.connection.protocol != "files":
+            problems.append(at("tables", table_name, "write", message="`append` is for files. Use `merge` with a key, or `replace`"))
+        if table.write == "merge" and system.connection.protocol != "files" and table.cursor is None:
+            problems.append(at("tables", table_name, "write", message="`merge` needs a `cursor`. Add one, or use `replace`"))
+    return problems
+
+
+_ADVICE = {
+    "missing": "'{field}' is missing. Add it",
+    "extra_forbidden": "unknown key '{field}'. Remove it, or correct its spelling",
+    "union_tag_invalid": "{msg}. Use one of the protocols or types named",
+    "union_tag_not_found": "`connection.protocol` is missing. Say how the system is read: sql, odata, rest or files",
+}
+_UNION_MEMBERS = re.compile(r"^(sql|odata|rest|files|function-.*|[A-Z]\w+|basic|bearer|api_key|oauth2|local|sftp|csv|excel|xml|fixed|page|cursor|next_link|single|str|constrained-str)$")
+
+
+def _problem(path: Path, node: yaml.Node, detail: Any) -> Problem:
+    location = detail["loc"]
+    field = next((str(part) for part in reversed(location) if not str(part).startswith("function-")), "")
+    message = _ADVICE.get(detail["type"], "{field}: {msg}").format(field=field, msg=_plain(detail["msg"]))
+    return Problem(path, *_position(_find(node, location, want_key=detail["type"] == "extra_forbidden")), message)
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should be", "should be")
+
+
+def _find(node: yaml.Node, location: Iterable[str | int], want_key: bool = False) -> yaml.Node:
+    """Return the deepest node that `location` leads to; parts that name a union's member are passed over."""
+    key: yaml.Node = node
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            entry = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if entry is None:
+                if _UNION_MEMBERS.match(str(part)):
+                    continue
+                return key
+            key, node = entry
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            key = node = node.value[part]
+    return key if want_key or not isinstance(node, yaml.ScalarNode) else node
+
+
+def _position(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _duplicates(node: yaml.Node) -> list[yaml.Node]:
+    found = []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[Hashable] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                found.append(key)
+            seen.add(key.value)
+            found += _duplicates(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            found += _duplicates(item)
+    return found
