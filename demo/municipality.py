@@ -1,0 +1,543 @@
+"""The practice municipality: an invented Odsherred Kommune, whole and consistent, before any system has spoilt its data.
+
+The systems under `demo.systems` write these facts the way their real counterparts would, quirks and defects included. Everything
+here is clean, deterministic (seed and scale decide all; no wall clock) and synthetic: no person, case or number is real.
+
+Units: money is an `int` in øre, time is minutes or hours as the field's name says, rates are kroner only where said. Days are
+`date`, moments are naive `datetime` in Danish local time. An open period has `None` as its end; ends are inclusive.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+MUNICIPALITY_CODE = "306"
+MUNICIPALITY_NAME = "Odsherred Kommune"
+MUNICIPALITY_CVR = "29188459"
+FIRST_DAY = date(2023, 11, 23)
+TODAY = date(2026, 11, 22)
+"""The last day with data; the practice refresh happens the night after."""
+
+
+def kitos_uuid(system_id: str) -> str:
+    """Return the UUID that OS2kitos gives the usage of a system, by its id in the register. The register's `kitos_uuid` is this."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{system_id}.it-system-usages.kitos.odsherred.invalid"))
+
+
+@dataclass(slots=True, frozen=True)
+class Address:
+    municipality_code: str
+    """Three digits."""
+    road_code: str
+    """Four digits (vejkode)."""
+    road_name: str
+    house_number: str
+    """`12`, `12A`."""
+    floor: str
+    """`st`, `1`, … or empty."""
+    door: str
+    """`tv`, `th` or empty."""
+    postcode: str
+    town: str
+    district: str
+    """Code of the school district; empty outside the municipality."""
+
+
+@dataclass(slots=True)
+class Residence:
+    address: Address
+    moved_in: date
+    moved_out: date | None
+
+
+@dataclass(slots=True)
+class Protection:
+    """Protected name and address (navne- og adressebeskyttelse)."""
+
+    start: date
+    end: date | None
+
+
+@dataclass(slots=True)
+class EarlierCpr:
+    cpr: str
+    replaced: date
+
+
+@dataclass(slots=True)
+class Person:
+    cpr: str
+    """Ten digits, the one now valid. May be a replacement number (day + 60)."""
+    sex: str
+    """`M` or `K`."""
+    born: date
+    first_name: str
+    last_name: str
+    household: int
+    status: str
+    """CPR status: `01` lives in Denmark, `80` left the country, `90` dead."""
+    status_date: date
+    residences: list[Residence] = field(default_factory=list)
+    """Oldest first; those after the last move out of the municipality are in another one."""
+    protections: list[Protection] = field(default_factory=list)
+    earlier_cprs: list[EarlierCpr] = field(default_factory=list)
+
+    def age(self, day: date) -> int:
+        """Whole years on `day`."""
+        return day.year - self.born.year - ((day.month, day.day) < (self.born.month, self.born.day))
+
+    def lives_here(self, day: date) -> bool:
+        """Whether the person is a resident of the municipality on `day`."""
+        return any(
+            r.address.municipality_code == MUNICIPALITY_CODE and r.moved_in <= day and (r.moved_out is None or day <= r.moved_out)
+            for r in self.residences
+        )
+
+
+@dataclass(slots=True)
+class Institution:
+    number: str
+    """STIL number: six characters, some with letters."""
+    name: str
+    kind: str
+    """`skole` or `dagtilbud`."""
+    address: Address
+    district: str
+    ean: str
+    p_number: str
+    cost_centre: str
+    org_unit: str
+    places: int
+
+
+@dataclass(slots=True)
+class Enrolment:
+    cpr: str
+    institution: str
+    group: str
+    """`3.B` in a school, the room's name in day care."""
+    start: date
+    end: date | None
+    school_year: str
+    """`2025/2026`."""
+
+
+@dataclass(slots=True)
+class SchoolAbsence:
+    """A day's absence of a child in day care or school."""
+
+    cpr: str
+    institution: str
+    day: date
+    kind: str
+    """`syg`, `lovligt` or `ulovligt`."""
+    minutes: int
+    changed: datetime
+
+
+@dataclass(slots=True)
+class SpecialPlacement:
+    """A place in special education, as the department's own workbook has it."""
+
+    number: str
+    cpr: str
+    school: str
+    payer: str
+    """Kommunekode of the municipality that pays."""
+    tariff_group: str
+    start: date
+    end: date | None
+    yearly_oere: int
+
+
+@dataclass(slots=True)
+class OrgUnit:
+    id: str
+    """OPUS orgUnit id, eight digits."""
+    parent: str | None
+    name: str
+    department: str
+    """Code of ingestion/vocabulary/departments.yml; empty for the root."""
+    kind: str
+    """`kommune`, `center`, `afdeling`, `skole`, `dagtilbud`, `hjemmepleje`, `plejecenter`."""
+    cost_centre: str
+    ean: str
+    p_number: str
+    start: date
+    end: date | None
+    changed: date
+
+
+@dataclass(slots=True)
+class Employment:
+    number: str
+    """OPUS employee id (medarbejdernummer), unique per employment."""
+    cpr: str
+    org_unit: str
+    position: str
+    job_code: str
+    pay_grade: str
+    hours: int
+    """Weekly hours: numerator of the share of full time (37)."""
+    entry: date
+    leave: date | None
+    monthly_oere: int
+    """Gross salary per month at the hours given."""
+    changed: date
+
+
+@dataclass(slots=True)
+class Employee:
+    """A person employed by the municipality, resident in it or not."""
+
+    cpr: str
+    first_name: str
+    last_name: str
+    address: Address
+    protected: bool
+    employments: list[Employment] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Absence:
+    """An employee's absence."""
+
+    employment: str
+    org_unit: str
+    kind: str
+    """`syg`, `ferie` or `barns_syg`."""
+    first: date
+    last: date
+    hours: float
+    """Working hours missed, two decimals."""
+
+
+@dataclass(slots=True)
+class CareCitizen:
+    id: int
+    """Nexus patient id."""
+    cpr: str
+
+
+@dataclass(slots=True)
+class CareGrant:
+    id: int
+    citizen: int
+    cpr: str
+    paragraph: str
+    """`§ 83` (home help), `§ 83a`, `§ 86`, `§ 138` (home nursing)."""
+    service: str
+    org_unit: str
+    minutes_per_week: int
+    start: date
+    end: date | None
+
+
+@dataclass(slots=True)
+class CareVisit:
+    id: int
+    grant: int
+    citizen: int
+    employment: str | None
+    """None when a substitute from an agency came, or nobody."""
+    org_unit: str
+    day: date
+    planned_minutes: int
+    delivered_minutes: int
+    status: str
+    """`gennemført`, `delvist`, `aflyst_borger`, `aflyst_kommune`."""
+    changed: datetime
+
+
+@dataclass(slots=True)
+class Shift:
+    id: int
+    org_unit: str
+    employment: str | None
+    """None for a substitute from an agency."""
+    day: date
+    hours: float
+    kind: str
+    """`fast` or `vikar`."""
+    cost_oere: int | None
+    """Invoiced price of a substitute's shift; None for `fast`."""
+    changed: datetime
+
+
+@dataclass(slots=True)
+class BenefitWeek:
+    """One person's benefit for one ISO week, with what the state refunds."""
+
+    cpr: str
+    benefit: str
+    """Code: `kontanthjaelp`, `sygedagpenge`, … (see BENEFITS in demo.population.benefits)."""
+    monday: date
+    amount_oere: int
+    refund_percent: int
+    refund_oere: int
+    financing_municipality: str
+    """Kommunekode of the municipality that bears the cost; empty when unknown."""
+
+
+@dataclass(slots=True)
+class EffortCitizen:
+    id: str
+    """Momentum id (UUID)."""
+    cpr: str
+    target_group: str
+    """`2.2`, `2.3` … of the employment act."""
+    start: date
+    end: date | None
+
+
+@dataclass(slots=True)
+class ContactEvent:
+    id: str
+    citizen: str
+    cpr: str
+    moment: datetime
+    kind: str
+    """`jobsamtale`, `rehabiliteringsteam`, `opfølgning`."""
+    form: str
+    """`fremmøde`, `telefon`, `video`."""
+    outcome: str
+    """`afholdt`, `udeblevet`, `aflyst`."""
+
+
+@dataclass(slots=True)
+class Offer:
+    """An offer of the employment effort: work practice, wage subsidy, course."""
+
+    id: str
+    citizen: str
+    cpr: str
+    kind: str
+    company_cvr: str
+    start: date
+    end: date | None
+
+
+@dataclass(slots=True)
+class BenefitFigure:
+    """Jobindsats: full-time persons on a benefit, per month and municipality."""
+
+    month: str
+    """`2025M03`."""
+    area_code: str
+    area_name: str
+    benefit: str
+    full_time_persons: int
+
+
+@dataclass(slots=True)
+class ChildCase:
+    number: str
+    """KLE form: `27.24.00-G01-12-25`."""
+    cpr: str
+    kle: str
+    paragraph: str
+    status: str
+    """`åben` or `lukket`."""
+    opened: date
+    closed: date | None
+    org_unit: str
+    changed: datetime
+
+
+@dataclass(slots=True)
+class Notification:
+    """Underretning: a notification of concern for a child."""
+
+    id: str
+    cpr: str
+    case: str | None
+    received: date
+    assessed: date | None
+    sender: str
+    """`skole`, `dagtilbud`, `sundhedspleje`, `politi`, `anonym`, `familie`."""
+    reason: str
+
+
+@dataclass(slots=True)
+class Measure:
+    """Foranstaltning: what a child case has granted."""
+
+    id: str
+    case: str
+    cpr: str
+    paragraph: str
+    kind: str
+    supplier_cvr: str
+    start: date
+    end: date | None
+    day_oere: int
+    """Price per day."""
+
+
+@dataclass(slots=True)
+class BuildingCase:
+    task_seq_no: int
+    number: str
+    """Older cases `306-2023-1234`, newer ones the KLE form."""
+    kle: str
+    kind: str
+    address: Address
+    received: date
+    complete: date | None
+    """When the application had all it needed."""
+    decided: date | None
+    decision: str
+    """`tilladelse`, `afslag`, `trukket` or empty."""
+    fee_oere: int
+    status: str
+    """`under behandling` or `afsluttet`."""
+
+
+@dataclass(slots=True)
+class Account:
+    number: str
+    """Artskonto, eight digits."""
+    name: str
+    kind: str
+    """Main kind (hovedart) of the chart of accounts, one digit."""
+
+
+@dataclass(slots=True)
+class CostCentre:
+    code: str
+    """Unpadded, six digits."""
+    name: str
+    org_unit: str
+    department: str
+    function: str
+    """`5.32.30`."""
+
+
+@dataclass(slots=True)
+class Posting:
+    document: str
+    """Ten digits."""
+    line: int
+    account: str
+    cost_centre: str
+    psp: str
+    """`XG-0000003394-00044` or empty."""
+    function: str
+    """`5.32.30`."""
+    dranst: str
+    """`1` operation, `2` state refund."""
+    oere: int
+    """Cost is positive, income negative."""
+    posted: date
+    period: int
+    """1–12."""
+    text: str
+    changed: datetime
+
+
+@dataclass(slots=True)
+class BudgetLine:
+    year: int
+    account: str
+    cost_centre: str
+    function: str
+    dranst: str
+    original_oere: int
+    corrected_oere: int
+
+
+@dataclass(slots=True)
+class ItSystem:
+    usage_uuid: str
+    system_uuid: str
+    register_id: str | None
+    """The system's id in the register, or None where no data is taken from it."""
+    name: str
+    vendor: str
+    vendor_cvr: str
+    department: str
+    data_level: str
+    """KITOS: `None`, `PersonData`, `SensitiveData`, `LegalData`."""
+    life_cycle: str
+    hosted_at: str
+    business_critical: bool
+    kle: list[str]
+    users: int
+    changed: datetime
+
+
+@dataclass(slots=True)
+class ItInterface:
+    uuid: str
+    name: str
+    interface_id: str
+    exposed_by: str
+    """`system_uuid` of the system."""
+    kind: str
+    data: list[str]
+    changed: datetime
+
+
+@dataclass(slots=True)
+class ItRelation:
+    uuid: str
+    from_usage: str
+    to_usage: str
+    interface: str | None
+    frequency: str
+    description: str
+    changed: datetime
+
+
+@dataclass(slots=True)
+class Municipality:
+    """All facts. Lists are in a fixed order: the same seed and scale give the same lists."""
+
+    seed: int
+    scale: float
+    districts: dict[str, str] = field(default_factory=dict)
+    """School district code → name."""
+    persons: list[Person] = field(default_factory=list)
+    institutions: list[Institution] = field(default_factory=list)
+    enrolments: list[Enrolment] = field(default_factory=list)
+    school_absences: list[SchoolAbsence] = field(default_factory=list)
+    placements: list[SpecialPlacement] = field(default_factory=list)
+    org_units: list[OrgUnit] = field(default_factory=list)
+    employees: list[Employee] = field(default_factory=list)
+    absences: list[Absence] = field(default_factory=list)
+    care_citizens: list[CareCitizen] = field(default_factory=list)
+    care_grants: list[CareGrant] = field(default_factory=list)
+    care_visits: list[CareVisit] = field(default_factory=list)
+    shifts: list[Shift] = field(default_factory=list)
+    benefit_weeks: list[BenefitWeek] = field(default_factory=list)
+    effort_citizens: list[EffortCitizen] = field(default_factory=list)
+    contacts: list[ContactEvent] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=list)
+    benefit_figures: list[BenefitFigure] = field(default_factory=list)
+    child_cases: list[ChildCase] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    measures: list[Measure] = field(default_factory=list)
+    building_cases: list[BuildingCase] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
+    cost_centres: list[CostCentre] = field(default_factory=list)
+    postings: list[Posting] = field(default_factory=list)
+    budget: list[BudgetLine] = field(default_factory=list)
+    it_systems: list[ItSystem] = field(default_factory=list)
+    it_interfaces: list[ItInterface] = field(default_factory=list)
+    it_relations: list[ItRelation] = field(default_factory=list)
+
+    @property
+    def employments(self) -> list[Employment]:
+        return [employment for employee in self.employees for employment in employee.employments]
+
+
+def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
+    """Return the municipality of `seed`, with about 33,000 × `scale` inhabitants."""
+    from demo.population import people
+
+    municipality = Municipality(seed, scale)
+    for step in (people,):
+        step.add(municipality)
+    return municipality
