@@ -1,0 +1,137 @@
+{#
+    What the generated models of models/staging and models/quality call, so that the rules stand here once and the generated files
+    say only which columns there are. `columns` is a list of
+        {'raw': name in the raw file, 'type': …, 'values': accepted values or absent, 'required': bool, 'masked': bool}
+#}
+
+{#- The value, or NULL where it is none of the accepted ones. -#}
+{%- macro accepted(column, type, values) -%}
+case when {{ clean(column) }} in ({% for value in values %}'{{ value | replace("'", "''") }}'{% if not loop.last %}, {% endif %}{% endfor %}) then {{ converted(type, column) }} end
+{%- endmacro -%}
+
+{#- The vault's row for a column with CPR numbers: joined under the name by which `staged_value` asks for it. -#}
+{%- macro person_of(raw) -%}
+left join {{ source('vault', 'person_keys') }} as person_of_{{ raw }} on person_of_{{ raw }}.cpr = {{ to_cpr('source."' ~ raw ~ '"') }}
+{%- endmacro -%}
+
+{#- As staging holds it: converted, the person's id for a CPR number, NULL if not among the accepted values. -#}
+{%- macro staged_value(column) -%}
+{%- if column.type == 'cpr' -%}
+person_of_{{ column.raw }}.person_id
+{%- elif column.get('values') -%}
+{{ accepted('source."' ~ column.raw ~ '"', column.type, column['values']) }}
+{%- else -%}
+{{ converted(column.type, 'source."' ~ column.raw ~ '"') }}
+{%- endif -%}
+{%- endmacro -%}
+
+{#- Why the column's value is not in staging, NULL if it is: 'mangler', 'kan ikke konverteres', 'ukendt værdi'. -#}
+{%- macro fault(column) -%}
+{%- set value = 'source."' ~ column.raw ~ '"' -%}
+case
+            {%- if column.required %}
+            when {{ clean(value) }} is null then 'mangler'
+            {%- endif %}
+            {%- if column.type == 'cpr' %}
+            when {{ clean(value) }} is not null and {{ staged_value(column) }} is null then 'kan ikke konverteres'
+            {%- elif column.type != 'text' %}
+            when {{ does_not_convert(column.type, value) }} then 'kan ikke konverteres'
+            {%- endif %}
+            {%- if column.get('values') %}
+            when {{ clean(value) }} is not null and {{ staged_value(column) }} is null then 'ukendt værdi'
+            {%- endif %}
+            {%- if column.required %}
+            when {{ staged_value(column) }} is null then 'mangler'
+            {%- endif %}
+        end
+{%- endmacro -%}
+
+{#-
+    All that does not reach staging from the tables of one system: one row per value that does not convert, one per row that is dropped
+    because a key or required value is missing, or because its key comes again (the row that was loaded last stays).
+    `tables`: table name → {'key': raw names, 'columns': the columns that can fail}. Values are shown by their shape alone where the
+    column is `masked`.
+-#}
+{%- macro quarantine_of(system, tables) -%}
+with
+{% for table, spec in tables.items() %}
+{%- set key_columns = [] -%}
+{%- for name in spec.key -%}
+{%- for column in spec.columns if column.raw == name -%}{%- do key_columns.append(column) -%}{%- endfor -%}
+{%- endfor %}
+
+{{ table }}_checked as (
+    select
+        source._dlt_load_id,
+        source._source_ref,
+        source._source_row,
+        {%- for column in spec.columns %}
+        cast(source."{{ column.raw }}" as varchar) as raw_{{ loop.index }},
+        {{ fault(column) }} as fault_{{ loop.index }},
+        {%- endfor %}
+        {%- for column in key_columns %}
+        {{ staged_value(column) }} as key_{{ loop.index }},
+        {%- endfor %}
+        hash({% for name in spec.compared %}source."{{ name }}"{% if not loop.last %}, {% endif %}{% endfor %}) as fingerprint
+    from {{ source(system, table) }} as source
+    {%- for column in spec.columns if column.type == 'cpr' %}
+    {{ person_of(column.raw) }}
+    {%- endfor %}
+),
+
+{{ table }}_ranked as (
+    select
+        *,
+        {% for column in spec.columns if column.required %}fault_{{ spec.columns.index(column) + 1 }} is not null{% if not loop.last %} or {% endif %}{% endfor %} as incomplete,
+        row_number() over latest as place,
+        fingerprint = first_value(fingerprint) over latest as identical
+    from {{ table }}_checked
+    window latest as (
+        partition by {% for column in spec.columns if column.required %}fault_{{ spec.columns.index(column) + 1 }} is null, {% endfor %}{% for column in key_columns %}key_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %}
+        order by _dlt_load_id desc, _source_row desc, _source_ref desc
+    )
+),
+
+{{ table }}_faults as (
+    select
+        '{{ table }}' as table_name,
+        incomplete or place > 1 as row_dropped,
+        _dlt_load_id as load_id,
+        _source_ref as source_ref,
+        _source_row as source_row,
+        unnest([
+            {%- for column in spec.columns %}
+            {
+                'column_name': '{{ column.raw }}',
+                'raw_value': {{ shape('raw_' ~ loop.index) if column.masked else 'raw_' ~ loop.index }},
+                'reason': fault_{{ loop.index }}
+            },
+            {%- endfor %}
+            {
+                'column_name': '{{ spec.key | join(", ") }}',
+                'raw_value': concat_ws(' | '{% for column in key_columns %}, {% set raw = 'raw_' ~ (spec.columns.index(column) + 1) %}{{ shape(raw) if column.masked else raw }}{% endfor %}),
+                'reason': case when not incomplete and place > 1 then if(identical, 'dubleret række', 'dubleret nøgle') end
+            }
+        ]) as found
+    from {{ table }}_ranked
+    where incomplete or place > 1{% for column in spec.columns if not column.required %} or fault_{{ spec.columns.index(column) + 1 }} is not null{% endfor %}
+){% if not loop.last %},{% endif %}
+{% endfor %}
+{% for table in tables %}
+select
+    '{{ system }}' as system_id,
+    table_name,
+    found.column_name as column_name,
+    found.raw_value as raw_value,
+    found.reason as reason,
+    row_dropped,
+    load_id,
+    source_ref,
+    source_row
+from {{ table }}_faults
+where found.reason is not null
+{% if not loop.last %}
+union all
+{% endif %}
+{%- endfor %}
+{%- endmacro -%}

@@ -1,0 +1,113 @@
+{#
+    The project's own generic tests (dbt packages come from hosts a closed network does not reach). Each is one query over the whole
+    bundle, since a test costs about 25 ms whatever it asks. What each fails on, and who mends it, stands in dbt_project/README.md.
+#}
+
+{#- The columns are filled and together unique: rows that break it, with how often. Logic: a developer mends it. -#}
+{% test unique_key(model, columns) %}
+select
+    {{ columns | join(', ') }},
+    count(*) as times
+from {{ model }}
+group by all
+having count(*) > 1{% for column in columns %} or {{ column }} is null{% endfor %}
+{% endtest %}
+
+{#- At least `at_least` (0 to 1) of the rows have the column. Source data: the department mends it. -#}
+{% test not_null_share(model, column_name, at_least) %}
+{{ config(severity='warn') }}
+select avg(case when {{ column_name }} is null then 0 else 1 end) as share
+from {{ model }}
+having share < {{ at_least }}
+{% endtest %}
+
+{#- No value outside the list; its Danish labels stand beside the codes. -#}
+{% test accepted_codes(model, column_name, labels) %}
+select
+    {{ column_name }},
+    count(*) as times
+from {{ model }}
+where {{ column_name }} not in ({% for code in labels %}'{{ code }}'{% if not loop.last %}, {% endif %}{% endfor %})
+group by all
+{% endtest %}
+
+{#- Every value stands in `field` of `to`; facts point at the unknown member (-1) where their source says nothing. -#}
+{% test points_at(model, column_name, to, field) %}
+select
+    {{ column_name }},
+    count(*) as times
+from {{ model }}
+where {{ column_name }} is null or {{ column_name }} not in (select {{ field }} from {{ to }} where {{ field }} is not null)
+group by all
+{% endtest %}
+
+{#- At most `at_most` (0 to 1) of the rows point at the unknown member. Source data: the department mends it. -#}
+{% test unknown_share(model, column_name, at_most, unknown='-1') %}
+{{ config(severity='warn') }}
+select avg(case when cast({{ column_name }} as varchar) = '{{ unknown }}' then 1 else 0 end) as share
+from {{ model }}
+having share > {{ at_most }}
+{% endtest %}
+
+{#- No two validity intervals [gyldig_fra, gyldig_til] of one member overlap. Logic: a developer mends it. -#}
+{% test intervals_apart(model, member, valid_from='gyldig_fra', valid_to='gyldig_til') %}
+select *
+from (
+    select
+        {{ member }},
+        {{ valid_from }},
+        {{ valid_to }},
+        lead({{ valid_from }}) over (partition by {{ member }} order by {{ valid_from }}) as next_from
+    from {{ model }}
+)
+where {{ valid_to }} < {{ valid_from }} or next_from <= {{ valid_to }}
+{% endtest %}
+
+{#- Nothing is lost on the way: raw rows = staging rows + rows that the quarantine says were dropped, table by table. Logic. -#}
+{% test rows_reconcile(model, system, tables) %}
+{% for table in tables %}
+select
+    '{{ table }}' as table_name,
+    (select count(*) from {{ source(system, table) }}) as raw_rows,
+    (select count(*) from {{ ref('stg_' ~ system ~ '__' ~ table) }}) as staging_rows,
+    (
+        select count(distinct (load_id, source_ref, source_row))
+        from {{ model }}
+        where table_name = '{{ table }}' and row_dropped
+    ) as dropped_rows
+where raw_rows <> staging_rows + dropped_rows
+{% if not loop.last %}union all{% endif %}
+{% endfor %}
+{% endtest %}
+
+{#- The register's expected row range, for all tables of a system. Source data: a warning here; landing fails the table's own check. -#}
+{% test rows_in_range(model, system, tables) %}
+{{ config(severity='warn') }}
+{% for table, range in tables.items() %}
+select
+    '{{ table }}' as table_name,
+    count(*) as staging_rows
+from {{ ref('stg_' ~ system ~ '__' ~ table) }}
+having count(*) < {{ range.min }}{% if range.max %} or count(*) > {{ range.max }}{% endif %}
+{% if not loop.last %}union all{% endif %}
+{% endfor %}
+{% endtest %}
+
+{#- No text column holds ten digits that read as a CPR number, dash or not. Protection of persons: whoever wrote the model mends it. -#}
+{% test no_cpr(model) %}
+{%- set texts = [] -%}
+{%- if execute -%}
+{%- for column in adapter.get_columns_in_relation(model) if column.dtype | upper == 'VARCHAR' -%}{%- do texts.append(column.name) -%}{%- endfor -%}
+{%- endif -%}
+{% for text in texts %}
+select
+    '{{ text }}' as column_name,
+    count(*) as times
+from {{ model }}
+where regexp_matches("{{ text }}", '(^|\D)(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])\d{2}[- ]?\d{4}(\D|$)')
+having count(*) > 0
+{% if not loop.last %}union all{% endif %}
+{% else %}
+select 1 as times where false
+{% endfor %}
+{% endtest %}

@@ -1,0 +1,62 @@
+"""The dbt profile of an installation: which files dbt reads and where it may write. Nothing else knows how raw is attached."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ingestion.home import Home
+from ingestion.register import Register
+
+PROFILE = "faellesdata"
+TARGET = "embedded"
+
+
+def write_profile(register: Register, home: Home) -> Path:
+    """Write `profiles.yml` into the home's dbt folder and return its path.
+
+    The warehouse is the database that dbt writes. Raw files, the platform's own and the vault are attached read-only; all must be
+    there when dbt starts (`build_platform` completes the raw files, `build_vault` makes the vault): a missing one stops dbt at connect.
+    """
+    read_only = [(f"raw_{system_id}", home.raw_file(system_id)) for system_id in (*register.systems, "platform")]
+    read_only.append(("vault", home.vault))
+    output: dict[str, Any] = {
+        "type": "duckdb",
+        "path": str(home.warehouse),
+        "schema": "main",
+        "threads": 2,
+        "attach": [{"path": str(path), "alias": alias, "read_only": True} for alias, path in read_only],
+        # A reader of the warehouse (a publish that is just ending) holds it for a moment; dbt's default is to try once.
+        "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
+        "settings": {
+            "memory_limit": "70%",
+            "temp_directory": str(home.work / "spill"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            # Without this a select over raw rows keeps their order, which costs memory and says nothing: models sort where it matters.
+            "preserve_insertion_order": False,
+        },
+    }
+    text = yaml.safe_dump({PROFILE: {"target": TARGET, "outputs": {TARGET: output}}}, sort_keys=False, allow_unicode=True)
+    home.dbt.mkdir(parents=True, exist_ok=True)
+    (home.work / "spill").mkdir(parents=True, exist_ok=True)
+    path = home.dbt / "profiles.yml"
+    # dbt parses everything again when the profile has changed, and a run may be reading it: write only what is new, and whole.
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        draft = home.dbt / f"profiles-{os.getpid()}.yml"
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+    return path
+
+
+def dbt_environment(home: Home) -> dict[str, str]:
+    """Return the environment in which dbt writes nothing into the repository and sends nothing out."""
+    return {
+        "DBT_PROFILES_DIR": str(home.dbt),
+        "DBT_TARGET_PATH": str(home.dbt / "target"),
+        "DBT_LOG_PATH": str(home.dbt / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
