@@ -21,7 +21,9 @@ def resolve(reference: Setting | Secret) -> str:
     if isinstance(reference, EnvRef):
         value = os.environ.get(reference.env)
         if value is None:
-            raise MissingSetting(f"environment variable {reference.env} is not set. Set it, or add it to connections.env in the home folder")
+            raise MissingSetting(
+                f"environment variable {reference.env} is not set. Set it, or add it to connections.env in the home folder"
+            )
         return value
     if isinstance(reference, FileRef):
         path = Path(reference.file)

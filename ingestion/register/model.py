@@ -134,12 +134,18 @@ class Column(Strict):
     """Fixed width: first position (from 1) and length."""
     required: bool = False
     """An empty or unreadable value sends the whole row to quarantine."""
+    earlier_cpr_of: Text | None = None
+    """This CPR number was the person's before the one in the named column of the same row."""
     direct_identifier: bool = False
     """Names a person outright (name, street, phone, e-mail): stays in the raw zone."""
     free_text: bool = False
     """May hold anything, so it is treated as P3 and stays in the raw zone."""
     values: dict[str, Text] | None = None
     """Accepted values with Danish labels; any other value is quarantined."""
+
+
+CURSOR_TYPES = ("date", "date_sap", "timestamp", "odata_date", "odata_timestamp", "iso_week", "integer")
+"""Types whose values, as sources write them, can be put in order."""
 
 
 class TableBase(Strict):
@@ -163,6 +169,8 @@ class TableBase(Strict):
                 problems.append(f"key '{key}' is not among the columns. Name a column, or add it")
         if self.cursor and self.cursor.column not in self.columns:
             problems.append(f"cursor '{self.cursor.column}' is not among the columns. Name a column, or add it")
+        elif self.cursor and self.columns[self.cursor.column].type not in CURSOR_TYPES:
+            problems.append(f"cursor '{self.cursor.column}' has a type that does not sort. Use one of {', '.join(CURSOR_TYPES)}")
         for attribute, named in (("raw", self.raw_names()), ("warehouse", self.warehouse_names())):
             seen: dict[str, str] = {}
             for source, name in named.items():
@@ -173,6 +181,10 @@ class TableBase(Strict):
                     )
                 seen[name] = source
         for source, column in self.columns.items():
+            if column.earlier_cpr_of and column.earlier_cpr_of not in self.columns:
+                problems.append(
+                    f"column '{source}' is the earlier CPR of '{column.earlier_cpr_of}', which is not among the columns"
+                )
             if column.type == "cpr" and (column.pii < "P2" or column.key_domain != "citizen"):
                 problems.append(f"column '{source}' holds CPR numbers. Give it `pii: P2` (or higher) and `key_domain: citizen`")
         if problems:

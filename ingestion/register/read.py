@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from ingestion.register.model import Register, System, TaggedSystem
 from ingestion.register.vocabulary import terms
 
 SYSTEMS = Path(__file__).resolve().parent.parent / "systems"
-RESERVED = {"platform"}
+RESERVED = {"platform", "vault"}
+RESERVED_TABLES = {"load_log", "load_rejects"}
 
 _adapter: TypeAdapter[System] = TypeAdapter(TaggedSystem)
 
@@ -105,7 +105,10 @@ def _cross_checks(path: Path, node: yaml.MappingNode, system: System) -> list[Pr
         problems.append(at("id", message=f"id '{system.id}' differs from the file's name. Call the file {system.id}.yml"))
     if path.parent.name != system.department:
         problems.append(
-            at("department", message=f"department '{system.department}' differs from the folder {path.parent.name}. Move the file or correct it")
+            at(
+                "department",
+                message=f"department '{system.department}' differs from the folder {path.parent.name}. Correct one of them",
+            )
         )
     if system.freshness.error_after_hours < system.freshness.warn_after_hours:
         problems.append(at("freshness", message="`error_after_hours` is below `warn_after_hours`. Swap or raise it"))
@@ -117,11 +120,15 @@ def _cross_checks(path: Path, node: yaml.MappingNode, system: System) -> list[Pr
                 problems.append(
                     at(
                         "tables", table_name, "columns", column_name,
-                        message=f"column '{column_name}' is {pii} but the system is classed {system.classification}. Raise the system's classification",
+                        message=f"column '{column_name}' is {pii}, the system only {system.classification}. Raise its classification",
                     )
                 )  # fmt: skip
+        if table_name in RESERVED_TABLES:
+            problems.append(at("tables", table_name, message=f"table '{table_name}' is the platform's own. Choose another name"))
         if table.write == "append" and system.connection.protocol != "files":
-            problems.append(at("tables", table_name, "write", message="`append` is for files. Use `merge` with a key, or `replace`"))
+            problems.append(
+                at("tables", table_name, "write", message="`append` is for files. Use `merge` with a key, or `replace`")
+            )
         if table.write == "merge" and system.connection.protocol != "files" and table.cursor is None:
             problems.append(at("tables", table_name, "write", message="`merge` needs a `cursor`. Add one, or use `replace`"))
     return problems
@@ -133,7 +140,6 @@ _ADVICE = {
     "union_tag_invalid": "{msg}. Use one of the protocols or types named",
     "union_tag_not_found": "`connection.protocol` is missing. Say how the system is read: sql, odata, rest or files",
 }
-_UNION_MEMBERS = re.compile(r"^(sql|odata|rest|files|function-.*|[A-Z]\w+|basic|bearer|api_key|oauth2|local|sftp|csv|excel|xml|fixed|page|cursor|next_link|single|str|constrained-str)$")
 
 
 def _problem(path: Path, node: yaml.Node, detail: Any) -> Problem:
@@ -154,9 +160,7 @@ def _find(node: yaml.Node, location: Iterable[str | int], want_key: bool = False
         if isinstance(node, yaml.MappingNode):
             entry = next(((k, v) for k, v in node.value if k.value == str(part)), None)
             if entry is None:
-                if _UNION_MEMBERS.match(str(part)):
-                    continue
-                return key
+                continue
             key, node = entry
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             key = node = node.value[part]

@@ -1,0 +1,65 @@
+"""How far an incremental table has been read, in the source's own way of writing it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ODATA = re.compile(r"/Date\((-?\d+)([+-]\d{4})?\)/")
+_DURATION = re.compile(r"^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$")
+
+_ORDER = {
+    "integer": "try_cast({0} as hugeint)",
+    "odata_date": "try_cast(regexp_extract({0}, '-?[0-9]+') as bigint)",
+    "odata_timestamp": "try_cast(regexp_extract({0}, '-?[0-9]+') as bigint)",
+}
+_CEILING = {
+    "date": "%Y-%m-%d",
+    "date_sap": "%Y%m%d",
+    "timestamp": "%Y-%m-%dT%H:%M:%S",
+    "iso_week": "%GW%V",
+}
+
+
+def highest(connection: duckdb.DuckDBPyConnection, relation: str, column: str, column_type: str) -> str | None:
+    """Return the highest value of `column` in `relation` (SQL), as the source wrote it, or None if there is none.
+
+    A value later than tomorrow is passed over: one row dated 9999-12-31 would otherwise make every later load read nothing.
+    """
+    written = (
+        f"replace(cast(\"{column}\" as varchar), ' ', 'T')" if column_type == "timestamp" else f'cast("{column}" as varchar)'
+    )
+    order = _ORDER.get(column_type, "{0}").format(written)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    if column_type in _CEILING:
+        within = f"{order} <= '{tomorrow.strftime(_CEILING[column_type])}'"
+    elif column_type in ("odata_date", "odata_timestamp"):
+        within = f"{order} <= {int(tomorrow.timestamp() * 1000)}"
+    else:
+        within = "true"
+    row = connection.sql(f"select max_by({written}, {order}) from {relation} where {within}").fetchone()
+    return row[0] if row else None
+
+
+def less_lag(value: str, column_type: str, lag: str | None) -> str:
+    """Return `value` moved back by the ISO duration `lag` (a month counts 31 days, a year 366), written as it was."""
+    if lag is None:
+        return value
+    match = _DURATION.match(lag)
+    assert match, lag
+    years, months, weeks, days = (int(part or 0) for part in match.groups())
+    back = timedelta(days=366 * years + 31 * months + 7 * weeks + days)
+    if found := _ODATA.match(value):
+        milliseconds = int(found[1]) - int(back.total_seconds() * 1000)
+        return f"/Date({milliseconds}{found[2] or ''})/"
+    if column_type == "date_sap":
+        return (datetime.strptime(value, "%Y%m%d") - back).strftime("%Y%m%d")
+    if column_type == "date":
+        return (date.fromisoformat(value[:10]) - back).isoformat()
+    if column_type == "timestamp":
+        return (datetime.fromisoformat(value) - back).isoformat()
+    return value

@@ -1,0 +1,248 @@
+"""Run a connector to the end, into Parquet, and hold the result against the register before any of it is loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingestion.connectors import connector_for
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
+from ingestion.cursor import highest
+from ingestion.register import System, Table
+from ingestion.settings import MissingSetting
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+LOAD_ID = "_dlt_load_id"
+_OURS = {LOAD_ID, SOURCE_REF, SOURCE_ROW}
+
+
+@dataclass
+class Extract:
+    """A table as read: Parquet files in the load's private folder, not yet loaded."""
+
+    connection: duckdb.DuckDBPyConnection
+    parts: list[Path] = field(default_factory=list)
+    rows: int = 0
+    schema: dict[str, pa.DataType] = field(default_factory=dict)
+    new_columns: list[str] = field(default_factory=list)
+    missing_columns: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    """Names of the files read to the end; their earlier rows are replaced by these."""
+
+    @property
+    def relation(self) -> str:
+        listed = ", ".join(f"'{str(part).replace(chr(39), chr(39) * 2)}'" for part in self.parts)
+        return f"read_parquet([{listed}], union_by_name = true)"
+
+    def query(self, sql: str) -> pa.Table:
+        return self.connection.sql(sql).to_arrow_table()
+
+    def highest(self, column: str, column_type: str) -> str | None:
+        return highest(self.connection, self.relation, column, column_type)
+
+    def dlt_items(self, disposition: dict[str, Any]) -> Iterator[Any]:
+        """Hand the Parquet files to dlt as they are: no row passes through Python again."""
+        import dlt
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+        from dlt.common.libs.pyarrow import py_arrow_to_table_schema_columns
+
+        columns = py_arrow_to_table_schema_columns(pa.schema(list(self.schema.items())))
+        for name, kind in self.schema.items():
+            columns[name]["nullable"] = True
+            if pa.types.is_timestamp(kind) and kind.tz is None:
+                # dlt takes a timestamp without a zone for one in UTC and moves it; a source's local time must stay as written.
+                columns[name]["timezone"] = False
+        hints = dlt.mark.make_hints(columns=columns, **disposition)
+        if not self.parts:
+            yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
+        for part in self.parts:
+            yield dlt.mark.with_file_import(str(part), "parquet", pq.ParquetFile(part).metadata.num_rows, hints=hints)
+
+
+def extract(
+    system: System,
+    name: str,
+    table: Table,
+    context: ReadContext,
+    *,
+    stored: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> Extract:
+    """Read `table` through its connector and check it. `stored` holds the raw table's column types, to compare with.
+
+    Raises:
+        SourceError: one line that names the system, the table, what happened and what to do.
+    """
+    import duckdb
+
+    found = Extract(duckdb.connect())
+    try:
+        _read(system, name, table, context, found)
+        if check:
+            _set_aside_unkeyed(table, context, found)
+            _check(table, context, found, stored)
+    except SourceError as error:
+        raise SourceError(_named(system, name, str(error))) from error
+    except MissingSetting as error:
+        raise SourceError(_named(system, name, str(error))) from error
+    except duckdb.Error as error:
+        raise SourceError(_named(system, name, " ".join(str(error).split())[:500])) from error
+    found.files = sorted(context.files_loaded)
+    return found
+
+
+def _named(system: System, name: str, message: str) -> str:
+    place = f"{system.id}.{name}"
+    return message if message.startswith(place) else f"{place}: {message}"
+
+
+def _read(system: System, name: str, table: Table, context: ReadContext, found: Extract) -> None:
+    """Drain the connector into Parquet: one file per shape of batch, so memory is bounded by a batch."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    deadline = time.monotonic() + system.limits.table_seconds
+    writer: pq.ParquetWriter | None = None
+    try:
+        for batch in connector_for(system, table)(system, name, table, context):
+            if time.monotonic() > deadline:
+                raise SourceError(
+                    f"took more than {system.limits.table_seconds} s. Ask the vendor why, or raise limits.table_seconds"
+                )
+            if isinstance(batch, Path):
+                file = pq.ParquetFile(batch)
+                found.parts.append(batch)
+                found.rows += file.metadata.num_rows
+                _learn(found, file.schema_arrow)
+            else:
+                if LOAD_ID not in batch.column_names:
+                    batch = batch.append_column(LOAD_ID, pa.repeat(pa.scalar(context.load_id, pa.string()), batch.num_rows))
+                if writer is None or not writer.schema.equals(batch.schema):
+                    if writer is not None:
+                        writer.close()
+                    part = context.workdir / f"part-{len(found.parts):05}.parquet"
+                    writer = pq.ParquetWriter(part, batch.schema, compression="snappy")
+                    found.parts.append(part)
+                    _learn(found, batch.schema)
+                writer.write_table(batch)
+                found.rows += batch.num_rows
+            if context.limit is not None and found.rows >= context.limit:
+                break
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _learn(found: Extract, schema: pa.Schema) -> None:
+    import pyarrow as pa
+
+    for column in schema:
+        known = found.schema.get(column.name)
+        if known is None or pa.types.is_null(known):
+            found.schema[column.name] = column.type
+        elif known != column.type and not pa.types.is_null(column.type):
+            raise SourceError(
+                f"column '{column.name}' changes from {known} to {column.type} within one load. Ask the vendor what changed"
+            )
+
+
+def _set_aside_unkeyed(table: Table, context: ReadContext, found: Extract) -> None:
+    """Rows that cannot be merged (no key) or followed (no cursor, unless declared) go to the rejects, whole."""
+    if table.write != "merge" or not found.rows:
+        return
+    names = table.raw_names()
+    reasons = {names[key]: f"nøglen '{key}' mangler" for key in table.key}
+    if table.cursor is not None and table.cursor.on_missing != "include":
+        reasons.setdefault(names[table.cursor.column], f"'{table.cursor.column}' (vandmærke) mangler")
+    present = [column for column in reasons if column in found.schema]
+    if not present:
+        return
+    bad = " or ".join(f'"{column}" is null' for column in present)
+    rows = found.query(f"select * from {found.relation} where {bad}").to_pylist()
+    if not rows:
+        return
+    excluded = table.cursor is not None and table.cursor.on_missing == "exclude"
+    for row in rows:
+        column = next(name for name in present if row[name] is None)
+        if excluded and column not in (names[key] for key in table.key):
+            continue
+        context.reject(row[SOURCE_REF], row[SOURCE_ROW], reasons[column], _as_json(row), column)
+    kept = context.workdir / "kept.parquet"
+    found.connection.execute(f"copy (select * from {found.relation} where not ({bad})) to '{kept}' (format parquet)")
+    found.parts, found.rows = [kept], found.rows - len(rows)
+
+
+def _as_json(row: dict[str, Any]) -> str:
+    return json.dumps({name: value for name, value in row.items() if name not in _OURS}, ensure_ascii=False, default=str)
+
+
+def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[str, str] | None) -> None:
+    declared = {raw: source for source, raw in table.raw_names().items()}
+    observed = {name for name in found.schema if name not in _OURS}
+    found.new_columns = sorted(name for name in observed if name not in declared)
+    if found.rows:
+        found.missing_columns = sorted(source for raw, source in declared.items() if raw not in observed)
+    if found.missing_columns and table.on_missing_column == "fail":
+        listed = ", ".join(f"'{source}'" for source in found.missing_columns)
+        raise SourceError(f"the source no longer gives {listed}. Ask the vendor, or change the register file")
+    read = found.rows + context.rejects
+    if context.source_rows is not None and read < context.source_rows:
+        raise SourceError(f"the source counts {context.source_rows} rows but gave {read}. Load again, or ask the vendor")
+    minimum = table.expected_rows.min
+    if table.write == "replace" and found.rows < minimum:
+        raise SourceError(
+            f"{found.rows} rows came where at least {minimum} are expected. Ask the vendor, or lower expected_rows.min"
+        )
+    # A table of the register always has all its columns, whatever the source sent this time.
+    import pyarrow as pa
+
+    for raw in declared:
+        found.schema.setdefault(raw, pa.string())
+    found.schema.setdefault(SOURCE_REF, pa.string())
+    found.schema.setdefault(SOURCE_ROW, pa.int64())
+    found.schema.setdefault(LOAD_ID, pa.string())
+    for name, kind in found.schema.items():
+        if pa.types.is_null(kind):
+            found.schema[name] = pa.string()
+    if found.parts and stored:
+        _check_types(found, stored)
+
+
+def _check_types(found: Extract, stored: Mapping[str, str]) -> None:
+    """Compare with what is stored: DuckDB would squeeze a retyped column into the old type, rounding where it must."""
+    changed = []
+    for name, kind, *_ in found.connection.sql(f"describe select * from {found.relation}").fetchall():
+        if name in stored and not _fits(kind, stored[name]):
+            changed.append(f"'{name}' was {stored[name]} and is now {kind}")
+    if changed:
+        raise SourceError(
+            f"column {'; '.join(changed)}. Ask the vendor; if it is meant, move the system's raw file away and load anew"
+        )
+
+
+def _fits(new: str, old: str) -> bool:
+    family, scale = _family(new)
+    stored_family, stored_scale = _family(old)
+    if stored_family == "decimal" and family in ("integer", "decimal"):
+        return scale <= stored_scale
+    return family == stored_family
+
+
+def _family(kind: str) -> tuple[str, int]:
+    """Return the family of a DuckDB type and, for decimals, its scale (a float's counts as unlimited)."""
+    if kind.endswith("INT") or kind.endswith("INTEGER"):
+        return "integer", 0
+    if found := re.match(r"DECIMAL\((\d+),(\d+)\)", kind):
+        return "decimal", int(found[2])
+    if kind in ("DOUBLE", "FLOAT"):
+        return "decimal", 99
+    return kind.partition(" ")[0], 0

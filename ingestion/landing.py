@@ -1,0 +1,299 @@
+"""Land a system: from its connectors through dlt into a private work file, checked there, and published in one step.
+
+A load works on a copy of the system's raw file and replaces the original only when everything has been checked (`os.replace`).
+So readers never meet a lock or half a load, and a load killed at any point leaves the raw file as it was. Measured against dlt
+loading in place: `kill -9` and a resume gave doubled rows there (see docs/decisions/0002-work-file-and-publish.md).
+
+One table's fault leaves that table as it was yesterday and does not touch the others of its system.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ingestion import raw_file
+from ingestion.connectors.base import ReadContext, SourceError
+from ingestion.cursor import less_lag
+from ingestion.extract import Extract, extract
+from ingestion.home import Home
+from ingestion.register import System, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Status = Literal["loaded", "unchanged", "failed"]
+
+
+@dataclass
+class TableLoad:
+    """What became of one table in one load. Row counts; `seconds` is wall time."""
+
+    status: Status
+    load_id: str | None = None
+    rows: int = 0
+    """Rows read from the source in this load."""
+    rejects: int = 0
+    source_rows: int | None = None
+    """The source's own count, where it gives one."""
+    table_rows: int = 0
+    """Rows in the raw table after the load."""
+    new_columns: list[str] = field(default_factory=list)
+    missing_columns: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    message: str = ""
+
+
+@dataclass
+class SystemLoad:
+    system_id: str
+    tables: dict[str, TableLoad] = field(default_factory=dict)
+    phases: dict[str, float] = field(default_factory=dict)
+    """Seconds spent in copy, extract, normalize, load, publish."""
+
+    @property
+    def failed(self) -> list[str]:
+        return [name for name, load in self.tables.items() if load.status == "failed"]
+
+
+def land_system(
+    system: System,
+    home: Home,
+    *,
+    tables: Collection[str] | None = None,
+    full: bool = False,
+    on_table: Callable[[str, TableLoad], None] | None = None,
+) -> SystemLoad:
+    """Load the tables of `system` (all, or those named) and publish its raw file.
+
+    `full` reads incremental tables and files from the beginning. Faults of the source are in the result, never raised;
+    what is raised is a fault of the platform (disk full, a file locked by something else), and then nothing was published.
+    """
+    names = [name for name in system.tables if tables is None or name in tables]
+    result = SystemLoad(system.id)
+    with _work_file(system.id, home, result) as (work, workdir):
+        started = datetime.now(UTC).replace(tzinfo=None)
+        load = _Load(system, work, workdir, full, raw_file.prepare(work, names), result)
+        try:
+            _run_pipeline(load, names)
+        except Exception as error:
+            # dlt could not load what was read. The work file may hold a part of it: begin again from what is published.
+            _forget(load, home, names, error)
+        raw_file.finish(work, system, started, result.tables, load.extracts, load.rejects)
+        for name in names:
+            if on_table:
+                on_table(name, result.tables[name])
+    return result
+
+
+def _forget(load: _Load, home: Home, names: list[str], error: Exception) -> None:
+    from dlt.pipeline.exceptions import PipelineStepFailed
+
+    if not isinstance(error, PipelineStepFailed):
+        raise error
+    reason = " ".join(str(error.exception).split())[:500]
+    load.work.unlink(missing_ok=True)
+    published = home.raw_file(load.system.id)
+    if published.exists():
+        shutil.copyfile(published, load.work)
+    raw_file.prepare(load.work, names)
+    load.extracts.clear()
+    for name in names:
+        earlier = load.result.tables.get(name, TableLoad("failed"))
+        if earlier.status != "failed":
+            earlier = TableLoad("failed", seconds=earlier.seconds)
+        earlier.message = (
+            earlier.message or f"{load.system.id}.{name}: could not be loaded ({reason}). Nothing of this load was kept"
+        )
+        load.result.tables[name] = earlier
+
+
+def ensure_raw_file(system: System, home: Home) -> None:
+    """Make sure that the raw file exists with every table and column of the register, so that dbt can read it.
+
+    A system that has never been loaded gets empty tables; one whose register file has grown gets the new ones.
+    """
+    if raw_file.is_complete(home.raw_file(system.id), system):
+        return
+    result = SystemLoad(system.id)
+    with _work_file(system.id, home, result) as (work, _):
+        raw_file.prepare(work, [])
+        raw_file.finish(work, system, datetime.now(UTC).replace(tzinfo=None), {}, {}, {})
+
+
+def preview(system: System, table_name: str, limit: int = 10) -> pa.Table:
+    """Return the first `limit` rows of a live table as text, landing nothing.
+
+    Raises:
+        SourceError: the table cannot be read.
+    """
+    import tempfile
+
+    import pyarrow as pa
+
+    with tempfile.TemporaryDirectory() as folder:
+        context = ReadContext(Path(folder), load_id="preview", limit=limit)
+        found = extract(system, table_name, system.tables[table_name], context, check=False)
+        read = (
+            found.query(f"select * exclude (_dlt_load_id) from {found.relation} limit {limit}") if found.parts else pa.table({})
+        )
+    return read
+
+
+@contextmanager
+def _work_file(system_id: str, home: Home, result: SystemLoad) -> Iterator[tuple[Path, Path]]:
+    """Hold the system's lock, give a private copy of its raw file and an empty folder, and publish the copy at the end."""
+    from filelock import FileLock
+
+    home.work.mkdir(parents=True, exist_ok=True)
+    home.raw.mkdir(parents=True, exist_ok=True)
+    target = home.raw_file(system_id)
+    with FileLock(home.work / f"{system_id}.lock"):
+        workdir = home.work / system_id
+        # Whatever a killed load left behind: nobody else can be in here, the lock is ours.
+        shutil.rmtree(workdir, ignore_errors=True)
+        workdir.mkdir(mode=0o700)
+        work = workdir / target.name
+        try:
+            began = time.perf_counter()
+            if target.exists():
+                shutil.copyfile(target, work)
+            result.phases["copy"] = time.perf_counter() - began
+            yield work, workdir
+            began = time.perf_counter()
+            _publish(work, target)
+            result.phases["publish"] = time.perf_counter() - began
+        finally:
+            shutil.rmtree(workdir, ignore_errors=True)
+
+
+def _publish(work: Path, target: Path) -> None:
+    """Replace `target` by `work` so that readers see all of it or none, after a crash too."""
+    work.chmod(0o600)  # raw files hold CPR numbers
+    with work.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(work, target)
+    if os.name == "posix":
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@dataclass
+class _Load:
+    """A load under way."""
+
+    system: System
+    work: Path
+    workdir: Path
+    full: bool
+    stored: dict[str, dict[str, str]]
+    """Column types of the tables that have been loaded before."""
+    result: SystemLoad
+    extracts: dict[str, Extract] = field(default_factory=dict)
+    rejects: dict[str, Path] = field(default_factory=dict)
+
+
+def _configure_dlt(workdir: Path) -> None:
+    """Settings that dlt reads from the environment only. Telemetry is on by default and does not heed DO_NOT_TRACK."""
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"
+    os.environ["SCHEMA__NAMING"] = "ingestion.dlt_naming"
+    os.environ["DLT_DATA_DIR"] = str(workdir.parent)
+
+
+def _run_pipeline(load: _Load, names: list[str]) -> None:
+    _configure_dlt(load.workdir)
+    import dlt
+
+    resources = [_resource(load, name) for name in names]
+    pipeline = dlt.pipeline(
+        load.system.id,
+        # Ephemeral: state and schema are restored from the work file. A pending package from a killed run is never resumed.
+        pipelines_dir=str(load.workdir / "dlt"),
+        destination=dlt.destinations.duckdb(str(load.work)),
+        dataset_name=raw_file.SCHEMA,
+    )
+    info = pipeline.run(dlt.source(lambda: resources, name=load.system.id)(), loader_file_format="parquet")
+    info.raise_on_failed_jobs()
+    trace = pipeline.last_trace
+    for step in trace.steps if trace else []:
+        if step.finished_at is not None and step.step in ("extract", "normalize", "load"):
+            load.result.phases[step.step] = (step.finished_at - step.started_at).total_seconds()
+
+
+def _resource(load: _Load, name: str) -> Any:
+    import dlt
+
+    system, table = load.system, load.system.tables[name]
+
+    # The resource is append and says `replace` or `merge` only with its data: a replace resource that yields nothing would
+    # empty its table, and a table that could not be read must keep what it has.
+    @dlt.resource(name=name, write_disposition="append")
+    def rows() -> Iterator[Any]:
+        began = time.perf_counter()
+        state: dict[str, Any] = dlt.current.resource_state()
+        folder = load.workdir / f"extract-{name}"
+        folder.mkdir()
+        context = ReadContext(
+            folder,
+            load_id=str(dlt.current.load_package_state()["load_id"]),
+            since=_since(table, state, load.full),
+            files_seen={} if load.full else dict(state.get("files", {})),
+        )
+        outcome = load.result.tables[name] = TableLoad("failed", context.load_id)
+        try:
+            found = extract(system, name, table, context, stored=load.stored.get(name))
+        except SourceError as error:
+            outcome.message = str(error)
+            return
+        finally:
+            context.close()
+            outcome.seconds = time.perf_counter() - began
+        outcome.rows, outcome.rejects, outcome.source_rows = found.rows, context.rejects, context.source_rows
+        outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
+        load.extracts[name], load.rejects[name] = found, context.reject_path
+        first = name not in load.stored
+        outcome.status = "loaded" if found.rows or context.files_loaded or first or table.write == "replace" else "unchanged"
+        _advance(state, table, found, context)
+        if outcome.status == "loaded":
+            yield from found.dlt_items(_disposition(system, table, load.full))
+
+    return rows
+
+
+def _disposition(system: System, table: Table, full: bool) -> dict[str, Any]:
+    """What dlt is to do with the rows. A key names the rows to replace (`merge_key`); as `primary_key` dlt would drop doubles
+    within a load without a word. A full load of files merges too: files that were archived away must not take their rows along.
+    """
+    if table.write == "replace" or (full and system.connection.protocol != "files"):
+        return {"write_disposition": "replace"}
+    if table.write == "merge":
+        return {"write_disposition": "merge", "merge_key": [table.raw_names()[key] for key in table.key]}
+    return {"write_disposition": "append"}
+
+
+def _since(table: Table, state: dict[str, Any], full: bool) -> str | None:
+    if full or table.cursor is None or table.write != "merge" or "cursor" not in state:
+        return None
+    return less_lag(state["cursor"], table.columns[table.cursor.column].type, table.cursor.lag)
+
+
+def _advance(state: dict[str, Any], table: Table, found: Extract, context: ReadContext) -> None:
+    """Move the watermark. dlt stores its state in the work file with the rows, so both are published or neither."""
+    if table.cursor is not None and found.rows:
+        column = table.cursor.column
+        top = found.highest(table.raw_names()[column], table.columns[column].type)
+        if top is not None:
+            state["cursor"] = top
+    if context.files_loaded:
+        state["files"] = {**state.get("files", {}), **context.files_loaded}

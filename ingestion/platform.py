@@ -1,0 +1,130 @@
+"""What the platform knows of itself, as a raw file that dbt reads like any other: the register, the load logs, the rejects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ingestion.home import Home
+from ingestion.landing import ensure_raw_file
+from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, SCHEMA, read_log
+from ingestion.register import Register, System
+from ingestion.register.vocabulary import terms
+
+SYSTEM_ID = "platform"
+TEXT = "VARCHAR"
+SYSTEM_COLUMNS = {
+    **dict.fromkeys(
+        [
+            *("system_id", "title", "description", "department", "department_title", "product", "vendor"),
+            *("owner_team", "owner_email", "steward_team", "steward_email", "protocol", "cadence", "classification", "modifiers"),
+            *("legal_basis", "purpose", "retention_period", "retention_after", "kitos_uuid"),
+        ],
+        TEXT,
+    ),
+    "warn_after_hours": "INTEGER",
+    "error_after_hours": "INTEGER",
+}
+TABLE_COLUMNS = {
+    **dict.fromkeys(["system_id", "table_name", "title", "description", "write_mode", "key_columns"], TEXT),
+    "expected_min": "BIGINT",
+    "expected_max": "BIGINT",
+}
+COLUMN_COLUMNS = {
+    **dict.fromkeys(
+        [
+            *("system_id", "table_name", "source_name", "raw_name", "column_name"),
+            *("type", "label", "description", "pii", "key_domain"),
+        ],
+        TEXT,
+    ),
+    **dict.fromkeys(["required", "direct_identifier", "free_text"], "BOOLEAN"),
+}
+TABLES: Mapping[str, Mapping[str, str]] = {
+    "systems": SYSTEM_COLUMNS,
+    "system_tables": TABLE_COLUMNS,
+    "system_columns": COLUMN_COLUMNS,
+    "loads": LOAD_COLUMNS,
+    "rejects": REJECT_COLUMNS,
+}
+
+
+def build_platform(register: Register, home: Home) -> dict[str, int]:
+    """Write `raw/platform.duckdb` anew and return its row counts by table.
+
+    Also completes every system's raw file, so that dbt finds all the tables the register names, loaded or not.
+    """
+    import duckdb
+
+    for system in register.systems.values():
+        ensure_raw_file(system, home)
+    home.work.mkdir(parents=True, exist_ok=True)
+    target = home.raw_file(SYSTEM_ID)
+    # Its own name per process: two refreshes may meet here, and the last whole file wins.
+    work = home.work / f"{SYSTEM_ID}-{os.getpid()}.duckdb"
+    work.unlink(missing_ok=True)
+    with duckdb.connect(str(work)) as connection:
+        connection.execute(f"create schema {SCHEMA}")
+        for name, columns in TABLES.items():
+            connection.execute(
+                f"create table {SCHEMA}.{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})"
+            )
+        for name, rows in _register_rows(register).items():
+            if rows:
+                connection.executemany(f"insert into {SCHEMA}.{name} values ({', '.join('?' * len(TABLES[name]))})", rows)
+        for system_id in register.systems:
+            connection.execute(f"attach '{home.raw_file(system_id)}' as source (read_only)")
+            for name, stored in (("loads", "load_log"), ("rejects", "load_rejects")):
+                listed = ", ".join(TABLES[name])
+                connection.execute(f"insert into {SCHEMA}.{name} select {listed} from source.{SCHEMA}.{stored}")
+            connection.execute("detach source")
+        counts = {name: int(connection.execute(f"select count(*) from {SCHEMA}.{name}").fetchone()[0]) for name in TABLES}  # type: ignore[index]
+        connection.execute("force checkpoint")
+    work.chmod(0o600)  # rejects hold raw text
+    os.replace(work, target)
+    return counts
+
+
+def read_loads(register: Register, home: Home) -> list[dict[str, Any]]:
+    """Return the newest log entry of every table that a load was ever tried for, with the fields of `raw.loads`."""
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for system_id in register.systems:
+        path = home.raw_file(system_id)
+        if path.exists():
+            for entry in read_log(path):
+                newest[system_id, entry["table_name"]] = entry
+    return [newest[key] for key in sorted(newest)]
+
+
+def _register_rows(register: Register) -> dict[str, list[list[object]]]:
+    systems: list[list[object]] = []
+    tables: list[list[object]] = []
+    columns: list[list[object]] = []
+    for system in register.systems.values():
+        systems.append(_system_row(system))
+        for name, table in system.tables.items():
+            expected = table.expected_rows
+            tables.append(
+                [system.id, name, table.title, table.description, table.write, ", ".join(table.key), expected.min, expected.max]
+            )
+            raw, warehouse = table.raw_names(), table.warehouse_names()
+            columns += [
+                [
+                    system.id, name, source, raw[source], warehouse[source], column.type, column.label, column.description,
+                    "P3" if column.free_text else column.pii, column.key_domain,
+                    column.required, column.direct_identifier, column.free_text,
+                ]
+                for source, column in table.columns.items()
+            ]  # fmt: skip
+    return {"systems": systems, "system_tables": tables, "system_columns": columns}
+
+
+def _system_row(system: System) -> list[object]:
+    return [
+        system.id, system.title, system.description, system.department, terms("departments")[system.department].title,
+        system.product, system.vendor, system.owner.team, system.owner.email, system.data_steward.team, system.data_steward.email,
+        system.connection.protocol, system.cadence, system.classification, ", ".join(system.modifiers),
+        ", ".join(system.legal_basis), ", ".join(system.purpose), system.retention.period, system.retention.after, system.kitos_uuid,
+        system.freshness.warn_after_hours, system.freshness.error_after_hours,
+    ]  # fmt: skip

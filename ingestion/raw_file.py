@@ -1,0 +1,192 @@
+"""What stands in a raw file beside the rows: the load log, the rejects, and tables for what has not come yet.
+
+All of it is written to the load's private work file, so it is published with the rows or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingestion.register import System
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ingestion.extract import Extract
+    from ingestion.landing import TableLoad
+
+SCHEMA = "raw"
+LOAD_COLUMNS = {
+    "system_id": "VARCHAR",
+    "table_name": "VARCHAR",
+    "load_id": "VARCHAR",
+    "status": "VARCHAR",
+    "started_at": "TIMESTAMP",
+    "seconds": "DOUBLE",
+    "rows": "BIGINT",
+    "rejects": "BIGINT",
+    "source_rows": "BIGINT",
+    "table_rows": "BIGINT",
+    "new_columns": "VARCHAR",
+    "message": "VARCHAR",
+}
+REJECT_COLUMNS = {
+    "system_id": "VARCHAR",
+    "table_name": "VARCHAR",
+    "load_id": "VARCHAR",
+    "source_ref": "VARCHAR",
+    "source_row": "BIGINT",
+    "column_name": "VARCHAR",
+    "reason": "VARCHAR",
+    "raw_text": "VARCHAR",
+}
+POSITION_COLUMNS = {"_dlt_load_id": "VARCHAR", "_source_ref": "VARCHAR", "_source_row": "BIGINT"}
+
+
+def create_sql(table: str, columns: Mapping[str, str]) -> str:
+    listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+    return f'create table if not exists {SCHEMA}."{table}" ({listed})'
+
+
+def _declared(system: System, table_name: str) -> dict[str, str]:
+    return dict.fromkeys(system.tables[table_name].raw_names().values(), "VARCHAR") | POSITION_COLUMNS
+
+
+def is_complete(path: Path, system: System) -> bool:
+    """Whether the raw file has every table and column that the register declares."""
+    import duckdb
+
+    if not path.exists():
+        return False
+    with duckdb.connect(str(path), read_only=True) as connection:
+        stored = stored_types(connection)
+    wanted = {"load_log": set(LOAD_COLUMNS), "load_rejects": set(REJECT_COLUMNS)}
+    wanted |= {name: set(_declared(system, name)) for name in system.tables}
+    return all(columns <= set(stored.get(name, {})) for name, columns in wanted.items())
+
+
+def stored_types(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Return table → column → DuckDB type for the tables of a raw file."""
+    tables: dict[str, dict[str, str]] = {}
+    rows = connection.execute(
+        "select table_name, column_name, data_type from duckdb_columns() where schema_name = ? and not internal", [SCHEMA]
+    ).fetchall()
+    for table, column, kind in rows:
+        tables.setdefault(table, {})[column] = kind
+    return tables
+
+
+def prepare(work: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Ready a work file for a load of the tables `names`, and return the column types of those loaded before.
+
+    A table that stands there empty because its system never answered is dropped: dlt makes it anew with the right types.
+    """
+    import duckdb
+
+    with duckdb.connect(str(work)) as connection:
+        connection.execute(f"create schema if not exists {SCHEMA}")
+        connection.execute(create_sql("load_log", LOAD_COLUMNS))
+        connection.execute(create_sql("load_rejects", REJECT_COLUMNS))
+        loaded = {
+            row[0]
+            for row in connection.execute(f"select distinct table_name from {SCHEMA}.load_log where status = 'loaded'").fetchall()
+        }
+        for name in names:
+            if name not in loaded:
+                connection.execute(f'drop table if exists {SCHEMA}."{name}"')
+        stored = {name: columns for name, columns in stored_types(connection).items() if name in loaded}
+        connection.execute("checkpoint")
+    return stored
+
+
+def finish(
+    work: Path,
+    system: System,
+    started: datetime,
+    loads: Mapping[str, TableLoad],
+    extracts: Mapping[str, Extract],
+    rejects: Mapping[str, Path],
+) -> None:
+    """Write what the load did into the work file and close it whole: rows of re-read files, rejects, log, missing tables."""
+    import duckdb
+
+    with duckdb.connect(str(work)) as connection:
+        for name, found in extracts.items():
+            if system.tables[name].write == "append" and found.files:
+                # A file that comes again replaces its own rows, also when it comes empty. A sheet's rows belong to its file.
+                connection.execute(
+                    f'delete from {SCHEMA}."{name}"'
+                    " where split_part(_source_ref, '#', 1) in (select unnest(?)) and _dlt_load_id <> ?",
+                    [found.files, loads[name].load_id],
+                )
+            _store_rejects(connection, system, name, loads[name], found, rejects.get(name))
+        _complete(connection, system)
+        for name, load in loads.items():
+            row = connection.execute(f'select count(*) from {SCHEMA}."{name}"').fetchone()
+            load.table_rows = row[0] if row else 0
+            connection.execute(
+                f"insert into {SCHEMA}.load_log values ({', '.join('?' * len(LOAD_COLUMNS))})",
+                [
+                    system.id, name, load.load_id, load.status, started, load.seconds, load.rows, load.rejects,
+                    load.source_rows, load.table_rows, ", ".join(load.new_columns), load.message,
+                ],
+            )  # fmt: skip
+        connection.execute("force checkpoint")
+
+
+def _store_rejects(
+    connection: duckdb.DuckDBPyConnection, system: System, name: str, load: TableLoad, found: Extract, path: Path | None
+) -> None:
+    """Keep the rejects that belong to the rows now in the table: those of replaced rows go, the same one is not kept twice."""
+    target = f"{SCHEMA}.load_rejects"
+    if system.tables[name].write == "replace":
+        connection.execute(f"delete from {target} where table_name = ?", [name])
+    elif found.files:
+        connection.execute(
+            f"delete from {target} where table_name = ? and split_part(source_ref, '#', 1) in (select unnest(?))",
+            [name, found.files],
+        )
+    if path is None or not path.exists():
+        return
+    columns = "{source_ref: 'VARCHAR', source_row: 'BIGINT', column_name: 'VARCHAR', reason: 'VARCHAR', raw_text: 'VARCHAR'}"
+    # An incremental table reads its last rows again on every load; what was rejected then is rejected again.
+    connection.execute(
+        f"""
+        insert into {target}
+        select ?, ?, ?, new.*
+        from read_json(?, format = 'newline_delimited', columns = {columns}, maximum_object_size = 67108864) as new
+        where not exists (
+            select 1 from {target} as old
+            where old.table_name = ? and old.source_ref = new.source_ref
+            and old.reason = new.reason and old.raw_text = new.raw_text
+        )
+        """,
+        [system.id, name, load.load_id, str(path), name],
+    )
+
+
+def _complete(connection: duckdb.DuckDBPyConnection, system: System) -> None:
+    """Add the tables and columns of the register that nothing has filled yet."""
+    stored = stored_types(connection)
+    for name in system.tables:
+        declared = _declared(system, name)
+        if name not in stored:
+            connection.execute(create_sql(name, declared))
+            continue
+        for column, kind in declared.items():
+            if column not in stored[name]:
+                connection.execute(f'alter table {SCHEMA}."{name}" add column "{column}" {kind}')
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return all entries of a raw file's load log, oldest first."""
+    import duckdb
+
+    with duckdb.connect(str(path), read_only=True) as connection:
+        rows = connection.execute(
+            f"select {', '.join(LOAD_COLUMNS)} from {SCHEMA}.load_log order by started_at, table_name"
+        ).fetchall()
+    return [dict(zip(LOAD_COLUMNS, row, strict=True)) for row in rows]

@@ -1,0 +1,139 @@
+"""The vault: the one place outside the raw zone that knows which CPR number is which person.
+
+It gives every CPR number a random person id, the same for a person's earlier numbers. The id says nothing of the number: an
+unkeyed hash would, since all 365 million possible numbers can be tried in minutes. The warehouse holds person ids only.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ingestion.home import Home
+from ingestion.register import Register, System, Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+PERSON_KEYS = (
+    "create table if not exists person_keys (cpr varchar primary key, person_id uuid not null, first_seen timestamp not null)"
+)
+
+
+def normalised_cpr(column: str) -> str:
+    """Return SQL that gives a CPR number its ten digits, or NULL where there are not nine or ten.
+
+    Nine digits are a number that lost its leading zero in a spreadsheet. The dbt macro `to_cpr` joins on it: they must agree.
+    """
+    digits = f"regexp_replace(cast({column} as varchar), '[^0-9]', '', 'g')"
+    return f"case when length({digits}) in (9, 10) then lpad({digits}, 10, '0') end"
+
+
+def cpr_columns(register: Register) -> Iterator[tuple[System, str, Table, str]]:
+    """Yield system, table name, table and source column name of every column that holds CPR numbers."""
+    for system, name, table in register.tables():
+        for column_name, column in table.columns.items():
+            if column.type == "cpr":
+                yield system, name, table, column_name
+
+
+def build_vault(register: Register, home: Home) -> int:
+    """Give every CPR number in the raw files a person id; return how many numbers were new.
+
+    A number that the CPR register names as somebody's earlier one shares that person's id. If both had ids of their own before
+    the change was known, the one seen first is kept for both.
+    """
+    import duckdb
+    from filelock import FileLock
+
+    home.path.mkdir(parents=True, exist_ok=True)
+    home.work.mkdir(parents=True, exist_ok=True)
+    with FileLock(home.work / "vault.lock"):
+        if not home.vault.exists():
+            os.close(os.open(home.vault, os.O_CREAT | os.O_WRONLY, 0o600))
+            home.vault.unlink()
+        previous = os.umask(0o077)
+        try:
+            connection = duckdb.connect(str(home.vault))
+        finally:
+            os.umask(previous)
+        with connection:
+            connection.execute(PERSON_KEYS)
+            # One transaction: a vault killed half-way must not have given one person two ids.
+            connection.execute("begin")
+            new = _add_numbers(connection, register, home)
+            _join_earlier_numbers(connection, register, home)
+            connection.execute("commit")
+            connection.execute("checkpoint")
+        home.vault.chmod(0o600)
+    return new
+
+
+def _attached(connection: duckdb.DuckDBPyConnection, system: System, home: Home) -> str:
+    alias = f"raw_{system.id}"
+    connection.execute(f"attach if not exists '{home.raw_file(system.id)}' as {alias} (read_only)")
+    return alias
+
+
+def _add_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home: Home) -> int:
+    connection.execute("create temporary table seen (cpr varchar)")
+    for system, name, table, column in cpr_columns(register):
+        if not home.raw_file(system.id).exists():
+            continue
+        source = f'{_attached(connection, system, home)}.raw."{name}"'
+        number = normalised_cpr(f'"{table.raw_names()[column]}"')
+        connection.execute(f"insert into seen select distinct {number} from {source} where {number} is not null")
+    numbers = [
+        row[0]
+        for row in connection.execute(
+            "select distinct cpr from seen where cpr not in (select cpr from person_keys) order by cpr"
+        ).fetchall()
+    ]
+    # Ids come from the operating system's generator: DuckDB's own uuid() can be predicted from earlier ones.
+    import pyarrow as pa
+
+    added = pa.table(
+        {"cpr": pa.array(numbers, pa.string()), "person_id": pa.array([str(uuid.uuid4()) for _ in numbers], pa.string())}
+    )
+    connection.register("added", added)
+    connection.execute("insert into person_keys select cpr, cast(person_id as uuid), now() at time zone 'UTC' from added")
+    connection.unregister("added")
+    return len(numbers)
+
+
+def _join_earlier_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home: Home) -> None:
+    pairs: list[tuple[str, str]] = []
+    for system, name, table, column in cpr_columns(register):
+        current = table.columns[column].earlier_cpr_of
+        if current is None or not home.raw_file(system.id).exists():
+            continue
+        names = table.raw_names()
+        earlier_sql, current_sql = normalised_cpr(f'"{names[column]}"'), normalised_cpr(f'"{names[current]}"')
+        pairs += connection.execute(
+            f'select distinct {earlier_sql}, {current_sql} from {_attached(connection, system, home)}.raw."{name}" '
+            f"where {earlier_sql} is not null and {current_sql} is not null"
+        ).fetchall()
+    for number, group in sorted(_groups(pairs).items()):
+        if number != min(group):
+            continue
+        members = sorted(group)
+        connection.execute(
+            """
+            update person_keys set person_id = (
+                select person_id from person_keys where cpr in (select unnest(?)) order by first_seen, cpr limit 1
+            ) where cpr in (select unnest(?))
+            """,
+            [members, members],
+        )
+
+
+def _groups(pairs: list[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return for each number all numbers of the same person: changes may come in chains, and in any order."""
+    groups: dict[str, set[str]] = {}
+    for one, other in pairs:
+        joined = groups.get(one, {one}) | groups.get(other, {other})
+        for member in joined:
+            groups[member] = joined
+    return groups

@@ -1,0 +1,215 @@
+"""Publish what a role may see: a fresh DuckDB file and a Parquet folder per version, switched in one step.
+
+A role's file is built from nothing, never copied and thinned out: rows deleted from a DuckDB file stay readable in its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingestion.home import Home
+
+if TYPE_CHECKING:
+    import duckdb
+
+DATABASE = "faellesdata.duckdb"
+MANIFEST = "manifest.json"
+
+
+class PublicationError(Exception):
+    """A version may not or cannot be published; the one before stays current."""
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A model of the warehouse that a role may see."""
+
+    name: str
+    schema: str
+    description: str
+    columns: tuple[Column, ...]
+
+
+@dataclass
+class Publication:
+    """A published version. `tables` gives rows by table."""
+
+    role: str
+    version: str
+    path: Path
+    tables: dict[str, int] = field(default_factory=dict)
+
+
+def tables_for(role: str, manifest_path: Path) -> list[PublishedTable]:
+    """Return the models whose dbt `meta.audience` names `role`, by name.
+
+    Raises:
+        PublicationError: the dbt manifest is not there, or no model is meant for the role.
+    """
+    if not manifest_path.exists():
+        raise PublicationError(f"no dbt manifest at {manifest_path}. Run `faellesdata refresh` first")
+    nodes = json.loads(manifest_path.read_text(encoding="utf-8"))["nodes"].values()
+    found = [
+        PublishedTable(
+            node["alias"],
+            node["schema"],
+            node["description"],
+            tuple(Column(column["name"], column["description"]) for column in node["columns"].values()),
+        )
+        for node in nodes
+        if node["resource_type"] in ("model", "seed") and role in node["config"].get("meta", {}).get("audience", [])
+    ]
+    if not found:
+        raise PublicationError(f"no model names '{role}' in its `meta.audience`. Check the role's spelling")
+    return sorted(found, key=lambda table: table.name)
+
+
+def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
+    """Build and switch to a new version of what `role` may see, and remove all but the `keep` newest versions.
+
+    Raises:
+        PublicationError: nothing to publish, or a CPR number stands in it; the version before stays current.
+    """
+    from filelock import FileLock
+
+    tables = tables_for(role, home.dbt / "target" / "manifest.json")
+    folder = home.published / role
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(home.work / f"publish-{role}.lock"):
+        for leftover in folder.glob(".building-*"):
+            shutil.rmtree(leftover)
+        now = datetime.now(UTC)
+        version = now.strftime("%Y%m%dT%H%M%S.%fZ")
+        building = folder / f".building-{version}"
+        (building / "parquet").mkdir(parents=True)
+        publication = Publication(role, version, folder / version)
+        publication.tables = _build(home, tables, building)
+        _write_manifest(building, publication, now, tables)
+        building.rename(publication.path)
+        _switch(folder, version)
+        _prune(folder, version, keep)
+    return publication
+
+
+def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str, int]:
+    import duckdb
+
+    rows: dict[str, int] = {}
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
+        # v1.0.0 opens in every DuckDB from 1.0 on: BI tools bring their own, often older one.
+        connection.execute(f"attach '{building / DATABASE}' as published (storage_version 'v1.0.0')")
+        if home.vault.exists():
+            connection.execute(f"attach '{home.vault}' as vault (read_only)")
+        for table in tables:
+            _refuse_cpr(connection, table, vault=home.vault.exists())
+            target = f'published.main."{table.name}"'
+            connection.execute(f'create table {target} as from warehouse."{table.schema}"."{table.name}"')
+            connection.execute(f"comment on table {target} is {_quoted(table.description)}")
+            for column in table.columns:
+                if column.description:
+                    connection.execute(f'comment on column {target}."{column.name}" is {_quoted(column.description)}')
+            parquet = building / "parquet" / f"{table.name}.parquet"
+            connection.execute(f"copy {target} to '{parquet}' (format parquet, compression zstd)")
+            counted = connection.execute(f"select count(*) from {target}").fetchone()
+            rows[table.name] = int(counted[0]) if counted else 0
+        connection.execute("checkpoint published")
+    return rows
+
+
+def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *, vault: bool) -> None:
+    """Stop if a text holds a CPR number that the vault knows, or a column is a person id: no rule upstream is trusted alone."""
+    source = f'warehouse."{table.schema}"."{table.name}"'
+    for name, kind, *_ in connection.execute(f"describe {source}").fetchall():
+        if name == "person_id" or name.endswith("_person_id"):
+            raise PublicationError(
+                f"{table.name}.{name} is a person id. Publish aggregates, or a pseudonym of the role's own purpose"
+            )
+        if not vault or not _may_hold_text(kind):
+            continue
+        found = f"unnest(regexp_extract_all(cast(\"{name}\" as varchar), '\\b[0-9]{{6}}[- ]?[0-9]{{4}}\\b'))"
+        leak = connection.execute(
+            f"select count(*) from (select regexp_replace({found}, '[- ]', '') as cpr from {source})"
+            " join vault.person_keys using (cpr)"
+        ).fetchone()
+        if leak and leak[0]:
+            raise PublicationError(
+                f"{table.name}.{name} holds {leak[0]} CPR numbers. Nothing was published; find the model that lets them through"
+            )
+
+
+def _may_hold_text(kind: str) -> bool:
+    return kind in ("BIGINT", "HUGEINT", "JSON") or kind.startswith(("VARCHAR", "STRUCT", "MAP")) or kind.endswith("[]")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _write_manifest(building: Path, publication: Publication, now: datetime, tables: list[PublishedTable]) -> None:
+    def checksum(path: Path) -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    manifest: dict[str, Any] = {
+        "role": publication.role,
+        "version": publication.version,
+        "published_at": now.isoformat(),
+        "database": {"file": DATABASE, "sha256": checksum(building / DATABASE)},
+        "tables": {
+            table.name: {
+                "rows": publication.tables[table.name],
+                "file": f"parquet/{table.name}.parquet",
+                "sha256": checksum(building / "parquet" / f"{table.name}.parquet"),
+                "description": table.description,
+            }
+            for table in tables
+        },
+    }
+    (building / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _switch(folder: Path, version: str) -> None:
+    link = folder / ".current-new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(version, target_is_directory=True)
+    os.replace(link, folder / "current")
+
+
+def _prune(folder: Path, version: str, keep: int) -> None:
+    versions = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    )
+    for old in versions[: -max(keep, 1)]:
+        if old.name != version:
+            shutil.rmtree(old)
+
+
+def current(home: Home, role: str) -> Path:
+    """Return the folder of the role's current version.
+
+    Raises:
+        PublicationError: nothing has been published for the role.
+    """
+    link = home.published / role / "current"
+    if not link.exists():
+        known = sorted(path.name for path in home.published.iterdir()) if home.published.exists() else []
+        raise PublicationError(
+            f"nothing is published for '{role}' in {home.path}."
+            + (f" There is: {', '.join(known)}" if known else " Run `faellesdata demo` or `faellesdata refresh` first")
+        )
+    # The real folder, not the link: an open connection must stay on one version while the link moves on.
+    return link.resolve()
