@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 _DANISH = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa", "Æ": "Ae", "Ø": "Oe", "Å": "Aa"})
+_IN_CAPITALS = re.compile("[ÆØÅ](?=[A-ZÆØÅ])|(?<=[A-ZÆØÅ])[ÆØÅ]")
 
 
 def fold(name: str) -> str:
@@ -18,7 +19,8 @@ def fold(name: str) -> str:
     A leading digit gets an underscore in front; a name without letters or digits becomes `x`.
     """
     # Letters may arrive decomposed (a + ring); compose first so that å is one letter, then strip what accents remain.
-    spelled = unicodedata.normalize("NFC", name).translate(_DANISH)
+    composed = unicodedata.normalize("NFC", name)
+    spelled = _IN_CAPITALS.sub(lambda letter: letter[0].translate(_DANISH).upper(), composed).translate(_DANISH)
     ascii_only = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode()
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", ascii_only)
     identifier = re.sub(r"[^A-Za-z0-9]+", "_", words).strip("_").lower() or "x"

@@ -87,7 +87,8 @@ def read_file(path: Path) -> tuple[System | None, list[Problem]]:
     try:
         system = _adapter.validate_python(data)
     except ValidationError as error:
-        return None, problems + [_problem(path, node, detail) for detail in error.errors()]
+        # A value of several possible shapes gives an error for each; told once is enough.
+        return None, list(dict.fromkeys(problems + [_problem(path, node, detail) for detail in error.errors()]))
     problems += _cross_checks(path, node, system)
     return (None, problems) if problems else (system, [])
 
@@ -137,20 +138,36 @@ def _cross_checks(path: Path, node: yaml.MappingNode, system: System) -> list[Pr
 _ADVICE = {
     "missing": "'{field}' is missing. Add it",
     "extra_forbidden": "unknown key '{field}'. Remove it, or correct its spelling",
-    "union_tag_invalid": "{msg}. Use one of the protocols or types named",
+    "union_tag_invalid": "{msg}",
     "union_tag_not_found": "`connection.protocol` is missing. Say how the system is read: sql, odata, rest or files",
 }
 
 
+_FORMS = {
+    "email": "an address such as team@kommune.dk",
+    "period": "an ISO 8601 duration such as P5Y or P30D",
+    "lag": "an ISO 8601 duration such as P3D",
+    "env": "the name of an environment variable, in capitals",
+    "kitos_uuid": "a UUID in lower case",
+}
+
+
 def _problem(path: Path, node: yaml.Node, detail: Any) -> Problem:
-    location = detail["loc"]
-    field = next((str(part) for part in reversed(location) if not str(part).startswith("function-")), "")
-    message = _ADVICE.get(detail["type"], "{field}: {msg}").format(field=field, msg=_plain(detail["msg"]))
-    return Problem(path, *_position(_find(node, location, want_key=detail["type"] == "extra_forbidden")), message)
+    kind, location = detail["type"], detail["loc"]
+    field = next((str(part) for part in reversed(location) if str(part) not in ("EnvRef", "FileRef", "[key]")), "")
+    message = _ADVICE.get(kind, "'{field}': {msg}").format(field=field, msg=_plain(detail["msg"]))
+    if kind == "string_pattern_mismatch":
+        form = _FORMS.get(field, "lower-case letters, digits and underscores, beginning with a letter")
+        message = f"'{field}' is not written right: {form}"
+    elif {"EnvRef", "FileRef"} & set(map(str, location)) and kind != "extra_forbidden":
+        message = f"'{field}' must be a reference, {{env: NAME}} or {{file: path}}. A secret never stands in the register"
+    elif kind == "union_tag_invalid" and not location:
+        location = ("connection", "protocol")
+    return Problem(path, *_position(_find(node, location, want_key=kind == "extra_forbidden")), message)
 
 
 def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should be", "should be")
+    return message.removeprefix("Value error, ").replace("Input should be", "should be").replace("Input tag", "the value")
 
 
 def _find(node: yaml.Node, location: Iterable[str | int], want_key: bool = False) -> yaml.Node:

@@ -1,0 +1,133 @@
+"""What is wrong in a register file is told all at once, each with file, line and column, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingestion.register import RegisterError, read_file, read_leniently, read_register
+
+GOOD = """\
+id: bibliotek
+title: Bibliotek
+description: Udlån.
+department: kultur_fritid_borgerservice
+product: Cicero
+vendor: Systematic
+owner: {team: Biblioteket, email: bibliotek@odsherred.example}
+data_steward: {team: Biblioteket, email: bibliotek@odsherred.example}
+cadence: daily
+freshness: {warn_after_hours: 30, error_after_hours: 60}
+classification: P2
+legal_basis: [gdpr_6_1_e]
+purpose: [statistik]
+retention: {period: P1Y, after: Udlånet er afsluttet}
+connection:
+  protocol: files
+  transport: {type: local, folder: {env: BIBLIOTEK_FOLDER}}
+tables:
+  udlaan:
+    title: Udlån
+    description: Et udlån pr. række.
+    key: [id]
+    write: append
+    expected_rows: {min: 0}
+    source: {format: csv, glob: "udlaan*.csv"}
+    columns:
+      id: {type: text, label: Id, description: Udlånets nummer}
+      låner: {type: cpr, label: Låner, description: Låneren, pii: P2, key_domain: citizen, name: person_id}
+"""
+
+
+def write(folder: Path, text: str, name: str = "bibliotek", department: str = "kultur_fritid_borgerservice") -> Path:
+    path = folder / department / f"{name}.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def errors(tmp_path: Path, text: str) -> list[tuple[int, int, str]]:
+    _, problems = read_file(write(tmp_path, text))
+    return [(problem.line, problem.column, problem.message) for problem in problems]
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    system, problems = read_file(write(tmp_path, GOOD))
+    assert problems == []
+    assert system is not None
+    assert system.tables["udlaan"].raw_names() == {"id": "id", "låner": "laaner"}
+    assert system.tables["udlaan"].warehouse_names() == {"id": "id", "låner": "person_id"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "column", "words"),
+    [
+        ("vendor: Systematic\n", "vendor: Systematic\nvender: x\n", 7, 1, "unknown key 'vender'"),
+        ("vendor: Systematic\n", "", 1, 1, "'vendor' is missing"),
+        ("cadence: daily", "cadence: nightly", 9, 10, "'nightly' is not in vocabulary/cadences.yml. Use one of: daily"),
+        ("protocol: files", "protocol: ftp", 16, 13, "'ftp'"),
+        (
+            "owner: {team: Biblioteket, email: bibliotek@odsherred.example}",
+            "owner: {team: B, email: nobody}",
+            7,
+            25,
+            "'email' is not written right: an address such as",
+        ),
+        ("key: [id]", "key: [nummer]", 19, 3, "key 'nummer' is not among the columns"),
+        ("pii: P2, key_domain: citizen, name", "pii: P1, key_domain: citizen, name", 19, 3, "holds CPR numbers"),
+        ("classification: P2", "classification: P1", 28, 7, "'låner' is P2, the system only P1"),
+        ("write: append", "write: upsert", 23, 12, "'replace', 'merge' or 'append'"),
+        ("period: P1Y", "period: 1 år", 14, 21, "an ISO 8601 duration such as P5Y"),
+        ("id: bibliotek\n", "id: bibliotek\nid: bibliotek\n", 2, 1, "'id' is given twice"),
+        ("department: kultur", "department: boern", 4, 13, "boern_fritid_borgerservice"),
+        ("id: bibliotek", "id: platform", 1, 5, "reserved"),
+    ],
+)
+def test_an_error_says_where_and_what_to_do(tmp_path: Path, old: str, new: str, line: int, column: int, words: str) -> None:
+    assert old in GOOD
+    found = errors(tmp_path, GOOD.replace(old, new, 1))
+    assert any((at, col) == (line, column) and words in message for at, col, message in found), found
+
+
+def test_a_literal_secret_is_refused(tmp_path: Path) -> None:
+    sftp = GOOD.replace(
+        "transport: {type: local, folder: {env: BIBLIOTEK_FOLDER}}",
+        "transport: {type: sftp, host: h, username: u, password: hemmelig, host_key: k}",
+    )
+    found = errors(tmp_path, sftp)
+    assert any("'password' must be a reference" in message for *_, message in found)
+    assert len(found) == 1
+    assert not any("hemmelig" in message for *_, message in found)
+
+
+def test_names_that_fold_to_one_are_refused_and_both_named(tmp_path: Path) -> None:
+    doubled = GOOD + "      Laaner: {type: text, label: L, description: L}\n"
+    (found,) = errors(tmp_path, doubled)
+    assert "'låner' and 'Laaner' both become 'laaner'" in found[2]
+
+
+def test_all_errors_of_all_files_come_at_once(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("cadence: daily", "cadence: x").replace("vendor: Systematic\n", ""))
+    write(tmp_path, "id: [", name="itu")
+    write(tmp_path, GOOD, name="andet")
+    with pytest.raises(RegisterError) as caught:
+        read_register(tmp_path)
+    by_file = [problem.file.name for problem in caught.value.problems]
+    assert by_file.count("bibliotek.yml") == 2
+    assert by_file.count("itu.yml") == 1
+    assert by_file.count("andet.yml") == 1
+
+
+def test_a_broken_file_does_not_take_the_others_along(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    write(tmp_path, "", name="tom")
+    (tmp_path / "kultur_fritid_borgerservice" / "latin.yml").write_bytes("id: bøger\n".encode("cp1252"))
+    register, problems = read_leniently(tmp_path)
+    assert list(register.systems) == ["bibliotek"]
+    assert {problem.file.name for problem in problems} == {"tom.yml", "latin.yml"}
+
+
+def test_every_system_of_the_register_is_sound() -> None:
+    register = read_register()
+    assert len({system.department for system in register.systems.values()}) == 8

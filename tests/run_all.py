@@ -1,0 +1,47 @@
+"""Everything that must be green on main: linters, types, walls between packages, generated files, tests.
+
+Called by `python3 bootstrap.py test`; arguments are handed to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+STEPS = {
+    "ruff check": [BIN / "ruff", "check", "."],
+    "ruff format": [BIN / "ruff", "format", "--check", "."],
+    "mypy": [BIN / "mypy"],
+    "import-linter": [BIN / "lint-imports", "--no-cache"],
+    "sqlfluff": [BIN / "sqlfluff", "lint", "--processes", "2", "--nocolor", "dbt_project/models", "dbt_project/tests"],
+    "generated files": [BIN / "faellesdata", "systems", "generate", "--check"],
+    "pytest": [BIN / "python", "-m", "pytest", *sys.argv[1:]],
+}
+
+
+def main() -> int:
+    """Run all steps, the later ones too when an earlier one fails, and return 1 if any failed."""
+    # Tests and tools see the same settings wherever they run, and nothing of the caller's own installation.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("FAELLESDATA_", "DAGSTER_", "DBT_"))}
+    environment |= {"DO_NOT_TRACK": "1", "PYTHONUTF8": "1"}
+    failed = []
+    for name, command in STEPS.items():
+        print(f"--- {name}", flush=True)
+        began = time.monotonic()
+        code = subprocess.call([str(part) for part in command], cwd=ROOT, env=environment)
+        print(f"--- {name}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - began:.0f} s", flush=True)
+        if code != 0:
+            failed.append(name)
+    if failed:
+        print(f"Failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from ingestion.cursor import highest, less_lag
+
+
+def top(values: list[str | None], column_type: str) -> str | None:
+    connection = duckdb.connect()
+    connection.execute("create table t (c varchar)")
+    connection.execute("insert into t select unnest(?)", [values])
+    return highest(connection, "t", "c", column_type)
+
+
+@pytest.mark.parametrize(
+    ("values", "column_type", "expected"),
+    [
+        (["9", "10", None], "integer", "10"),
+        (["2026-01-02", "2026-01-10"], "date", "2026-01-10"),
+        (["/Date(999999999999)/", "/Date(1767225600000)/"], "odata_date", "/Date(1767225600000)/"),
+        (["/Date(1767225600000+0000)/"], "odata_timestamp", "/Date(1767225600000+0000)/"),
+        ([None, None], "timestamp", None),
+        ([], "timestamp", None),
+    ],
+)
+def test_highest(values: list[str | None], column_type: str, expected: str | None) -> None:
+    assert top(values, column_type) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "column_type"),
+    [
+        (["2026-01-02", "9999-12-31"], "date"),
+        (["20260102", "99991231"], "date_sap"),
+        (["2026-01-02T08:00:00", "9999-12-31T00:00:00"], "timestamp"),
+        (["/Date(1767225600000)/", "/Date(253402214400000)/"], "odata_date"),
+    ],
+)
+def test_a_date_in_the_far_future_does_not_stop_later_loads(values: list[str], column_type: str) -> None:
+    assert top(values, column_type) == values[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "column_type", "lag", "expected"),
+    [
+        ("2026-01-10", "date", "P3D", "2026-01-07"),
+        ("20260110", "date_sap", "P1W", "20260103"),
+        ("2026-01-10T08:00:00", "timestamp", "P1D", "2026-01-09T08:00:00"),
+        ("/Date(1767225600000+0000)/", "odata_timestamp", "P1D", "/Date(1767139200000+0000)/"),
+        ("2026-03-31", "date", "P1M", "2026-02-28"),
+        ("17", "integer", None, "17"),
+    ],
+)
+def test_less_lag(value: str, column_type: str, lag: str | None, expected: str) -> None:
+    assert less_lag(value, column_type, lag) == expected
