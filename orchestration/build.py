@@ -1,0 +1,61 @@
+"""The factory of all definitions: production and tests call the same function, with other arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from ingestion.home import Home
+from ingestion.register import SYSTEMS, Register
+from orchestration.raw import load_asset, source_spec
+from orchestration.schedules import BUILD, LOAD, PUBLISH, refresh_schedules, stage_sensor
+from orchestration.warehouse import warehouse_assets
+
+
+def build_defs(
+    register: Register,
+    *,
+    home: Home,
+    manifest_path: Path | None,
+    systems: Path = SYSTEMS,
+    schedules: bool = True,
+) -> dg.Definitions:
+    """Return assets, checks, jobs, schedules and the sensor for the systems of `register`.
+
+    `manifest_path` is dbt's manifest, prepared ahead (`orchestration.dbt.prepare_manifest`); without one the graph ends at the vault.
+    `systems` is the folder that the register was read from. `schedules=False` leaves out what starts by itself.
+    """
+    loads = [load_asset(system, home) for system in register.systems.values()]
+    warehouse = warehouse_assets(register, home, manifest_path, systems)
+    sources = [source_spec(system) for system in register.systems.values()]
+    jobs = _jobs(loads, warehouse)
+    automatic = schedules and len(jobs) == 3
+    return dg.Definitions(
+        assets=[*sources, *loads, *warehouse],
+        jobs=jobs,
+        schedules=refresh_schedules(register, home) if automatic else [],
+        sensors=[stage_sensor(jobs[1:])] if automatic else [],
+        # A step in a process of its own costs 0.75 to 2.6 s; here runs are parallel, steps are not (docs/decisions).
+        executor=dg.in_process_executor,
+    )
+
+
+def _jobs(loads: Sequence[dg.AssetsDefinition], warehouse: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Return the stages of a night. A failed step skips what is downstream of it in its run, so each stage is a run of its own."""
+    published = [assets for assets in warehouse if any(key.path[0] == "published" for key in assets.keys)]
+    built = [assets for assets in warehouse if assets not in published]
+    stages = [
+        (LOAD, loads, "Loads the systems. One step per system: one that fails stops no other."),
+        (BUILD, built, "Builds vault, platform tables and the warehouse from what is in the raw files."),
+        (PUBLISH, published, "Publishes what the roles read."),
+    ]
+    return [dg.define_asset_job(name, _selection(stage), description=description) for name, stage, description in stages if stage]
+
+
+def _selection(assets: Sequence[dg.AssetsDefinition]) -> dg.AssetSelection:
+    """Select assets with the checks of their own ops: dbt's tests of raw tables run with dbt, not with the load."""
+    selection: dg.AssetSelection = dg.AssetSelection.assets(*assets).without_checks()
+    checks = [key for definition in assets for key in definition.check_keys]
+    return selection | dg.AssetSelection.checks(*checks) if checks else selection

@@ -1,0 +1,108 @@
+"""Dagster's settings for a home, and what keeps its history healthy. Nobody has to know `dagster.yaml`."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import yaml
+from dagster import DagsterRunStatus, RunsFilter
+from filelock import Timeout
+
+from ingestion.home import Home
+from orchestration.locks import lock_file
+
+MARK = "# Written by faellesdata on every start. Remove this line to keep settings of your own."
+PROCESS_TAG = "faellesdata/process"
+KEEP_RUNS_DAYS = 90
+UNFINISHED = [
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+
+def settings(home: Home) -> dict[str, Any]:
+    """Return the content of `dagster.yaml`."""
+    return {
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+        "storage": {"sqlite": {"base_dir": str(home.dagster)}},
+        # What the ops have to say stands in the event log. Capturing standard output costs a process per step and, for a refresh
+        # from a terminal, takes that terminal away.
+        "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"},
+        "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"},
+        "concurrency": {
+            # Granularity `run`, else two overlapping runs take turns step by step on one file.
+            "pools": {"default_limit": 1, "granularity": "run"},
+            "runs": {"max_concurrent_runs": max(2, min(8, os.cpu_count() or 2))},
+        },
+        # A worker that dies is started again once; a table that fails has had its retries.
+        "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
+        "run_monitoring": {"enabled": True, "start_timeout_seconds": 300, "max_runtime_seconds": 12 * 3600},
+        "freshness": {"enabled": True},
+        "retention": {
+            "schedule": {"purge_after_days": 90},
+            "sensor": {"purge_after_days": {"skipped": 3, "failure": 30, "success": 30}},
+        },
+    }
+
+
+def write_settings(home: Home) -> None:
+    """Write `dagster.yaml`, unless somebody has made the file their own, and point this process at it."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    path = home.dagster / "dagster.yaml"
+    if not path.exists() or path.read_text(encoding="utf-8").startswith(MARK):
+        draft = path.with_suffix(f".{os.getpid()}.draft")
+        draft.write_text(f"{MARK}\n{yaml.safe_dump(settings(home), sort_keys=False)}", encoding="utf-8")
+        draft.replace(path)
+    set_environment(home)
+
+
+def set_environment(home: Home) -> None:
+    """Make this process and its children use this home, and send nothing out."""
+    os.environ.update(
+        FAELLESDATA_HOME=str(home.path),
+        DAGSTER_HOME=str(home.dagster),
+        DAGSTER_DISABLE_TELEMETRY="1",
+        DO_NOT_TRACK="1",
+        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+        RUNTIME__DLTHUB_TELEMETRY="false",
+    )
+
+
+def open_instance(home: Home) -> dg.DagsterInstance:
+    """Return the home's Dagster instance; the UI shows what is run on it."""
+    write_settings(home)
+    return dg.DagsterInstance.from_config(str(home.dagster))
+
+
+def end_orphans(instance: dg.DagsterInstance, home: Home) -> list[str]:
+    """Mark as failed what a killed `faellesdata refresh` left as running: it would hold its pools, and the queue with them.
+
+    Each refresh holds a lock named in its runs' tags for as long as it lives. Returns the ids of the runs ended.
+    """
+    ended = []
+    for run in instance.get_runs(RunsFilter(statuses=UNFINISHED)):
+        name = run.tags.get(PROCESS_TAG)
+        if name is None:
+            continue
+        lock = lock_file(home, name)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        lock.release()
+        instance.report_run_failed(run, "The refresh that ran this was ended before it was done. Nothing half-loaded was published")
+        ended.append(run.run_id)
+    return ended
+
+
+def delete_old_runs(instance: dg.DagsterInstance, keep_days: int = KEEP_RUNS_DAYS, at_most: int = 100) -> int:
+    """Delete runs older than `keep_days`: Dagster keeps events for ever, 2.5 MB a run of 100 assets. Returns how many."""
+    runs = instance.get_runs(RunsFilter(created_before=datetime.now(UTC) - timedelta(days=keep_days)), limit=at_most)
+    for run in runs:
+        instance.delete_run(run.run_id)
+    return len(runs)

@@ -1,0 +1,30 @@
+"""Asset keys: one function per kind, so that what one side produces is what the other side depends on."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+REGISTER = dg.AssetKey(["register"])
+VAULT = dg.AssetKey(["vault", "person_keys"])
+PLATFORM = "platform"
+PLATFORM_TABLES = ("systems", "system_tables", "system_columns", "loads", "rejects")
+LAYERS = ("staging", "quality", "intermediate", "conformed", "marts")
+WAREHOUSE_POOL = "warehouse"
+
+
+def source_system(system_id: str) -> dg.AssetKey:
+    return dg.AssetKey(["source", system_id])
+
+
+def raw_table(system_id: str, table_name: str) -> dg.AssetKey:
+    """Return the key of a landed table; a dbt source of the same names gets the same key."""
+    return dg.AssetKey(["raw", system_id, table_name])
+
+
+def published(role: str) -> dg.AssetKey:
+    return dg.AssetKey(["published", role])
+
+
+def system_pool(system_id: str) -> str:
+    """Return the pool that keeps two loads of one system apart: side by side they would publish over each other."""
+    return f"system_{system_id}"

@@ -1,0 +1,35 @@
+"""Locks between processes. Dagster's pools queue what the daemon starts; what a terminal starts in process meets no queue.
+
+The operating system drops a lock when its holder ends, however it ends, so nothing is ever left to clean up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster import get_dagster_logger
+from filelock import FileLock, Timeout
+
+from ingestion.home import Home
+
+
+def lock_file(home: Home, name: str) -> FileLock:
+    folder = home.path / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{name}.lock")
+
+
+@contextmanager
+def exclusive(home: Home, name: str) -> Iterator[None]:
+    """Hold the lock `name` of this home; wait, and say so, while another process has it."""
+    lock = lock_file(home, name)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        get_dagster_logger().info(f"'{name}' is in use by another refresh. Waiting for it to end")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

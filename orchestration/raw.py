@@ -1,0 +1,224 @@
+"""What the register says of a system, as Dagster assets: the source system, its landed tables and their checks."""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of ops, and wants the classes, not their names.
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ingestion.home import Home
+from ingestion.register import System, Table
+from ingestion.register.model import Freshness
+from orchestration.keys import raw_table, source_system, system_pool
+from orchestration.locks import exclusive
+
+if TYPE_CHECKING:
+    from ingestion.landing import SystemLoad, TableLoad
+
+RETRY_DELAY_SECONDS = 5
+_CHECKS = {
+    "row_range": "The table holds as many rows as the register expects: fewer fail, more warn.",
+    "reconciliation": "The rows read, with those set aside, are as many as the source says it has. Not run where a source gives no count.",
+    "contract": "The source has the columns the register names, and no others: new or missing columns warn.",
+    "rejects": "Every row of the source could be read: rows set aside warn.",
+}
+
+Event = dg.MaterializeResult[None] | dg.AssetCheckResult
+_CONFIG = {"full": dg.Field(bool, default_value=False, description="Read incremental tables and files from the beginning.")}
+
+
+def source_spec(system: System) -> dg.AssetSpec:
+    """Return the department's system itself, as an asset that Dagster shows but never makes."""
+    return dg.AssetSpec(
+        source_system(system.id),
+        description=f"{system.title}. {system.description}",
+        group_name=system.department,
+        owners=[system.owner.email],
+        kinds={system.connection.protocol},
+        tags={**_tags(system), "layer": "source"},
+        metadata={
+            "title": system.title,
+            "product": system.product,
+            "vendor": system.vendor,
+            "owner": f"{system.owner.team} <{system.owner.email}>",
+            "data_steward": f"{system.data_steward.team} <{system.data_steward.email}>",
+            "protocol": system.connection.protocol,
+        },
+    )
+
+
+def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
+    """Return one op that loads the tables of `system`, all or some of them.
+
+    Nothing depends on another system's op: whatever happens to this one, the others are loaded.
+    """
+
+    @dg.multi_asset(
+        name=f"load_{system.id}",
+        description=f"Loads {system.title} into raw/{system.id}.duckdb.",
+        specs=[_table_spec(system, name, table) for name, table in system.tables.items()],
+        check_specs=[
+            dg.AssetCheckSpec(check, asset=raw_table(system.id, name), description=description)
+            for name in system.tables
+            for check, description in _CHECKS.items()
+        ],
+        can_subset=True,
+        config_schema=_CONFIG,
+        pool=system_pool(system.id),
+        # The connector repeats what a source fails at, per request; this is for what it cannot see, such as a full disk.
+        retry_policy=dg.RetryPolicy(
+            max_retries=system.limits.retries, delay=RETRY_DELAY_SECONDS, backoff=dg.Backoff.EXPONENTIAL
+        ),
+    )
+    def load(context: dg.AssetExecutionContext) -> Iterator[Event]:
+        from ingestion.landing import land_system
+
+        selected = [name for name in system.tables if raw_table(system.id, name) in context.selected_asset_keys]
+        checks = context.selected_asset_check_keys
+        home.load_settings()
+        with exclusive(home, system_pool(system.id)):
+            outcome = land_system(system, home, tables=selected, full=context.op_execution_context.op_config["full"])
+        for name, loaded in outcome.tables.items():
+            if loaded.status != "failed":
+                yield _materialization(system, name, loaded)
+                yield from (
+                    check
+                    for check in check_results(system.id, name, system.tables[name], loaded)
+                    if dg.AssetCheckKey(raw_table(system.id, name), str(check.check_name)) in checks
+                )
+        if outcome.failed:
+            raise dg.Failure(
+                _fault(system, outcome),
+                metadata={name: outcome.tables[name].message for name in outcome.failed},
+                # The source has had its retries; another round would hold up the night without a new fact.
+                allow_retries=False,
+            )
+
+    return load
+
+
+def check_results(system_id: str, table_name: str, table: Table, loaded: "TableLoad") -> Iterator[dg.AssetCheckResult]:
+    """Judge what was loaded against the register and the source's own count."""
+    key, expected = raw_table(system_id, table_name), table.expected_rows
+    too_few = loaded.table_rows < expected.min
+    too_many = expected.max is not None and loaded.table_rows > expected.max
+    yield dg.AssetCheckResult(
+        passed=not (too_few or too_many),
+        check_name="row_range",
+        asset_key=key,
+        severity=dg.AssetCheckSeverity.ERROR if too_few else dg.AssetCheckSeverity.WARN,
+        description=(
+            f"{loaded.table_rows:,} rows; expected {expected.min:,} to {'any number' if expected.max is None else f'{expected.max:,}'}. "
+            "If this is right, explain it and move the range in the register"
+            if too_few or too_many
+            else None
+        ),
+        metadata={"rows": loaded.table_rows},
+    )
+    if loaded.source_rows is not None:
+        accounted = loaded.rows <= loaded.source_rows <= loaded.rows + loaded.rejects
+        yield dg.AssetCheckResult(
+            passed=accounted,
+            check_name="reconciliation",
+            asset_key=key,
+            description=None
+            if accounted
+            else f"the source counts {loaded.source_rows:,} rows; {loaded.rows:,} were read and {loaded.rejects:,} set aside",
+            metadata={"source_rows": loaded.source_rows, "rows": loaded.rows, "rejects": loaded.rejects},
+        )
+    drift = _listing("new columns", loaded.new_columns) + _listing("missing columns", loaded.missing_columns)
+    yield dg.AssetCheckResult(
+        passed=not drift,
+        check_name="contract",
+        asset_key=key,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{'; '.join(drift)}. Add them to or take them out of the register" if drift else None,
+    )
+    yield dg.AssetCheckResult(
+        passed=loaded.rejects == 0,
+        check_name="rejects",
+        asset_key=key,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{loaded.rejects:,} rows could not be read. They stand in the quarantine with file and line" if loaded.rejects else None,
+        metadata={"rejects": loaded.rejects},
+    )
+
+
+def _listing(title: str, names: Sequence[str]) -> list[str]:
+    return [f"{title}: {', '.join(names)}"] if names else []
+
+
+def _table_spec(system: System, name: str, table: Table) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        raw_table(system.id, name),
+        deps=[source_system(system.id)],
+        description=f"{table.title}. {table.description}",
+        group_name=system.department,
+        owners=[system.owner.email],
+        kinds={"dlt", "duckdb", system.connection.protocol},
+        tags={**_tags(system), "layer": "raw"},
+        freshness_policy=_freshness_policy(system.freshness),
+        metadata={
+            "title": table.title,
+            "system": system.title,
+            "data_steward": f"{system.data_steward.team} <{system.data_steward.email}>",
+            "write": table.write,
+            "key": ", ".join(table.key),
+            "dagster/table_name": f"raw_{system.id}.raw.{name}",
+            "dagster/column_schema": _column_schema(table),
+        },
+    )
+
+
+def _tags(system: System) -> dict[str, str]:
+    return {
+        "system": system.id,
+        "department": system.department,
+        "cadence": system.cadence,
+        "classification": system.classification,
+    }
+
+
+def _freshness_policy(freshness: Freshness) -> dg.FreshnessPolicy:
+    warn, fail = timedelta(hours=freshness.warn_after_hours), timedelta(hours=freshness.error_after_hours)
+    # Dagster refuses a warning that comes no earlier than the failure; the register allows it (no warning wanted).
+    return dg.FreshnessPolicy.time_window(fail_window=fail, warn_window=warn if warn < fail else None)
+
+
+def _column_schema(table: Table) -> dg.TableSchema:
+    raw_names = table.raw_names()
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(raw_names[source], column.type, f"{column.label}: {column.description}")
+            for source, column in table.columns.items()
+        ]
+    )
+
+
+def _materialization(system: System, name: str, loaded: "TableLoad") -> dg.MaterializeResult[None]:
+    metadata: dict[str, dg.RawMetadataValue] = {
+        "dagster/row_count": loaded.table_rows,
+        "status": loaded.status,
+        "rows": loaded.rows,
+        "rejects": loaded.rejects,
+        "seconds": round(loaded.seconds, 3),
+        "load_id": loaded.load_id or "",
+        "new_columns": ", ".join(loaded.new_columns),
+    }
+    if loaded.source_rows is not None:
+        metadata["source_rows"] = loaded.source_rows
+    return dg.MaterializeResult(asset_key=raw_table(system.id, name), metadata=metadata)
+
+
+def _fault(system: System, outcome: "SystemLoad") -> str:
+    faults = _lines(f"{system.id}.{name}: {outcome.tables[name].message}" for name in outcome.failed)
+    return (
+        f"{system.title} ({system.id}): {len(outcome.failed)} of {len(outcome.tables)} tables were not loaded and keep the data they had.\n"
+        f"{faults}\nOwner: {system.owner.team}, {system.owner.email}"
+    )
+
+
+def _lines(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)

@@ -1,0 +1,118 @@
+"""When what is run: one schedule per cadence, and a sensor that goes on when a night's loads are over."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster import DagsterRun, RunsFilter
+
+from ingestion.home import Home
+from ingestion.register import Register, System
+from ingestion.register.vocabulary import Term, terms
+from orchestration.instance import delete_old_runs, end_orphans
+from orchestration.keys import raw_table
+
+TIMEZONE = "Europe/Copenhagen"
+LOAD, BUILD, PUBLISH = "nightly_load", "nightly_build", "nightly_publish"
+NIGHT_TAG = "faellesdata/night"
+RUNS_TAG = "faellesdata/runs"
+"""How many runs a stage of the night has: the next waits for all of them."""
+LOOK_BACK = timedelta(days=2)
+
+
+def schedule_name(cadence: str) -> str:
+    return "nightly_refresh" if cadence == "daily" else f"{cadence}_refresh"
+
+
+def refresh_schedules(register: Register, home: Home) -> list[dg.ScheduleDefinition]:
+    """Return a running schedule for each cadence that a system has."""
+    schedules = []
+    for cadence, term in terms("cadences").items():
+        systems = [system for system in register.systems.values() if system.cadence == cadence]
+        if systems:
+            schedules.append(_schedule(cadence, term, systems, home))
+    return schedules
+
+
+def _schedule(cadence: str, term: Term, systems: Sequence[System], home: Home) -> dg.ScheduleDefinition:
+    departments: dict[str, list[System]] = defaultdict(list)
+    for system in systems:
+        departments[system.department].append(system)
+
+    @dg.schedule(
+        name=schedule_name(cadence),
+        job_name=LOAD,
+        cron_schedule=term.extra["cron"],
+        execution_timezone=TIMEZONE,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"{term.title}: loads its systems, a run per department; building and publishing follow.",
+    )
+    def refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        end_orphans(context.instance, home)
+        delete_old_runs(context.instance)
+        night = f"{cadence}-{context.scheduled_execution_time:%Y-%m-%d}"
+        for department, members in departments.items():
+            yield dg.RunRequest(
+                run_key=f"{night}-{department}",
+                asset_selection=[raw_table(system.id, name) for system in members for name in system.tables],
+                tags={NIGHT_TAG: night, RUNS_TAG: str(len(departments)), "department": department},
+            )
+
+    return refresh
+
+
+def next_requests(instance: dg.DagsterInstance, now: datetime) -> list[dg.RunRequest]:
+    """Return what the nights under way need next: a build where all loads are over, a publication where the build is.
+
+    Over means over, not succeeded: what a failed load or a failed model left as it was is used with its age showing.
+    """
+    stages = {name: _nights(instance, name, now - LOOK_BACK) for name in (LOAD, BUILD, PUBLISH)}
+    requests = []
+    for done, follows in ((LOAD, BUILD), (BUILD, PUBLISH)):
+        for night, runs in stages[done].items():
+            if night not in stages[follows] and _over(runs):
+                requests.append(
+                    dg.RunRequest(run_key=f"{follows}-{night}", job_name=follows, tags={NIGHT_TAG: night, RUNS_TAG: "1"})
+                )
+    return requests
+
+
+def stage_sensor(jobs: Sequence[dg.UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
+    """Return the sensor that starts building when loading is over, and publishing when building is.
+
+    In Dagster a failed step keeps what is downstream *in the same run* from running; in a run of its own it goes ahead.
+    """
+
+    @dg.sensor(
+        name="refresh_stages",
+        jobs=list(jobs),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Builds when a night's loads are over, publishes when the build is over, whether they failed or not.",
+    )
+    def refresh_stages(context: dg.SensorEvaluationContext) -> list[dg.RunRequest]:
+        return next_requests(context.instance, datetime.now(UTC))
+
+    return refresh_stages
+
+
+def _nights(instance: dg.DagsterInstance, job_name: str, since: datetime) -> dict[str, list[DagsterRun]]:
+    nights: dict[str, list[DagsterRun]] = defaultdict(list)
+    for run in instance.get_runs(RunsFilter(job_name=job_name, created_after=since)):
+        if NIGHT_TAG in run.tags:
+            nights[run.tags[NIGHT_TAG]].append(run)
+    return nights
+
+
+def _over(runs: Sequence[DagsterRun]) -> bool:
+    started = [run for run in runs if run.parent_run_id is None]
+    expected = max(int(run.tags.get(RUNS_TAG, "1")) for run in runs)
+    return len(started) >= expected and all(run.is_finished and not _comes_again(run) for run in runs)
+
+
+def _comes_again(run: DagsterRun) -> bool:
+    """Whether Dagster is about to start this run again, and has not yet."""
+    return run.tags.get("dagster/will_retry") == "true" and "dagster/auto_retry_run_id" not in run.tags

@@ -1,0 +1,164 @@
+"""From raw to published, as Dagster assets: the vault, the platform's own tables, everything dbt builds, the role files."""
+
+# No `from __future__ import annotations` here: Dagster reads the annotations of ops, and wants the classes, not their names.
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import dbt_assets
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from ingestion.home import Home
+from ingestion.register import Problem, Register, read_leniently
+from orchestration.dbt import DbtError, DbtOutcome, build
+from orchestration.keys import PLATFORM, PLATFORM_TABLES, REGISTER, VAULT, WAREHOUSE_POOL, published, raw_table
+from orchestration.locks import exclusive
+from orchestration.translator import Translator, audience, read_manifest
+
+Event = dg.MaterializeResult[None] | dg.AssetCheckResult
+GROUP = "platform"
+ROLE = "bi_netvaerk"
+
+
+def register_asset(systems: Path) -> dg.AssetsDefinition:
+    """Return the register itself: its check fails, with file and line, when a system's file cannot be read."""
+
+    @dg.asset(
+        key=REGISTER,
+        group_name=GROUP,
+        kinds={"yaml"},
+        tags={"layer": "platform"},
+        description="The register: one file per system. A file with an error is left out until it is mended; the rest goes on.",
+        check_specs=[dg.AssetCheckSpec("valid", asset=REGISTER, description="Every register file can be read.")],
+    )
+    def register_() -> Iterator[Event]:
+        register, problems = read_leniently(systems)
+        yield dg.MaterializeResult(metadata={"systems": len(register.systems), "problems": problem_text(problems)})
+        yield dg.AssetCheckResult(passed=not problems, check_name="valid", description=problem_text(problems))
+
+    return register_
+
+
+def problem_text(problems: Sequence[Problem]) -> str:
+    return "\n".join(str(problem) for problem in problems) or "none"
+
+
+def vault_asset(register: Register, home: Home) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=VAULT,
+        deps=[
+            raw_table(system.id, name)
+            for system, name, table in register.tables()
+            if any(column.type == "cpr" for column in table.columns.values())
+        ],
+        group_name=GROUP,
+        kinds={"duckdb"},
+        tags={"layer": "vault"},
+        pool=WAREHOUSE_POOL,
+        description="CPR number → random person id. Stays in the vault: nothing downstream holds a CPR number.",
+    )
+    def person_keys() -> Iterator[Event]:
+        from ingestion.vault import build_vault
+
+        with exclusive(home, WAREHOUSE_POOL):
+            yield dg.MaterializeResult(metadata={"new_persons": build_vault(register, home)})
+
+    return person_keys
+
+
+def platform_asset(register: Register, home: Home) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="platform_tables",
+        specs=[
+            dg.AssetSpec(
+                raw_table(PLATFORM, name),
+                deps=[REGISTER],
+                group_name=GROUP,
+                kinds={"duckdb"},
+                tags={"layer": "platform"},
+                description=f"The platform's own `{name}`, from the register and the load logs of all raw files.",
+            )
+            for name in PLATFORM_TABLES
+        ],
+        pool=WAREHOUSE_POOL,
+    )
+    def platform_tables() -> Iterator[Event]:
+        from ingestion.platform import build_platform
+
+        with exclusive(home, WAREHOUSE_POOL):
+            rows = build_platform(register, home)
+        for name in PLATFORM_TABLES:
+            yield dg.MaterializeResult(asset_key=raw_table(PLATFORM, name), metadata={"dagster/row_count": rows[name]})
+
+    return platform_tables
+
+
+def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """Return all dbt models and seeds as one op, its tests as checks."""
+    translator = Translator()
+
+    @dbt_assets(manifest=dict(manifest), dagster_dbt_translator=translator, name="dbt_build", pool=WAREHOUSE_POOL)
+    def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        # dbt names are unique over models and seeds, and the key ends in the name.
+        selection = sorted(key.path[-1] for key in context.selected_asset_keys) if context.is_subset else []
+        outcome = DbtOutcome()
+        with exclusive(home, WAREHOUSE_POOL):
+            try:
+                for event in build(register, home, selection, outcome):
+                    message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+                    yield from message.to_default_asset_events(manifest, translator, context)
+            except DbtError as error:
+                raise dg.Failure(str(error), allow_retries=False) from error
+        if outcome.failed_tests:
+            context.log.warning(_listing(f"{len(outcome.failed_tests)} tests failed", outcome.failed_tests))
+        if outcome.failed_models:
+            title = f"{len(outcome.failed_models)} models failed, {len(outcome.skipped_models)} that need them were left as they were"
+            raise dg.Failure(_listing(title, outcome.failed_models), allow_retries=False)
+
+    return dbt_build
+
+
+def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -> dg.AssetsDefinition:
+    """Return the role's published version. Its own job: what a failed model left as it was is published with the rest."""
+    translator = Translator()
+    models = [node for node in manifest.get("nodes", {}).values() if role in audience(node)]
+
+    @dg.asset(
+        key=published(role),
+        deps=[translator.get_asset_key(node) for node in models],
+        group_name="published",
+        kinds={"duckdb", "parquet"},
+        tags={"layer": "published"},
+        pool=WAREHOUSE_POOL,
+        description=f"The files that the role {role} reads: DuckDB and Parquet, by version.",
+    )
+    def published_() -> Iterator[Event]:
+        from serving.publish import publish
+
+        with exclusive(home, WAREHOUSE_POOL):
+            publication = publish(home, role)
+        yield dg.MaterializeResult(
+            metadata={
+                "version": publication.version,
+                "path": dg.MetadataValue.path(publication.path),
+                "dagster/row_count": sum(publication.tables.values()),
+                "tables": publication.tables,
+            }
+        )
+
+    return published_
+
+
+def warehouse_assets(register: Register, home: Home, manifest_path: Path | None, systems: Path) -> list[dg.AssetsDefinition]:
+    """Return everything after raw. Without a prepared manifest there is no dbt, and nothing to publish."""
+    assets = [register_asset(systems), vault_asset(register, home), platform_asset(register, home)]
+    if manifest_path is not None and manifest_path.exists():
+        manifest = read_manifest(manifest_path)
+        assets += [dbt_asset(register, home, manifest), published_asset(home, manifest)]
+    return assets
+
+
+def _listing(title: str, messages: Mapping[str, str]) -> str:
+    return "\n".join([f"{title}:", *(f"- {unique_id.split('.', 2)[-1]}: {message}" for unique_id, message in messages.items())])
