@@ -32,7 +32,7 @@ def write_profile(register: Register, home: Home) -> Path:
         # A reader of the warehouse (a publish that is just ending) holds it for a moment; dbt's default is to try once.
         "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
         "settings": {
-            "memory_limit": "70%",
+            # memory_limit stays DuckDB's own: 80 % of what the machine or container has; beyond that it spills here.
             "temp_directory": str(home.work / "spill"),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

@@ -171,7 +171,7 @@ def _model(system: System, name: str, table: Table) -> Tree:
     key = [names[source] for source in table.key if source in staged]
     tests: list[Tree] = []
     if len(key) == len(table.key):
-        tests.append({"unique_key": {"arguments": {"columns": key}}})
+        tests.append({"unique_key": {"name": f"unique_key__{system.id}__{name}", "arguments": {"columns": key}}})
     return {
         "name": f"stg_{system.id}__{name}",
         "description": f"Én række pr. {_words(names[source] for source in table.key)}. {table.title}: {table.description}",
@@ -235,8 +235,8 @@ def _quality(register: Register) -> Tree:
     for system in register.systems.values():
         tables = {name: {"min": table.expected_rows.min, "max": table.expected_rows.max} for name, table in system.tables.items()}
         tests: list[Tree] = [
-            {"rows_reconcile": {"arguments": {"system": system.id, "tables": list(tables)}}},
-            {"rows_in_range": {"arguments": {"system": system.id, "tables": tables}}},
+            {"rows_reconcile": {"name": f"rows_reconcile__{system.id}", "arguments": {"system": system.id, "tables": list(tables)}}},
+            {"rows_in_range": {"name": f"rows_in_range__{system.id}", "arguments": {"system": system.id, "tables": tables}}},
         ]
         description = f"Én række pr. værdi eller række fra {system.title}, der ikke er kommet med i staging."
         models.append(model(f"qua_{system.id}", description, system.department, _owner(system), tests))

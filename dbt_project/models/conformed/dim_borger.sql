@@ -1,0 +1,57 @@
+with
+
+beskyttede as (
+    select
+        person_id,
+        startdato,
+        coalesce(slutdato, date '9999-12-31') as slutdato
+    from {{ ref('stg_cpr_sf6002__beskyttelse') }}
+    where beskyttelsestype = '0001'
+),
+
+versioner as (
+    select
+        historik.*,
+        -- Protection wins over every grain, and over history: who is protected now is not placed in the past either.
+        exists(
+            select 1
+            from beskyttede
+            where
+                beskyttede.person_id = historik.person_id
+                and (
+                    (beskyttede.startdato <= historik.gyldig_til and beskyttede.slutdato >= historik.gyldig_fra)
+                    or beskyttede.slutdato >= current_date
+                )
+        ) as adressebeskyttet
+    from {{ ref('int_borger__historik') }} as historik
+)
+
+select
+    {{ version_key('versioner.person_id', 'versioner.gyldig_fra') }} as borger_noegle,
+    versioner.person_id,
+    versioner.gyldig_fra,
+    versioner.gyldig_til,
+    versioner.gyldig_til >= current_date as er_gaeldende,
+    versioner.kommunekode,
+    case
+        when versioner.kommunekode = '0306' and not versioner.adressebeskyttet then coalesce(distrikter.skoledistrikt, {{ unknown_key() }})
+        else {{ unknown_key() }}
+    end as skoledistrikt,
+    versioner.koen,
+    versioner.aldersgruppe,
+    versioner.adressebeskyttet
+from versioner
+left join {{ ref('skoledistrikter') }} as distrikter
+    on versioner.vejkode = distrikter.vejkode
+union all
+select
+    {{ unknown_key() }} as borger_noegle,
+    null as person_id,
+    date '0001-01-01' as gyldig_fra,
+    date '9999-12-31' as gyldig_til,
+    true as er_gaeldende,
+    {{ unknown_key() }} as kommunekode,
+    {{ unknown_key() }} as skoledistrikt,
+    null as koen,
+    null as aldersgruppe,
+    false as adressebeskyttet

@@ -1,0 +1,15 @@
+-- Granted minutes per week, spread evenly over the days, for the days of each month in which the grant runs.
+select
+    indsatser.indsats_id,
+    dato.maaned,
+    indsatser.borger_id,
+    indsatser.enhed_id,
+    indsatser.visiterede_minutter_pr_uge * count(*) / 7 / 60 as timer
+from {{ ref('stg_nexus__indsatser') }} as indsatser
+inner join {{ ref('dim_dato') }} as dato
+    on
+        dato.dato between indsatser.gyldig_fra and coalesce(indsatser.gyldig_til, date '9999-12-31')
+        -- An open grant runs until the last visit that is known, not into the future.
+        and dato.dato <= (select max(besoeg.dato) from {{ ref('stg_nexus__besoeg') }} as besoeg)
+group by
+    indsatser.indsats_id, dato.maaned, indsatser.borger_id, indsatser.enhed_id, indsatser.visiterede_minutter_pr_uge
