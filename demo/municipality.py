@@ -535,9 +535,9 @@ class Municipality:
 
 def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
     """Return the municipality of `seed`, with about 33,000 × `scale` inhabitants."""
-    from demo.population import people
+    from demo.population import benefits, buildings, care, children, finance, it, organisation, people, staff
 
     municipality = Municipality(seed, scale)
-    for step in (people,):
+    for step in (people, organisation, staff, care, children, benefits, buildings, it, finance):
         step.add(municipality)
     return municipality
