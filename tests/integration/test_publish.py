@@ -1,0 +1,183 @@
+"""Role files: only what the role may see, whole versions, readers never disturbed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import uuid
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ingestion.home import Home
+from serving.publish import PublicationError, publish
+from serving.query import QueryError, run_query
+
+ROLE = "bi_netvaerk"
+
+
+def manifest(home: Home, **tables: list[str]) -> None:
+    """Write a dbt manifest in which each table is meant for the roles given."""
+    nodes = {
+        f"model.f.{name}": {
+            "alias": name,
+            "schema": "marts",
+            "resource_type": "model",
+            "description": f"Om {name}: det's en prøve.",
+            "columns": {"antal": {"name": "antal", "description": "Antal personer"}},
+            "config": {"meta": {"audience": roles}},
+        }
+        for name, roles in tables.items()
+    }
+    path = home.dbt / "target" / "manifest.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"nodes": nodes}))
+
+
+def warehouse(home: Home, *statements: str) -> None:
+    home.work.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("create schema if not exists marts")
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.fixture
+def small(home: Home) -> Home:
+    warehouse(
+        home,
+        "create table marts.mart_a as select 1 as antal, 'Øst' as tekst",
+        "create table marts.hemmelig as select 2 as antal",
+    )
+    manifest(home, mart_a=[ROLE], hemmelig=["andre"])
+    return home
+
+
+def test_a_role_gets_its_tables_and_no_other(small: Home) -> None:
+    publication = publish(small, ROLE)
+    assert publication.tables == {"mart_a": 1}
+    current = small.published / ROLE / "current"
+    assert current.resolve() == publication.path
+    with duckdb.connect(str((current / "faellesdata.duckdb").resolve()), read_only=True) as role:
+        assert role.execute("select schema_name, table_name, comment from duckdb_tables()").fetchall() == [
+            ("main", "mart_a", "Om mart_a: det's en prøve.")
+        ]
+        assert role.execute("select comment from duckdb_columns() where column_name = 'antal'").fetchall() == [("Antal personer",)]
+    assert duckdb.read_parquet(str(current / "parquet" / "mart_a.parquet")).fetchall() == [(1, "Øst")]
+
+
+def test_the_manifest_tells_rows_and_checksums(small: Home) -> None:
+    publication = publish(small, ROLE)
+    told = json.loads((publication.path / "manifest.json").read_text())
+    assert told["version"] == publication.version
+    assert told["tables"]["mart_a"]["rows"] == 1
+    for entry in (told["database"], told["tables"]["mart_a"]):
+        assert hashlib.sha256((publication.path / entry["file"]).read_bytes()).hexdigest() == entry["sha256"]
+
+
+def test_the_file_has_the_storage_version_older_clients_read(small: Home) -> None:
+    publication = publish(small, ROLE)
+    header = (publication.path / "faellesdata.duckdb").read_bytes()[:64]
+    assert header[8:12] == b"DUCK"
+    assert int.from_bytes(header[12:20], "little") == 64
+
+
+def test_what_was_deleted_is_not_in_the_bytes(small: Home) -> None:
+    """A row deleted from a DuckDB file stays readable in it, so a version is never made from the one before."""
+    secret = "Navn-Der-Skal-Væk"
+    warehouse(small, f"insert into marts.mart_a select 3, '{secret}' from range(10)")
+    first = publish(small, ROLE)
+    assert secret.encode() in (first.path / "faellesdata.duckdb").read_bytes()
+    warehouse(small, "delete from marts.mart_a where antal = 3")
+    second = publish(small, ROLE)
+    assert secret.encode() not in (second.path / "faellesdata.duckdb").read_bytes()
+
+
+def test_old_versions_are_pruned(small: Home) -> None:
+    versions = [publish(small, ROLE, keep=2).version for _ in range(4)]
+    left = sorted(path.name for path in (small.published / ROLE).iterdir() if not path.is_symlink())
+    assert left == versions[-2:]
+
+
+def test_what_a_killed_publication_left_is_swept_and_was_never_seen(small: Home) -> None:
+    leftover = small.published / ROLE / ".building-20200101T000000Z"
+    (leftover / "parquet").mkdir(parents=True)
+    publish(small, ROLE)
+    assert not leftover.exists()
+
+
+@pytest.mark.parametrize("text", ["'0101901234'", "'ring til 010190-1234 i morgen'", "'010190 1234'", "['x', '0101901234']"])
+def test_a_known_cpr_number_stops_the_publication(small: Home, text: str) -> None:
+    before = publish(small, ROLE)
+    with duckdb.connect(str(small.vault)) as vault:
+        vault.execute("create table person_keys (cpr varchar, person_id uuid, first_seen timestamp)")
+        vault.execute("insert into person_keys values ('0101901234', ?, now())", [uuid.uuid4()])
+    warehouse(small, f"create or replace table marts.mart_a as select 1 as antal, {text} as tekst")
+    with pytest.raises(PublicationError, match=r"mart_a\.tekst holds 1 CPR"):
+        publish(small, ROLE)
+    assert (small.published / ROLE / "current").resolve() == before.path
+
+
+def test_a_person_id_stops_the_publication(small: Home) -> None:
+    warehouse(small, "create or replace table marts.mart_a as select uuid() as barn_person_id")
+    with pytest.raises(PublicationError, match="person id"):
+        publish(small, ROLE)
+
+
+def test_nothing_to_publish_is_told(home: Home) -> None:
+    with pytest.raises(PublicationError, match="faellesdata refresh"):
+        publish(home, ROLE)
+    manifest(home, mart_a=["andre"])
+    with pytest.raises(PublicationError, match="no model names"):
+        publish(home, ROLE)
+
+
+def test_readers_never_meet_a_lock_or_two_versions_at_once(home: Home) -> None:
+    warehouse(home, "create table marts.a as select 0 as antal", "create table marts.b as select 0 as antal")
+    manifest(home, a=[ROLE], b=[ROLE])
+    publish(home, ROLE)
+    stop, errors, read = threading.Event(), [], 0
+
+    def reader() -> None:
+        nonlocal read
+        while not stop.is_set():
+            try:
+                _, rows = run_query(home, ROLE, "select a.antal, b.antal from a, b")
+                assert rows[0][0] == rows[0][1], rows
+                read += 1
+            except Exception as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=reader) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 13):
+        warehouse(home, f"update marts.a set antal = {number}", f"update marts.b set antal = {number}")
+        publish(home, ROLE, keep=3)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert read > 12
+    assert run_query(home, ROLE, "select antal from a")[1] == [(12,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from read_csv('{path}')",
+        "attach '{path}' as other",
+        "copy mart_a to '{path}.csv'",
+        "set enable_external_access = true",
+        "create table x as select 1",
+        "delete from mart_a",
+        "install httpfs",
+    ],
+)
+def test_a_members_sql_reaches_nothing_but_the_published_file(small: Home, sql: str, tmp_path: Path) -> None:
+    publish(small, ROLE)
+    with pytest.raises(QueryError):
+        run_query(small, ROLE, sql.format(path=small.warehouse))
+    assert run_query(small, ROLE, "select antal from mart_a") == (["antal"], [(1,)])

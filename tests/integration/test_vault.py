@@ -1,0 +1,87 @@
+"""The vault: one person id per person, whatever becomes of the number, and readable by its owner only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+from test_landing import column, put, system_of, table
+
+from ingestion.home import Home
+from ingestion.landing import land_system
+from ingestion.platform import build_platform, read_loads
+from ingestion.register import Register, System
+from ingestion.vault import build_vault
+
+CPR = {"pii": "P2", "key_domain": "citizen"}
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    (tmp_path / "drop").mkdir()
+    return tmp_path / "drop"
+
+
+@pytest.fixture
+def register(tmp_path: Path, drop: Path) -> Register:
+    people = table({"format": "csv", "glob": "personer.csv"}, {}, "replace", ["cpr"])
+    people["columns"] = {"cpr": {**column("cpr"), **CPR}}
+    earlier = table({"format": "csv", "glob": "skift.csv"}, {}, "replace", ["cpr"])
+    earlier["columns"] = {"cpr": {**column("cpr"), **CPR}, "før": {**column("cpr"), **CPR, "earlier_cpr_of": "cpr"}}
+    connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+    system: System = system_of(tmp_path / "register", "borger", connection, {"personer": people, "skift": earlier})
+    return Register(systems={"borger": system})
+
+
+def ids(home: Home) -> dict[str, str]:
+    with duckdb.connect(str(home.vault), read_only=True) as vault:
+        return {cpr: str(person) for cpr, person in vault.execute("select cpr, person_id from person_keys").fetchall()}
+
+
+def refresh(register: Register, home: Home) -> int:
+    assert land_system(register.systems["borger"], home).failed == []
+    return build_vault(register, home)
+
+
+def test_every_way_of_writing_a_number_is_one_person(register: Register, drop: Path, home: Home) -> None:
+    put(drop, "personer.csv", "cpr", "0101901234", "010190-1234", "101901234", " 010190 1234", "xxxxxx-xxxx", "")
+    put(drop, "skift.csv", "cpr;før")
+    assert refresh(register, home) == 1
+    assert list(ids(home)) == ["0101901234"]
+    assert home.vault.stat().st_mode & 0o077 == 0
+
+
+def test_ids_stay_from_night_to_night(register: Register, drop: Path, home: Home) -> None:
+    put(drop, "personer.csv", "cpr", "0101901234")
+    put(drop, "skift.csv", "cpr;før")
+    refresh(register, home)
+    before = ids(home)
+    put(drop, "personer.csv", "cpr", "0101901234", "0202904321")
+    assert refresh(register, home) == 1
+    assert ids(home)["0101901234"] == before["0101901234"]
+    assert len(set(ids(home).values())) == 2
+
+
+def test_a_changed_number_stays_one_person_also_in_chains_and_when_told_late(register: Register, drop: Path, home: Home) -> None:
+    put(drop, "personer.csv", "cpr", "0101901111")
+    put(drop, "skift.csv", "cpr;før")
+    refresh(register, home)
+    first = ids(home)["0101901111"]
+    put(drop, "personer.csv", "cpr", "0101901111", "0101903333", "0505905555")
+    put(drop, "skift.csv", "cpr;før", "0101903333;0101902222")
+    refresh(register, home)
+    put(drop, "skift.csv", "cpr;før", "0101902222;0101901111", "0101903333;0101902222")
+    refresh(register, home)
+    found = ids(home)
+    assert {found["0101901111"], found["0101902222"], found["0101903333"]} == {first}
+    assert found["0505905555"] != first
+
+
+def test_the_platform_file_tells_of_systems_that_never_loaded(register: Register, drop: Path, home: Home) -> None:
+    drop.rmdir()
+    land_system(register.systems["borger"], home)
+    counts = build_platform(register, home)
+    assert counts == {"systems": 1, "system_tables": 2, "system_columns": 3, "loads": 2, "rejects": 0}
+    assert [entry["status"] for entry in read_loads(register, home)] == ["failed", "failed"]
+    assert all("borger." in entry["message"] for entry in read_loads(register, home))
