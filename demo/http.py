@@ -1,0 +1,29 @@
+"""The HTTP systems of the practice municipality, in one application with one path per system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo.systems import dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, vagtplan
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+SYSTEMS = {module.SYSTEM: module for module in (dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, vagtplan)}
+
+
+def app_for(folder: Path) -> Starlette:
+    """Return the application that serves `<folder>/<system>` under `/<system>`, for every system that speaks HTTP."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    return Starlette(routes=[Mount(f"/{name}", routes=module.routes(folder / name)) for name, module in SYSTEMS.items()])
+
+
+def http_settings(url: str) -> dict[str, str]:
+    """Return the environment variables by which the register reaches the systems of the application at `url`."""
+    found: dict[str, str] = {}
+    for name, module in SYSTEMS.items():
+        found |= module.settings(f"{url.rstrip('/')}/{name}")
+    return found
