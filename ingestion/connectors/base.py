@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from ingestion.naming import fold
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -21,6 +23,8 @@ SOURCE_REF = "_source_ref"
 SOURCE_ROW = "_source_row"
 
 Batch = "pa.Table | Path"
+Row = dict[str, str | int | None]
+"""A row of text with its integer `_source_row`."""
 
 
 class SourceError(Exception):
@@ -56,7 +60,13 @@ class ReadContext:
         """Set aside what cannot be read as a row: it is landed beside the table and counted, never dropped."""
         if self._reject_file is None:
             self._reject_file = self.reject_path.open("a", encoding="utf-8")
-        record = {"source_ref": source_ref, "source_row": source_row, "column_name": column, "reason": reason, "raw_text": raw_text}
+        record = {
+            "source_ref": source_ref,
+            "source_row": source_row,
+            "column_name": column,
+            "reason": reason,
+            "raw_text": raw_text,
+        }
         self._reject_file.write(json.dumps(record, ensure_ascii=False) + "\n")
         self.rejects += 1
 
@@ -66,15 +76,42 @@ class ReadContext:
             self._reject_file = None
 
 
+class Number(str):
+    """A JSON number as the text it had in the source (`1.10` stays `1.10`)."""
+
+
 def text(value: Any) -> str | None:
     """Return a JSON value as the text it had in the source: scalars plain, objects and lists as compact JSON."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return str(value)
+    return _compact(value)
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{_compact(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_compact, value)) + "]"
+    # json.dumps would put quotes round a number kept as text.
+    return str(value) if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
+
+
+class RawNames:
+    """Folds source names to raw names, and refuses two of one table that become the same: one column would swallow the other."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._sources: dict[str, str] = {}
+
+    def __call__(self, source: str) -> str:
+        """Return the raw name of `source`, or raise `SourceError` if another source name already has it."""
+        if source not in self._names:
+            raw = fold(source)
+            other = self._sources.setdefault(raw, source)
+            if other != source:
+                raise SourceError(f"columns '{other}' and '{source}' both become '{raw}'. Have one of them renamed in the source")
+            self._names[source] = raw
+        return self._names[source]
 
 
 def batches(rows: Iterable[Mapping[str, str | int | None]], rows_per_batch: int = BATCH_ROWS) -> Iterator[pa.Table]:

@@ -1,0 +1,47 @@
+"""DuckDB as the connectors use it: a private connection that writes Parquet into the load's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def connect(context: ReadContext) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory DuckDB that fetches nothing from the network and spills into the load's folder."""
+    import duckdb
+
+    return duckdb.connect(
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": str(context.workdir / "spill"),
+        }
+    )
+
+
+def identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def copy_to_parquet(
+    connection: duckdb.DuckDBPyConnection, context: ReadContext, relation: str, columns: list[str], ref: str, row: str
+) -> tuple[Path, int]:
+    """Write `columns` (SQL expressions) of `relation` to a new Parquet file; return it and its number of rows.
+
+    `ref` is the text of `_source_ref`, `row` the SQL expression of `_source_row`.
+    """
+    target = context.workdir / f"copy-{len(list(context.workdir.glob('copy-*.parquet'))):05}.parquet"
+    selected = ", ".join(
+        [*columns, f"{literal(context.load_id)} AS _dlt_load_id", f"{literal(ref)} AS {SOURCE_REF}", f"{row} AS {SOURCE_ROW}"]
+    )
+    done = connection.execute(f"COPY (SELECT {selected} FROM {relation}) TO {literal(str(target))} (FORMAT parquet)").fetchone()
+    return target, done[0] if done else 0

@@ -1,0 +1,77 @@
+"""Fixed width as CPR sends it: a header, records told apart by their first characters, a trailer with their count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches
+from ingestion.register.model import FilesTable, FixedSource
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def parse(path: Path, ref: str, table: FilesTable, context: ReadContext, names: RawNames) -> Iterator[pa.Table]:
+    """Yield the records of the table's type. The file is checked to its trailer before the first is given out."""
+    source = table.source
+    if not isinstance(source, FixedSource):
+        raise TypeError(source)
+    context.source_rows = (context.source_rows or 0) + _check(path, ref, source)
+    yield from batches(_rows(path, ref, table, source, context, names))
+
+
+def _lines(path: Path, ref: str, encoding: str) -> Iterator[tuple[int, str]]:
+    """Numbered lines (from 1) without their ends; blank ones, and the end-of-file mark of old systems, are passed over."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.rstrip(b"\r\n\x1a").decode(encoding)
+            except UnicodeDecodeError as error:
+                raise SourceError(
+                    f"{ref}:{number}: byte 0x{line[error.start]:02x} is not {encoding}. Correct `encoding`, or ask the vendor"
+                ) from None
+            if text.strip():
+                yield number, text
+
+
+def _check(path: Path, ref: str, source: FixedSource) -> int:
+    """Return how many records of the table's type the file has, or raise if it isn't whole."""
+    records, wanted, last, number = 0, 0, "", 0
+    for number, line in _lines(path, ref, source.encoding):
+        kind = line[: source.type_length]
+        if records == 0 and not last and kind != source.header:
+            raise SourceError(f"{ref}:{number}: begins without the header {source.header}. Ask for the whole file")
+        if last[: source.type_length] == source.trailer:
+            raise SourceError(f"{ref}:{number}: goes on after the trailer {source.trailer}. Ask the vendor what changed")
+        records += kind not in (source.header, source.trailer)
+        wanted += kind == source.record_type
+        last = line
+    if last[: source.type_length] != source.trailer:
+        raise SourceError(f"{ref}:{number}: ends without the trailer {source.trailer}: half-written. Have it sent again")
+    if source.trailer_count_at is not None:
+        start, length = source.trailer_count_at
+        stated = last[start - 1 : start - 1 + length].strip()
+        if not stated.isdecimal() or int(stated) != records:
+            raise SourceError(
+                f"{ref}:{number}: the trailer counts {stated or 'nothing'}, the file has {records}. Have it sent again"
+            )
+    return wanted
+
+
+def _rows(path: Path, ref: str, table: FilesTable, source: FixedSource, context: ReadContext, names: RawNames) -> Iterator[Row]:
+    places = {names(name): column.at for name, column in table.columns.items() if column.at is not None}
+    needed = max(start + length - 1 for start, length in places.values())
+    given = 0
+    for number, line in _lines(path, ref, source.encoding):
+        if not line.startswith(source.record_type):
+            continue
+        if context.limit is not None and given >= context.limit:
+            return
+        if len(line) < needed:
+            context.reject(ref, number, f"linjen er for kort: {len(line)} tegn i stedet for {needed}", line)
+            continue
+        given += 1
+        row: Row = {name: line[start - 1 : start - 1 + length].rstrip(" ") or None for name, (start, length) in places.items()}
+        yield {**row, SOURCE_REF: ref, SOURCE_ROW: number}

@@ -1,0 +1,135 @@
+"""XML, element by element, so that a file of any size fits in memory. Entities and network are off, and a DTD is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
+from ingestion.register.model import FilesTable, XmlSource
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from lxml.etree import _Element
+
+_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
+
+
+def parse(path: Path, ref: str, table: FilesTable, context: ReadContext, names: RawNames) -> Iterator[pa.Table]:
+    """Yield the record elements of `path` as rows of text."""
+    source = table.source
+    if not isinstance(source, XmlSource):
+        raise TypeError(source)
+    yield from batches(_rows(path, ref, table, source, context, names))
+
+
+def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: ReadContext, names: RawNames) -> Iterator[Row]:
+    to_row = _Shape(table, names)
+    for ordinal, element in enumerate(_elements(path, ref, source.record), start=1):
+        if context.limit is not None and ordinal > context.limit:
+            return
+        yield {**to_row(element), SOURCE_REF: ref, SOURCE_ROW: ordinal}
+
+
+def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
+    """Yield each record element, and forget it when the next is asked for."""
+    from lxml import etree
+
+    try:
+        events = etree.iterparse(
+            str(path),
+            events=("end",),
+            tag=f"{{*}}{record}",
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        for _, element in events:
+            if element.getroottree().docinfo.internalDTD is not None:
+                raise SourceError(f"{ref} has a DTD, which could hide or blow up its content. Ask the vendor for a file without")
+            yield element
+            element.clear()
+            while element.getprevious() is not None:
+                del element.getparent()[0]
+    except etree.XMLSyntaxError as error:
+        line = error.lineno or 1
+        raise SourceError(f"{ref}:{line}: not whole or not valid XML ({error.msg}). Have the file sent again") from None
+
+
+class _Shape:
+    """Turns an element into a row: declared columns by their path, then whatever else it holds under its own name."""
+
+    def __init__(self, table: FilesTable, names: RawNames) -> None:
+        self._paths = {column: (spec.path or column).split("/") for column, spec in table.columns.items()}
+        self._taken = {"/".join(steps) for steps in self._paths.values()}
+        self._opened = {steps[0] for steps in self._paths.values() if len(steps) > 1}
+        self._names = names
+
+    def __call__(self, element: _Element) -> Row:
+        row: Row = {}
+        for column, steps in self._paths.items():
+            values = _at(element, steps)
+            if values:
+                row[self._names(column)] = _joined(values)
+        for name, values in self._others(element).items():
+            row[self._names(name)] = _joined(values)
+        return row
+
+    def _others(self, element: _Element) -> dict[str, list[str | None]]:
+        """What no path names: attributes, children, and attributes of children (as `child_attribute`)."""
+        found: dict[str, list[str | None]] = {}
+        for name, value in _attributes(element).items():
+            if f"@{name}" not in self._taken:
+                found.setdefault(name, []).append(value)
+        for child in element.iterchildren("*"):
+            tag = _local(child.tag)
+            if tag not in self._taken and tag not in self._opened:
+                found.setdefault(tag, []).append(_value(child))
+            for name, value in _attributes(child).items():
+                if f"{tag}/@{name}" not in self._taken and len(child) == 0:
+                    found.setdefault(f"{tag}_{name}", []).append(value)
+        return found
+
+
+def _at(element: _Element, steps: list[str]) -> list[str | None]:
+    """All values at a path below `element`."""
+    step, rest = steps[0], steps[1:]
+    if step.startswith("@"):
+        attributes = _attributes(element)
+        return [attributes[step[1:]]] if step[1:] in attributes else []
+    children = [child for child in element.iterchildren("*") if _local(child.tag) == step]
+    if not rest:
+        return [_value(child) for child in children]
+    return [value for child in children for value in _at(child, rest)]
+
+
+def _value(element: _Element) -> str | None:
+    """The text of an element or, if it has elements inside, those as JSON."""
+    if element.get(f"{_INSTANCE}nil") in ("true", "1"):
+        return None
+    if len(element):
+        return text(_tree(element))
+    return (element.text or "").strip() or None
+
+
+def _tree(element: _Element) -> dict[str, object]:
+    inside: dict[str, list[object]] = {f"@{name}": [value] for name, value in _attributes(element).items()}
+    for child in element.iterchildren("*"):
+        inside.setdefault(_local(child.tag), []).append(_tree(child) if len(child) else _value(child))
+    return {name: values[0] if len(values) == 1 else values for name, values in inside.items()}
+
+
+def _joined(values: list[str | None]) -> str | None:
+    return values[0] if len(values) == 1 else text(values)
+
+
+def _attributes(element: _Element) -> dict[str, str]:
+    return {_local(name): str(value) for name, value in element.attrib.items() if not str(name).startswith(_INSTANCE)}
+
+
+def _local(name: object) -> str:
+    return str(name).rpartition("}")[2]

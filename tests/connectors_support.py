@@ -1,0 +1,85 @@
+"""A system with one table, a context, and all rows that come out: what every test of a connector needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+
+from ingestion.connectors import connector_for
+from ingestion.connectors.base import ReadContext
+from ingestion.register.model import System, TaggedSystem
+
+TABLE = "tabel"
+_adapter: TypeAdapter[System] = TypeAdapter(TaggedSystem)
+
+
+def column(kind: str = "text", **more: Any) -> dict[str, Any]:
+    return {"type": kind, "label": "Felt", "description": "Et felt.", **more}
+
+
+def system(connection: dict[str, Any], source: dict[str, Any], columns: dict[str, Any], **table: Any) -> System:
+    """A register entry with one table; `limits` among `table` goes to the system."""
+    limits = table.pop("limits", {"timeout_seconds": 5, "retries": 0})
+    return _adapter.validate_python(
+        {
+            "id": "proeve",
+            "title": "Prøve",
+            "description": "Prøvesystem.",
+            "department": "dagtilbud_skole",
+            "product": "Prøve",
+            "vendor": "Prøve A/S",
+            "owner": {"team": "Hold", "email": "hold@eksempel.dk"},
+            "data_steward": {"team": "Hold", "email": "hold@eksempel.dk"},
+            "cadence": "daily",
+            "freshness": {"warn_after_hours": 30, "error_after_hours": 60},
+            "classification": "P3",
+            "legal_basis": ["gdpr_6_1_e"],
+            "purpose": ["statistik"],
+            "retention": {"period": "P5Y", "after": "oprettelse"},
+            "limits": limits,
+            "connection": connection,
+            "tables": {
+                TABLE: {
+                    "title": "Tabel",
+                    "description": "En tabel.",
+                    "key": [next(iter(columns))],
+                    "write": "replace",
+                    "expected_rows": {"min": 0},
+                    "columns": columns,
+                    "source": source,
+                    **table,
+                }
+            },
+        }
+    )
+
+
+def context(folder: Path, **known: Any) -> ReadContext:
+    workdir = folder / "work"
+    workdir.mkdir(exist_ok=True)
+    return ReadContext(workdir=workdir, load_id="1700000000.1", **known)
+
+
+def batches(of: System, into: ReadContext) -> list[pa.Table]:
+    table = of.tables[TABLE]
+    found = connector_for(of, table)(of, TABLE, table, into)
+    try:
+        return [pq.read_table(batch) if isinstance(batch, Path) else batch for batch in found]
+    finally:
+        into.close()
+
+
+def rows(of: System, into: ReadContext) -> list[dict[str, Any]]:
+    return [row for batch in batches(of, into) for row in batch.to_pylist()]
+
+
+def rejected(of: ReadContext) -> list[dict[str, Any]]:
+    import json
+
+    if not of.reject_path.exists():
+        return []
+    return [json.loads(line) for line in of.reject_path.read_text(encoding="utf-8").splitlines()]

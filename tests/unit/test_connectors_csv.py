@@ -1,0 +1,146 @@
+"""CSV: no line is lost, padded or moved, whatever is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from connectors_support import column, context, rejected, rows, system
+
+from ingestion.connectors.base import SourceError
+
+HEADER = "CPR-nr;Beløb;Bemærkning\r\n"
+
+
+def csv_system(folder: Path, columns: tuple[str, ...] = ("CPR-nr", "Beløb", "Bemærkning"), write: str = "append", **source: str):
+    return system(
+        {"protocol": "files", "transport": {"type": "local", "folder": str(folder)}},
+        {"format": "csv", "glob": "*.csv", "encoding": "cp1252", **source},
+        {name: column() for name in columns},
+        write=write,
+    )
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    return folder
+
+
+def write(drop: Path, text: str, encoding: str = "cp1252", name: str = "a.csv") -> None:
+    (drop / name).write_bytes(text.encode(encoding))
+
+
+def test_values_come_as_written_with_line_numbers_and_load_id(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER + '101010101;1.234,50;=\"007\"\r\n;-1,00-; æøå € \r\n')
+    found = context(tmp_path)
+    assert rows(csv_system(drop), found) == [
+        {
+            "cpr_nr": "101010101", "beloeb": "1.234,50", "bemaerkning": '="007"',
+            "_dlt_load_id": "1700000000.1", "_source_ref": "a.csv", "_source_row": 2,
+        },
+        {
+            "cpr_nr": None, "beloeb": "-1,00-", "bemaerkning": " æøå € ",
+            "_dlt_load_id": "1700000000.1", "_source_ref": "a.csv", "_source_row": 3,
+        },
+    ]  # fmt: skip
+    assert found.source_rows == 2
+    assert list(found.files_loaded) == ["a.csv"]
+
+
+def test_lines_with_too_many_or_too_few_fields_are_set_aside_and_the_numbering_holds(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER + "1;2;3\r\n1;2;3;4\r\n\r\n5;6;7\r\n8;9\r\n10;11;12\r\n")
+    found = context(tmp_path)
+    kept = rows(csv_system(drop), found)
+    assert [(row["cpr_nr"], row["_source_row"]) for row in kept] == [("1", 2), ("5", 5), ("10", 7)]
+    assert [(r["source_row"], r["reason"], r["raw_text"]) for r in rejected(found)] == [
+        (3, "for mange felter: 4 i stedet for 3", "1;2;3;4"),
+        (6, "for få felter: 2 i stedet for 3", "8;9"),
+    ]
+    assert found.source_rows == len(kept) + found.rejects == 5
+
+
+def test_quotes_separators_and_line_breaks_inside_fields(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER + '1;"a;b";"c""d"\r\n2;"to\r\nlinjer";x\r\n3;5" rør;y\r\n4;a\rb;z\r\n')
+    kept = rows(csv_system(drop), context(tmp_path))
+    assert [(row["beloeb"], row["bemaerkning"], row["_source_row"]) for row in kept] == [
+        ("a;b", 'c"d', 2),
+        ("to\nlinjer", "x", 3),
+        ('5" rør', "y", 5),
+        ("a\rb", "z", 6),
+    ]
+
+
+def test_a_stray_opening_quote_swallows_no_other_line(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER + '1;"aldrig lukket;x\r\n2;b;c\r\n3;d;e\r\n')
+    found = context(tmp_path)
+    assert [row["cpr_nr"] for row in rows(csv_system(drop), found)] == ["2", "3"]
+    assert [(r["source_row"], r["reason"]) for r in rejected(found)] == [(2, "anførselstegn uden afslutning")]
+
+
+def test_a_quoted_field_that_crosses_a_chunk(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestion.connectors.csv._CHUNK", 40)
+    write(drop, HEADER + "".join(f'{n};"en lang tekst\nover flere\nlinjer";x\n{n};b;c\n' for n in range(50)))
+    kept = rows(csv_system(drop), context(tmp_path))
+    assert len(kept) == 100
+    assert [row["_source_row"] for row in kept] == [line for n in range(50) for line in (2 + 4 * n, 5 + 4 * n)]
+
+
+def test_nul_goes_to_the_rejects(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER + "1;a\0;b\r\n2;c;d\r\n")
+    found = context(tmp_path)
+    assert [row["cpr_nr"] for row in rows(csv_system(drop), found)] == ["2"]
+    assert rejected(found)[0]["reason"] == "NUL-tegn i linjen"
+
+
+@pytest.mark.parametrize(
+    ("content", "declared", "message"),
+    [
+        ((HEADER + "1;2;x\r\n1;2;smør\r\n").encode(), "cp1252", r"a\.csv:1: the file is UTF-8, not cp1252"),
+        (b"\xef\xbb\xbfCPR-nr;a;b\r\n", "cp1252", "begins as a UTF-8 file"),
+        (HEADER.encode("cp1252") + b"1;2;3\r\n1;\x81;3\r\n", "cp1252", r"a\.csv:3: byte 0x81 is not cp1252"),
+        ((HEADER + "1;2;ø\r\n").encode("cp1252"), "utf-8", r"a\.csv:1: byte 0xf8 is not utf-8\. Set `encoding: cp1252`"),
+        (b"", "cp1252", "not even a heading"),
+        (b"0101010001;Hansen;3\r\n", "cp1252", "none of the declared headings"),
+        (b"CPR-nr;CPR-nr;x\r\n", "cp1252", "two columns called 'CPR-nr'"),
+        (b"CPR-nr;Vej nr;vej_nr\r\n", "cp1252", "'Vej nr' and 'vej_nr' both become 'vej_nr'"),
+    ],
+)
+def test_a_file_that_cannot_be_trusted_fails_with_its_place(
+    drop: Path, tmp_path: Path, content: bytes, declared: str, message: str
+) -> None:
+    (drop / "a.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        rows(csv_system(drop, encoding=declared), context(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("proeve.tabel: ")
+    assert "0101010001" not in str(caught.value)
+
+
+def test_utf8_with_a_byte_order_mark(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER + "1;2;ø\r\n", "utf-8-sig")
+    assert rows(csv_system(drop, encoding="utf-8"), context(tmp_path))[0]["bemaerkning"] == "ø"
+
+
+def test_headings_alone_give_no_rows_and_count_none(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER)
+    found = context(tmp_path)
+    assert rows(csv_system(drop), found) == []
+    assert (found.source_rows, list(found.files_loaded)) == (0, ["a.csv"])
+
+
+def test_danish_letters_stay_apart_and_unknown_columns_come_along(drop: Path, tmp_path: Path) -> None:
+    write(drop, "år;ær;ør;Ny kolonne;\r\n1;2;3;4;5\r\n")
+    row = rows(csv_system(drop, columns=("år", "ær", "ør")), context(tmp_path))[0]
+    assert [row[name] for name in ("aar", "aer", "oer", "ny_kolonne", "kolonne_5")] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_declared_column_that_is_missing_is_not_made_up(drop: Path, tmp_path: Path) -> None:
+    write(drop, "CPR-nr;Beløb\r\n1;2\r\n")
+    assert "bemaerkning" not in rows(csv_system(drop), context(tmp_path))[0]
+
+
+def test_a_preview_stops_early(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER + "1;2;3\r\n" * 1000)
+    assert len(rows(csv_system(drop), context(tmp_path, limit=10))) == 10

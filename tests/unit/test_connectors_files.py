@@ -1,0 +1,107 @@
+"""Which files are read, and when."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connectors_support import column, context, rows, system
+
+from ingestion.connectors.base import SourceError
+
+
+def files_system(folder: Path, write: str = "append", **connection: Any):
+    return system(
+        {"protocol": "files", "transport": {"type": "local", "folder": str(folder)}, **connection},
+        {"format": "csv", "glob": "f*.csv"},
+        {"id": column()},
+        write=write,
+    )
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    for name, value in (("f2.csv", 2), ("f1.csv", 1), ("other.csv", 9)):
+        (folder / name).write_text(f"id\n{value}\n")
+    return folder
+
+
+def ids(of: Any, into: Any) -> list[str]:
+    return [row["id"] for row in rows(of, into)]
+
+
+def test_files_come_by_name_and_once(drop: Path, tmp_path: Path) -> None:
+    first = context(tmp_path)
+    assert ids(files_system(drop), first) == ["1", "2"]
+    second = context(tmp_path, files_seen=first.files_loaded)
+    assert ids(files_system(drop), second) == []
+    assert second.files_loaded == {}
+
+
+def test_a_changed_file_comes_again_and_a_touched_one_does_not(drop: Path, tmp_path: Path) -> None:
+    first = context(tmp_path)
+    ids(files_system(drop), first)
+    (drop / "f1.csv").write_text("id\n11\n")
+    os.utime(drop / "f2.csv", (1, 1))
+    second = context(tmp_path, files_seen=first.files_loaded)
+    assert ids(files_system(drop), second) == ["11"]
+    assert list(second.files_loaded) == ["f1.csv"]
+
+
+def test_a_snapshot_is_read_whole_when_any_file_is_new(drop: Path, tmp_path: Path) -> None:
+    first = context(tmp_path)
+    ids(files_system(drop, "replace"), first)
+    assert ids(files_system(drop, "replace"), context(tmp_path, files_seen=first.files_loaded)) == []
+    (drop / "f3.csv").write_text("id\n3\n")
+    assert ids(files_system(drop, "replace"), context(tmp_path, files_seen=first.files_loaded)) == ["1", "2", "3"]
+
+
+def test_a_file_still_being_written_waits_and_holds_back_a_snapshot(drop: Path, tmp_path: Path) -> None:
+    old = time.time() - 3600
+    os.utime(drop / "f1.csv", (old, old))
+    assert ids(files_system(drop, quiet_seconds=60), context(tmp_path)) == ["1"]
+    assert ids(files_system(drop, "replace", quiet_seconds=60), context(tmp_path)) == []
+
+
+def test_a_file_that_fails_is_not_taken_as_loaded(drop: Path, tmp_path: Path) -> None:
+    (drop / "f2.csv").write_bytes(b"id\n\xff\n")
+    found = context(tmp_path)
+    with pytest.raises(SourceError, match=r"f2\.csv:2: byte 0xff"):
+        rows(files_system(drop), found)
+    assert list(found.files_loaded) == ["f1.csv"]
+
+
+def test_a_file_that_grows_while_it_is_read_fails(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ingestion.connectors import files
+
+    real = files._Local.open
+
+    def growing(self: Any, name: str) -> Any:
+        opened = real(self, name)
+        with (drop / name).open("a") as more:
+            more.write("2\n")
+        return opened
+
+    monkeypatch.setattr(files._Local, "open", growing)
+    with pytest.raises(SourceError, match="changed while it was read"):
+        rows(files_system(drop), context(tmp_path))
+
+
+def test_links_out_of_the_folder_are_not_followed(drop: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("id\nhemmelig\n")
+    (drop / "f9.csv").symlink_to(tmp_path / "secret")
+    assert ids(files_system(drop), context(tmp_path)) == ["1", "2"]
+
+
+def test_nothing_delivered_is_told(drop: Path, tmp_path: Path) -> None:
+    for path in drop.iterdir():
+        path.unlink()
+    with pytest.raises(SourceError, match=r"no file in .* matches f\*\.csv \(the folder is empty\)"):
+        rows(files_system(drop), context(tmp_path))
+    with pytest.raises(SourceError, match="is not there"):
+        rows(files_system(tmp_path / "nowhere"), context(tmp_path))
