@@ -334,7 +334,7 @@ class BenefitFigure:
 @dataclass(slots=True)
 class ChildCase:
     number: str
-    """KLE form: `27.24.00-G01-12-25`."""
+    """KLE form: `27.24.00-G01-25-12`."""
     cpr: str
     kle: str
     paragraph: str

@@ -21,7 +21,7 @@ def add(municipality: Municipality) -> None:
     for position, day in enumerate(received):
         kle, kind, fee = rng.choices(KINDS, (20, 25, 22, 20, 6, 7))[0]
         # The case system changed its numbering at the turn of 2024/2025.
-        number = f"306-{day.year}-{1000 + position}" if day.year < 2025 else f"{kle}-P19-{position + 1}-{day:%y}"
+        number = f"306-{day.year}-{1000 + position}" if day.year < 2025 else f"{kle}-P19-{day:%y}-{position + 1}"
         complete = day + timedelta(days=int(rng.expovariate(1 / 18)))
         decided = complete + timedelta(days=20 + int(rng.expovariate(1 / (75 if day.month in (5, 6, 7, 8) else 48))))
         done = decided <= TODAY

@@ -110,7 +110,7 @@ def _concern(rng: random.Random, municipality: Municipality, minors: list[Person
                 over = closed if closed < TODAY else None
                 kle, paragraph = rng.choice((("27.24.00", "§ 20"), ("27.27.00", "§ 32"), ("27.30.00", "§ 43")))
                 case = ChildCase(
-                    f"{kle}-G01-{serial}-{assessed:%y}", person.cpr, kle, paragraph, "lukket" if over else "åben", assessed, over,
+                    f"{kle}-G01-{assessed:%y}-{serial}", person.cpr, kle, paragraph, "lukket" if over else "åben", assessed, over,
                     family, moment(rng, over or assessed),
                 )  # fmt: skip
                 municipality.child_cases.append(case)
