@@ -36,6 +36,8 @@ class Extract:
     missing_columns: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     """Names of the files read to the end; their earlier rows are replaced by these."""
+    unchanged: bool = False
+    """The source had nothing that earlier loads have not taken: the table stays as it is, and is not empty."""
 
     @property
     def relation(self) -> str:
@@ -62,8 +64,6 @@ class Extract:
                 # dlt takes a timestamp without a zone for one in UTC and moves it; a source's local time must stay as written.
                 columns[name]["timezone"] = False
         hints = dlt.mark.make_hints(columns=columns, **disposition)
-        if not self.parts:
-            yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
         for part in self.parts:
             yield dlt.mark.with_file_import(str(part), "parquet", pq.ParquetFile(part).metadata.num_rows, hints=hints)
 
@@ -87,7 +87,8 @@ def extract(
     found = Extract(duckdb.connect())
     try:
         _read(system, name, table, context, found)
-        if check:
+        found.unchanged = _is_unchanged(system, table, context, found)
+        if check and not found.unchanged:
             _set_aside_unkeyed(table, context, found)
             _check(table, context, found, stored)
     except SourceError as error:
@@ -98,6 +99,12 @@ def extract(
         raise SourceError(_named(system, name, " ".join(str(error).split())[:500])) from error
     found.files = sorted(context.files_loaded)
     return found
+
+
+def _is_unchanged(system: System, table: Table, context: ReadContext, found: Extract) -> bool:
+    if system.connection.protocol == "files":
+        return bool(context.files_seen) and not context.files_loaded
+    return context.since is not None and not found.rows and not context.rejects
 
 
 def _named(system: System, name: str, message: str) -> str:
@@ -198,7 +205,7 @@ def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[s
     if context.source_rows is not None and read < context.source_rows:
         raise SourceError(f"the source counts {context.source_rows} rows but gave {read}. Load again, or ask the vendor")
     minimum = table.expected_rows.min
-    if table.write == "replace" and found.rows < minimum:
+    if found.rows < minimum and (table.write == "replace" or stored is None):
         raise SourceError(
             f"{found.rows} rows came where at least {minimum} are expected. Ask the vendor, or lower expected_rows.min"
         )
@@ -213,7 +220,13 @@ def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[s
     for name, kind in found.schema.items():
         if pa.types.is_null(kind):
             found.schema[name] = pa.string()
-    if found.parts and stored:
+    if not found.parts:
+        # dlt's own way of making an empty table adds a `_dlt_id` that must not be NULL, and every later file import would fail.
+        import pyarrow.parquet as pq
+
+        found.parts.append(context.workdir / "empty.parquet")
+        pq.write_table(pa.schema(list(found.schema.items())).empty_table(), found.parts[0])
+    elif stored:
         _check_types(found, stored)
 
 

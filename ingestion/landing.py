@@ -86,6 +86,7 @@ def land_system(
         except Exception as error:
             # dlt could not load what was read. The work file may hold a part of it: begin again from what is published.
             _forget(load, home, names, error)
+        result.tables = {name: result.tables[name] for name in names}
         raw_file.finish(work, system, started, result.tables, load.extracts, load.rejects)
         for name in names:
             if on_table:
@@ -262,10 +263,9 @@ def _resource(load: _Load, name: str) -> Any:
         outcome.rows, outcome.rejects, outcome.source_rows = found.rows, context.rejects, context.source_rows
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
         load.extracts[name], load.rejects[name] = found, context.reject_path
-        first = name not in load.stored
-        outcome.status = "loaded" if found.rows or context.files_loaded or first or table.write == "replace" else "unchanged"
+        outcome.status = "unchanged" if found.unchanged else "loaded"
         _advance(state, table, found, context)
-        if outcome.status == "loaded":
+        if not found.unchanged:
             yield from found.dlt_items(_disposition(system, table, load.full))
 
     return rows

@@ -115,7 +115,8 @@ def test_the_same_file_twice_is_taken_once(library: System, drop: Path, home: Ho
     good_files(drop)
     land_system(library, home)
     again = land_system(library, home)
-    assert again.tables["udlaan"].status == "unchanged"
+    assert statuses(again) == {"udlaan": "unchanged", "filialer": "unchanged"}
+    assert fetch(home, "select count(*) from raw.filialer") == [(1,)]
     assert fetch(home, "select count(*) from raw.udlaan") == [(2,)]
     # Delivered again under the same name, byte for byte, with a new time.
     os.utime(drop / "udlaan-1.csv", (time.time() + 100, time.time() + 100))
@@ -195,7 +196,7 @@ def test_a_missing_column_fails_its_table_and_a_new_one_is_landed_and_told(libra
 def test_a_system_that_never_answered_still_has_its_tables(library: System, drop: Path, home: Home) -> None:
     drop.rmdir()
     load = land_system(library, home)
-    assert load.failed == ["udlaan", "filialer"]
+    assert set(load.failed) == {"udlaan", "filialer"}
     assert fetch(home, "select id, titel, beloeb, _dlt_load_id, _source_ref, _source_row from raw.udlaan") == []
     drop.mkdir()
     good_files(drop)
@@ -335,7 +336,7 @@ def test_a_load_that_dlt_cannot_finish_keeps_all_of_yesterday(
 
     monkeypatch.setattr(DuckDbCopyJob, "run", fail)
     load = land_system(library, home)
-    assert load.failed == ["udlaan", "filialer"]
+    assert set(load.failed) == {"udlaan", "filialer"}
     assert fetch(home, "select count(*) from raw.udlaan") == [(2,)]
     monkeypatch.undo()
     assert land_system(library, home).failed == []

@@ -27,7 +27,7 @@ def drop(tmp_path: Path) -> Path:
 def register(tmp_path: Path, drop: Path) -> Register:
     people = table({"format": "csv", "glob": "personer.csv"}, {}, "replace", ["cpr"])
     people["columns"] = {"cpr": {**column("cpr"), **CPR}}
-    earlier = table({"format": "csv", "glob": "skift.csv"}, {}, "replace", ["cpr"])
+    earlier = table({"format": "csv", "glob": "skift.csv", "encoding": "cp1252"}, {}, "replace", ["cpr"])
     earlier["columns"] = {"cpr": {**column("cpr"), **CPR}, "før": {**column("cpr"), **CPR, "earlier_cpr_of": "cpr"}}
     connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
     system: System = system_of(tmp_path / "register", "borger", connection, {"personer": people, "skift": earlier})
