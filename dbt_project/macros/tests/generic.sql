@@ -31,14 +31,23 @@ where {{ column_name }} not in ({% for code in labels %}'{{ code }}'{% if not lo
 group by all
 {% endtest %}
 
-{#- Every value stands in `field` of `to`; facts point at the unknown member (-1) where their source says nothing. -#}
-{% test points_at(model, column_name, to, field) %}
+{#-
+    Every key of a fact or mart stands in its dimension; where the source says nothing it points at the unknown member (-1), never at
+    NULL. `keys`: column → 'model.column'. One query for all of them. Logic: a developer mends it.
+-#}
+{% test members(model, keys) %}
+{% for column, target in keys.items() %}
 select
-    {{ column_name }},
+    '{{ column }}' as column_name,
+    cast(fact.{{ column }} as varchar) as value,
     count(*) as times
-from {{ model }}
-where {{ column_name }} is null or {{ column_name }} not in (select {{ field }} from {{ to }} where {{ field }} is not null)
+from {{ model }} as fact
+left join (select distinct {{ target.split('.')[1] }} as member from {{ ref(target.split('.')[0]) }}) as dimension
+    on fact.{{ column }} = dimension.member
+where dimension.member is null
 group by all
+{% if not loop.last %}union all{% endif %}
+{% endfor %}
 {% endtest %}
 
 {#- At most `at_most` (0 to 1) of the rows point at the unknown member. Source data: the department mends it. -#}

@@ -1,0 +1,47 @@
+-- Cases of all departments. A case number's KLE subject is its first part, in the newer of the two generations.
+with
+
+sager as (
+    select
+        'dubu' as system_id,
+        dubu.sag_id::varchar as sag_id,
+        dubu.sagsnummer,
+        nullif(regexp_extract(dubu.sagsnummer, '^(\d{2}\.\d{2}\.\d{2})-', 1), '') as kle_emne,
+        'Børne- og ungesag' as sagstype,
+        dubu.person_id,
+        dubu.enhed_id,
+        dubu.oprettet_dato as aabnet_dato,
+        dubu.lukket_dato,
+        case dubu.status when 'Aaben' then 'Åben' when 'Lukket' then 'Lukket' end as status
+    from {{ ref('stg_dubu__sager') }} as dubu
+    union all
+    select
+        'geoenviron' as system_id,
+        bygge.byggesag_id::varchar as sag_id,
+        bygge.sagsnummer,
+        coalesce(bygge.kle_emne, nullif(regexp_extract(bygge.sagsnummer, '^(\d{2}\.\d{2}\.\d{2})-', 1), '')) as kle_emne,
+        'Byggesag' as sagstype,
+        null as person_id,
+        null as enhed_id,
+        bygge.modtaget_dato as aabnet_dato,
+        bygge.afgjort_dato as lukket_dato,
+        case when bygge.afgjort_dato is null and bygge.status = 'OPEN' then 'Åben' else 'Lukket' end as status
+    from {{ ref('stg_geoenviron__byggesager') }} as bygge
+)
+
+select
+    sager.system_id,
+    sager.sag_id,
+    sager.sagsnummer,
+    sager.kle_emne,
+    sager.sagstype,
+    sager.person_id,
+    coalesce(borger.borger_noegle, {{ unknown_key() }}) as borger_noegle,
+    coalesce(organisation.enhed_id, {{ unknown_key() }}) as enhed_id,
+    sager.aabnet_dato,
+    sager.lukket_dato,
+    sager.status,
+    sager.lukket_dato - sager.aabnet_dato as sagsbehandlingsdage
+from sager
+{{ join_as_of('dim_borger', 'borger', 'person_id', 'sager.person_id', 'sager.aabnet_dato') }}
+left join {{ ref('dim_organisation') }} as organisation on sager.enhed_id = organisation.enhed_id

@@ -1,0 +1,49 @@
+with
+
+indlaesninger as (
+    select
+        system_id,
+        table_name,
+        max(started_at) filter (where status in ('loaded', 'unchanged')) as sidst_ok,
+        arg_max(status, started_at) as seneste_status,
+        arg_max(table_rows, started_at) as raekker
+    from {{ source('platform', 'loads') }}
+    group by system_id, table_name
+),
+
+kolonner as (
+    select
+        system_id,
+        table_name,
+        count(*) as kolonner,
+        count(*) filter (where direct_identifier or free_text) as kolonner_i_raazonen,
+        max(pii) as hoejeste_klasse,
+        string_agg(distinct key_domain, ', ' order by key_domain) as noegler
+    from {{ source('platform', 'system_columns') }}
+    group by system_id, table_name
+)
+
+select
+    systemer.department_title as fagomraade,
+    systemer.system_id,
+    systemer.title as system,
+    tabeller.table_name as tabel,
+    tabeller.title as tabel_navn,
+    tabeller.description as beskrivelse,
+    systemer.owner_team as ejer,
+    systemer.protocol as adgangsvej,
+    systemer.cadence as kadence,
+    tabeller.write_mode as skrivemaade,
+    kolonner.kolonner::integer as kolonner,
+    kolonner.kolonner_i_raazonen::integer as kolonner_i_raazonen,
+    kolonner.hoejeste_klasse,
+    kolonner.noegler,
+    systemer.purpose as formaal,
+    systemer.legal_basis as retsgrundlag,
+    indlaesninger.raekker,
+    indlaesninger.seneste_status,
+    {{ danish_time('indlaesninger.sidst_ok') }} as sidst_indlaest
+from {{ source('platform', 'system_tables') }} as tabeller
+inner join {{ source('platform', 'systems') }} as systemer on tabeller.system_id = systemer.system_id
+left join kolonner on tabeller.system_id = kolonner.system_id and tabeller.table_name = kolonner.table_name
+left join indlaesninger on tabeller.system_id = indlaesninger.system_id and tabeller.table_name = indlaesninger.table_name
