@@ -223,11 +223,12 @@ def _port(value: str) -> int:
 
 def _host_key(line: str) -> paramiko.PKey:
     import paramiko
+    from paramiko.pkey import UnknownKeyType
 
     try:
         kind, encoded, *_ = line.split()
         return paramiko.PKey.from_type_string(kind, base64.b64decode(encoded))
-    except (ValueError, binascii.Error, paramiko.SSHException):
+    except (ValueError, binascii.Error, UnknownKeyType, paramiko.SSHException):
         raise SourceError("transport.host_key is not a public key. It looks like `ssh-ed25519 AAAA…`: run ssh-keyscan") from None
 
 

@@ -36,9 +36,9 @@ def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
     """Yield each record element, and forget it when the next is asked for."""
     from lxml import etree
 
-    try:
+    with path.open("rb") as file:
         events = etree.iterparse(
-            str(path),
+            file,
             events=("end",),
             tag=f"{{*}}{record}",
             resolve_entities=False,
@@ -48,16 +48,19 @@ def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
             remove_comments=True,
             remove_pis=True,
         )
-        for _, element in events:
-            if element.getroottree().docinfo.internalDTD is not None:
-                raise SourceError(f"{ref} has a DTD, which could hide or blow up its content. Ask the vendor for a file without")
-            yield element
-            element.clear()
-            while element.getprevious() is not None:
-                del element.getparent()[0]
-    except etree.XMLSyntaxError as error:
-        line = error.lineno or 1
-        raise SourceError(f"{ref}:{line}: not whole or not valid XML ({error.msg}). Have the file sent again") from None
+        try:
+            for _, element in events:
+                if element.getroottree().docinfo.internalDTD is not None:
+                    raise SourceError(
+                        f"{ref} has a DTD, which could hide or blow up its content. Ask the vendor for a file without"
+                    )
+                yield element
+                element.clear()
+                while element.getprevious() is not None:
+                    del element.getparent()[0]
+        except etree.XMLSyntaxError as error:
+            line = error.lineno or 1
+            raise SourceError(f"{ref}:{line}: not whole or not valid XML ({error.msg}). Have the file sent again") from None
 
 
 class _Shape:

@@ -33,7 +33,7 @@ def write(drop: Path, text: str, encoding: str = "cp1252", name: str = "a.csv") 
 
 
 def test_values_come_as_written_with_line_numbers_and_load_id(drop: Path, tmp_path: Path) -> None:
-    write(drop, HEADER + '101010101;1.234,50;=\"007\"\r\n;-1,00-; æøå € \r\n')
+    write(drop, HEADER + '101010101;1.234,50;="007"\r\n;-1,00-; æøå € \r\n')
     found = context(tmp_path)
     assert rows(csv_system(drop), found) == [
         {

@@ -1,0 +1,397 @@
+"""OData and REST against a server that behaves as badly as real ones."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from connectors_support import column, context, rejected, rows, system
+
+from ingestion.connectors.base import SourceError
+from ingestion.connectors.odata import literal
+from ingestion.register.model import System
+
+SECRET = "meget-hemmelig-kode"
+
+
+class Server:
+    """Answers by `answer(path, query, headers)`: a body, or (status, headers, body)."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[str, dict[str, str], Any], Any] = lambda path, query, headers: (404, {}, "")
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+                length = int(self.headers.get("Content-Length") or 0)
+                if length:
+                    query |= {name: values[-1] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
+                outer.requests.append((parts.path, query))
+                result = outer.answer(parts.path, query, self.headers)
+                status, headers, body = result if isinstance(result, tuple) else (200, {}, result)
+                data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_POST = do_GET
+
+            def log_message(self, *arguments: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("SECRET", SECRET)
+    running = Server()
+    yield running
+    running.close()
+
+
+def odata(server: Server, dialect: str = "v4", url: str = "/svc", auth: Any = None, **table: Any) -> System:
+    source = {"entity_set": "Posteringer", **table.pop("source", {})}
+    columns = table.pop("columns", {"Id": column("integer"), "Beloeb": column("decimal"), "Rettet": column("timestamp")})
+    return system({"protocol": "odata", "url": server.url + url, "dialect": dialect, "auth": auth}, source, columns, **table)
+
+
+def rest(server: Server, paging: dict[str, Any], auth: Any = None, headers: Any = None, **table: Any) -> System:
+    source = {"path": "/ting", "paging": paging, **table.pop("source", {})}
+    columns = table.pop("columns", {"id": column("integer")})
+    connection = {"protocol": "rest", "url": server.url, "auth": auth, "headers": headers or {}}
+    return system(connection, source, columns, **table)
+
+
+def ids(of: System, into: Any) -> list[str]:
+    return [row["id"] for row in rows(of, into)]
+
+
+# --- OData -------------------------------------------------------------------------------------------------------------------
+
+
+def test_v4_follows_relative_links_and_keeps_numbers_as_written(server: Server, tmp_path: Path) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> str:
+        first = int(query.get("$skiptoken", 0))
+        link = f',"@odata.nextLink":"Posteringer?$skiptoken={first + 2}"' if first < 4 else ""
+        value = ",".join(
+            f'{{"@odata.etag":"x","Id":{n},"Beloeb":12345678901234567890.10,"Ny":{{"a":[1.0,true,null]}}}}'
+            for n in (first, first + 1)
+        )
+        return f'{{"@odata.count":6,"value":[{value}]{link}}}'
+
+    server.answer = answer
+    found = context(tmp_path)
+    result = rows(odata(server), found)
+    assert [row["id"] for row in result] == ["0", "1", "2", "3", "4", "5"]
+    assert found.source_rows == 6
+    assert result[0] == {
+        "id": "0", "beloeb": "12345678901234567890.10", "ny": '{"a":[1.0,true,null]}',
+        "_source_ref": "Posteringer", "_source_row": 1,
+    }  # fmt: skip
+    assert server.requests[0][1] == {"$count": "true"}
+
+
+@pytest.mark.parametrize("count", [6, "6"])
+def test_v2_follows_next_and_counts_in_either_form(server: Server, tmp_path: Path, count: Any) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        first = int(query.get("$skiptoken", 0))
+        results = [
+            {
+                "__metadata": {"uri": "u"},
+                "Linjer": {"__deferred": {"uri": "u"}},
+                "Id": n,
+                "Beloeb": "1.10-",
+                "Rettet": "/Date(0+0000)/",
+            }
+            for n in (first, first + 1)
+        ]
+        link = {"__next": f"{server.url}/svc/Posteringer?$skiptoken={first + 2}"} if first < 4 else {}
+        return {"d": {"results": results, "__count": count, **link}}
+
+    server.answer = answer
+    found = context(tmp_path)
+    result = rows(odata(server, "v2"), found)
+    assert [row["id"] for row in result] == ["0", "1", "2", "3", "4", "5"]
+    assert set(result[0]) == {"id", "beloeb", "rettet", "_source_ref", "_source_row"}
+    assert (result[0]["beloeb"], result[0]["rettet"]) == ("1.10-", "/Date(0+0000)/")
+    assert found.source_rows == 6
+
+
+def test_client_paging_goes_on_past_a_server_limit_below_the_size_asked_for(server: Server, tmp_path: Path) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        skip = int(query["$skip"])
+        return {"value": [{"Id": n} for n in range(skip, min(skip + 2, 5))]}
+
+    server.answer = answer
+    assert ids(odata(server, "plain", source={"page_size": 10}), context(tmp_path)) == ["0", "1", "2", "3", "4"]
+
+
+def test_a_server_that_ignores_skip_is_found_out(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: {"value": [{"Id": 1}, {"Id": 2}]}
+    with pytest.raises(SourceError, match=r"the same page again for another \$skip"):
+        rows(odata(server, "plain", source={"page_size": 2}), context(tmp_path))
+
+
+def test_a_next_link_to_another_server_is_not_followed(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: {"value": [], "@odata.nextLink": "http://evil.example/svc"}
+    with pytest.raises(SourceError, match=r"another server, evil\.example/svc"):
+        rows(odata(server), context(tmp_path))
+
+
+def test_links_in_a_ring_end(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: {"value": [{"Id": 1}], "@odata.nextLink": "Posteringer?$skiptoken=1"}
+    with pytest.raises(SourceError, match="in a ring"):
+        rows(odata(server), context(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("on_missing", "since", "condition"),
+    [
+        ("reject", "2026-01-05T10:00:00", "(x eq 1) and (Rettet ge 2026-01-05T10:00:00Z or Rettet eq null)"),
+        ("exclude", "2026-01-05T10:00:00+01:00", "(x eq 1) and Rettet ge 2026-01-05T10:00:00+01:00"),
+        ("exclude", None, "(x eq 1) and Rettet ne null"),
+        ("include", None, "(x eq 1)"),
+    ],
+)
+def test_the_cursor_becomes_a_filter(server: Server, tmp_path: Path, on_missing: str, since: str | None, condition: str) -> None:
+    server.answer = lambda path, query, headers: {"value": []}
+    of = odata(server, source={"filter": "x eq 1"}, write="merge", cursor={"column": "Rettet", "on_missing": on_missing})
+    assert rows(of, context(tmp_path, since=since)) == []
+    assert server.requests[0][1]["$filter"] == condition
+
+
+@pytest.mark.parametrize(
+    ("dialect", "kind", "value", "written"),
+    [
+        ("v2", "odata_date", "/Date(1767571200000)/", "datetime'2026-01-05T00:00:00'"),
+        ("v2", "odata_timestamp", "/Date(1767607200500+0000)/", "datetimeoffset'2026-01-05T10:00:00.500Z'"),
+        ("v2", "odata_date", "/Date(253402214400000)/", "datetime'9999-12-31T00:00:00'"),
+        ("v2", "date", "2026-01-05", "datetime'2026-01-05T00:00:00'"),
+        ("v2", "timestamp", "2026-01-05T10:00:00Z", "datetimeoffset'2026-01-05T10:00:00Z'"),
+        ("v2", "decimal", "-1234.55", "-1234.55m"),
+        ("v2", "date_sap", "20260105", "'20260105'"),
+        ("v4", "date", "2026-01-05", "2026-01-05"),
+        ("v4", "odata_date", "/Date(1767571200000)/", "2026-01-05"),
+        ("v4", "timestamp", "2026-01-05T10:00:00", "2026-01-05T10:00:00Z"),
+        ("plain", "timestamp", "2026-01-05T10:00:00", "2026-01-05T10:00:00"),
+        ("v4", "integer", "7", "7"),
+        ("v4", "text", "O'Hara", "'O''Hara'"),
+    ],
+)
+def test_literals(dialect: str, kind: str, value: str, written: str) -> None:
+    assert literal(dialect, kind, value) == written
+
+
+# --- REST --------------------------------------------------------------------------------------------------------------------
+
+
+def test_page_paging_goes_on_to_the_total_whatever_the_page_size(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: {
+        "antal": "5", "data": {"poster": [{"id": n} for n in range(5)][int(query["page"]) * 2 :][:2]}
+    }  # fmt: skip
+    found = context(tmp_path)
+    of = rest(server, {"type": "page", "size": 250}, source={"records": "$.data.poster", "total": "antal", "params": {"a": "b"}})
+    assert ids(of, found) == ["0", "1", "2", "3", "4"]
+    assert found.source_rows == 5
+    assert [query for _, query in server.requests] == [{"a": "b", "page": str(n), "pageSize": "250"} for n in range(3)]
+
+
+def test_page_paging_without_a_total_ends_on_an_empty_page(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: [{"id": 1}] if query["page"] == "1" else []
+    assert ids(rest(server, {"type": "page", "first": 1}), context(tmp_path)) == ["1"]
+
+
+def test_a_server_that_ignores_the_page_is_found_out(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: [{"id": 1}]
+    with pytest.raises(SourceError, match="the same page again for another .page."):
+        rows(rest(server, {"type": "page"}), context(tmp_path))
+
+
+def test_cursor_paging(server: Server, tmp_path: Path) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        at = int(query.get("efter", 0))
+        return {"items": [{"id": at}], "meta": {"next": at + 1 if at < 2 else None}}
+
+    server.answer = answer
+    assert ids(rest(server, {"type": "cursor", "path": "meta.next", "param": "efter"}, source={"records": "items"}), context(tmp_path)) == [
+        "0", "1", "2",
+    ]  # fmt: skip
+
+
+def test_next_links_paths_and_unknown_fields(server: Server, tmp_path: Path) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        record = {"id": 1, "borger": {"cpr": "0101010001"}, "aktiv": True, "nyt": [1], "tom": None, "_links": {"self": "x"}}
+        return {"items": [record], "_links": {"next": {"href": "/ting/2"}} if path == "/ting" else {}}
+
+    server.answer = answer
+    columns = {"id": column(), "cpr": column(path="borger.cpr"), "mangler": column(path="borger.x.y")}
+    of = rest(server, {"type": "next_link", "path": "_links.next.href"}, source={"records": "items"}, columns=columns)
+    first, second = rows(of, context(tmp_path))
+    assert first == {
+        "id": "1", "aktiv": "true", "nyt": "[1]", "tom": None, "cpr": "0101010001", "_source_ref": "/ting", "_source_row": 1
+    }  # fmt: skip
+    assert second["_source_row"] == 2
+
+
+def test_the_cursor_goes_out_as_a_parameter_and_excluded_rows_leave_the_count(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: {"n": 2, "items": [{"id": 1, "rettet": None}, {"id": 2, "rettet": "2026"}]}
+    columns = {"id": column(), "rettet": column("timestamp")}
+    of = rest(
+        server, {"type": "single"}, columns=columns, source={"records": "items", "total": "n"}, write="merge",
+        cursor={"column": "rettet", "param": "siden", "on_missing": "exclude"},
+    )  # fmt: skip
+    found = context(tmp_path, since="2026-01-01T00:00:00")
+    assert [row["id"] for row in rows(of, found)] == ["2"]
+    assert (found.source_rows, server.requests[0][1]) == (1, {"siden": "2026-01-01T00:00:00"})
+
+
+def test_what_is_no_object_is_set_aside(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: [{"id": 1}, 7]
+    found = context(tmp_path)
+    assert ids(rest(server, {"type": "single"}), found) == ["1"]
+    assert [(r["source_row"], r["raw_text"]) for r in rejected(found)] == [(2, "7")]
+
+
+def test_an_empty_table_is_no_error(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: []
+    assert rows(rest(server, {"type": "page"}), context(tmp_path)) == []
+
+
+def test_names_that_fold_to_one_are_refused(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: [{"id": 1, "ny-kode": 1, "nyKode": 2}]
+    with pytest.raises(SourceError, match="'ny-kode' and 'nyKode' both become 'ny_kode'"):
+        rows(rest(server, {"type": "single"}), context(tmp_path))
+
+
+def test_a_preview_asks_for_no_more_pages_than_it_needs(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: [{"id": f"{query['page']}-{n}"} for n in range(10)]
+    assert len(rows(rest(server, {"type": "page"}), context(tmp_path, limit=15))) == 15
+    assert len(server.requests) == 2
+
+
+# --- Log-in, patience, failures ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("auth", "header", "value"),
+    [
+        (
+            {"type": "basic", "username": "æ", "password": {"env": "SECRET"}},
+            "Authorization",
+            "Basic w6Y6bWVnZXQtaGVtbWVsaWcta29kZQ==",
+        ),
+        ({"type": "bearer", "token": {"env": "SECRET"}}, "Authorization", f"Bearer {SECRET}"),
+        ({"type": "api_key", "header": "X-Key", "value": {"env": "SECRET"}}, "X-Key", SECRET),
+    ],
+)
+def test_log_ins(server: Server, tmp_path: Path, auth: Any, header: str, value: str) -> None:
+    server.answer = lambda path, query, headers: [] if headers[header] == value and headers["Extra"] == SECRET else (401, {}, "")
+    assert rows(rest(server, {"type": "single"}, auth, {"Extra": {"env": "SECRET"}}), context(tmp_path)) == []
+
+
+def oauth2(server: Server) -> dict[str, Any]:
+    secret = {"env": "SECRET"}
+    return {"type": "oauth2", "token_url": f"{server.url}/token", "client_id": "os", "client_secret": secret}
+
+
+@pytest.mark.parametrize("lifetime", [3600, "1", None])
+def test_oauth2_renews_a_token_that_expires_or_is_forgotten(server: Server, tmp_path: Path, lifetime: Any) -> None:
+    issued: list[str] = []
+    uses: dict[str, int] = {}
+
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        if path == "/token":
+            assert (query["grant_type"], query["client_secret"]) == ("client_credentials", SECRET)
+            issued.append(f"t{len(issued)}")
+            return {"access_token": issued[-1]} | ({"expires_in": lifetime} if lifetime else {})
+        token = headers["Authorization"].removeprefix("Bearer ")
+        uses[token] = uses.get(token, 0) + 1
+        if uses[token] > 2:
+            return (401, {}, "")
+        return [{"id": query["page"]}] if int(query["page"]) < 5 else []
+
+    server.answer = answer
+    assert ids(rest(server, {"type": "page"}, oauth2(server)), context(tmp_path)) == ["0", "1", "2", "3", "4"]
+    assert len(issued) == 3
+
+
+def test_retry_after_is_honoured(server: Server, tmp_path: Path) -> None:
+    answers = iter([(429, {"Retry-After": "1"}, ""), (503, {}, ""), [{"id": 1}]])
+    server.answer = lambda path, query, headers: next(answers)
+    started = time.monotonic()
+    of = rest(server, {"type": "single"}, limits={"timeout_seconds": 5, "retries": 2})
+    assert ids(of, context(tmp_path)) == ["1"]
+    assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            (500, {}, {"error": {"message": {"lang": "da", "value": "Tabellen\ner låst"}}}),
+            "answers 500: Tabellen er låst. The server",
+        ),
+        ((400, {}, {"error": {"code": "x", "message": "Ukendt felt"}}), "answers 400: Ukendt felt"),
+        ((401, {}, f"kode {SECRET}"), "answers 401. The log-in is refused"),
+        ((403, {}, {"error": {"message": f"kode {SECRET} afvist"}}), r"kode \*\*\* afvist"),
+        ((404, {}, ""), "Nothing stands at that address"),
+        ((302, {"Location": "https://login.example/?x=1"}, ""), "sends us on to login.example/"),
+        ((200, {"Content-Type": "text/html"}, "<html>"), r"doesn't answer with valid JSON \(text/html\)"),
+        ((200, {}, b'{"value": ["\xff"]}'), "valid JSON"),
+        ((200, {}, '{"value": [{"Id": 1}'), "valid JSON"),
+        ((200, {}, {"d": []}), "has no list of records"),
+    ],
+)
+def test_failures_are_one_line_without_secrets(server: Server, tmp_path: Path, answer: Any, message: str) -> None:
+    server.answer = lambda path, query, headers: answer
+    auth = {"type": "bearer", "token": {"env": "SECRET"}}
+    with pytest.raises(SourceError, match=message) as caught:
+        rows(rest(server, {"type": "single"}, auth), context(tmp_path))
+    said = str(caught.value)
+    assert said.startswith("proeve.tabel: ")
+    assert SECRET not in said
+    assert "\n" not in said
+
+
+def test_a_hanging_server_is_given_up(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: time.sleep(2.5) or []
+    with pytest.raises(SourceError, match="gave no answer within 1 s"):
+        rows(rest(server, {"type": "single"}, limits={"timeout_seconds": 1, "retries": 1}), context(tmp_path))
+
+
+def test_nobody_there(server: Server, tmp_path: Path) -> None:
+    server.close()
+    with pytest.raises(SourceError, match=r"no connection to 127\.0\.0\.1:\d+/ting \(the connection is refused\)"):
+        rows(rest(server, {"type": "single"}), context(tmp_path))
+
+
+def test_a_wrong_dialect_is_told(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: {"value": []}
+    with pytest.raises(SourceError, match=r"no d\.results"):
+        rows(odata(server, "v2"), context(tmp_path))
+
+
+def test_a_count_that_is_none_is_told(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: {"value": [], "@odata.count": "mange"}
+    with pytest.raises(SourceError, match="the row count is 'mange'"):
+        rows(odata(server), context(tmp_path))

@@ -1,0 +1,124 @@
+"""SFTP against a real server: the host key is checked before anything else."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+from connectors_support import column, context, rows, system
+
+from ingestion.connectors.base import SourceError
+from ingestion.register.model import System
+
+PASSWORD = "meget-hemmelig-kode"
+
+
+class Server(asyncssh.SSHServer):
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return password == PASSWORD
+
+
+@pytest.fixture(scope="module")
+def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    root = tmp_path_factory.mktemp("sftp")
+    (root / "ud").mkdir()
+    host_key, user_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    allowed = root / "authorized"
+    allowed.write_bytes(user_key.export_public_key())
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+
+    async def start() -> asyncssh.SSHAcceptor:
+        return await asyncssh.create_server(
+            Server,
+            "127.0.0.1",
+            0,
+            server_host_keys=[host_key],
+            authorized_client_keys=str(allowed),
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(root).encode()),
+        )
+
+    acceptor = asyncio.run_coroutine_threadsafe(start(), loop).result(20)
+    yield {
+        "root": root / "ud",
+        "port": str(acceptor.get_port()),
+        "host_key": host_key.export_public_key().decode().strip(),
+        "private_key": user_key.export_private_key().decode(),
+    }
+    loop.call_soon_threadsafe(acceptor.close)
+    loop.call_soon_threadsafe(loop.stop)
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch: pytest.MonkeyPatch, sftp: dict[str, Any]) -> None:
+    monkeypatch.setenv("SFTP_PASSWORD", PASSWORD)
+    monkeypatch.setenv("SFTP_WRONG", "forkert-kode")
+    monkeypatch.setenv("SFTP_KEY", sftp["private_key"])
+    for path in sftp["root"].iterdir():
+        path.unlink()
+    (sftp["root"] / "yr-2026-01.csv").write_bytes("CPR;Beløb\r\n1;2,50\r\n".encode("cp1252"))
+
+
+def sftp_system(sftp: dict[str, Any], **transport: Any) -> System:
+    login = {"password": {"env": "SFTP_PASSWORD"}} if "private_key" not in transport else {}
+    return system(
+        {
+            "protocol": "files",
+            "transport": {
+                "type": "sftp", "host": "127.0.0.1", "port": sftp["port"], "username": "yr", "host_key": sftp["host_key"],
+                "folder": "/ud", **login, **transport,
+            },
+        },
+        {"format": "csv", "glob": "yr-*.csv", "encoding": "cp1252"},
+        {"CPR": column(), "Beløb": column()},
+        write="append",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("login", [{}, {"private_key": {"env": "SFTP_KEY"}}])
+def test_files_are_read_once(sftp: dict[str, Any], tmp_path: Path, login: dict[str, Any]) -> None:
+    first = context(tmp_path)
+    assert [row["beloeb"] for row in rows(sftp_system(sftp, **login), first)] == ["2,50"]
+    assert rows(sftp_system(sftp, **login), context(tmp_path, files_seen=first.files_loaded)) == []
+
+
+def test_a_large_file_arrives_whole(sftp: dict[str, Any], tmp_path: Path) -> None:
+    (sftp["root"] / "yr-2026-01.csv").write_text("CPR;Beløb\r\n" + "1;2\r\n" * 300_000, encoding="cp1252", newline="")
+    found = context(tmp_path)
+    assert len(rows(sftp_system(sftp), found)) == found.source_rows == 300_000
+
+
+def test_another_host_key_stops_everything(sftp: dict[str, Any], tmp_path: Path) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    with pytest.raises(SourceError, match="shows another host key than the register's"):
+        rows(sftp_system(sftp, host_key=other), context(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("transport", "message"),
+    [
+        ({"password": {"env": "SFTP_WRONG"}}, "refuses the log-in"),
+        ({"password": {"env": "SFTP_NOWHERE"}}, "SFTP_NOWHERE is not set"),
+        ({"host_key": "noget helt andet"}, "host_key is not a public key"),
+        ({"private_key": {"env": "SFTP_WRONG"}}, "private_key is no Ed25519"),
+        ({"port": "1"}, "no SFTP connection"),
+        ({"port": "x"}, "port is not a number"),
+        ({"folder": "/findes-ikke"}, "no folder /findes-ikke"),
+    ],
+)
+def test_failures_are_one_line_without_secrets(
+    sftp: dict[str, Any], tmp_path: Path, transport: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SourceError, match=message) as caught:
+        rows(sftp_system(sftp, **transport), context(tmp_path))
+    said = str(caught.value)
+    assert said.startswith("proeve.tabel: ")
+    assert not any(secret in said for secret in (PASSWORD, "forkert-kode", "BEGIN", "\n"))

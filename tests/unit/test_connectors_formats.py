@@ -1,0 +1,238 @@
+"""Workbooks, XML and fixed width, as municipalities get them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from connectors_support import column, context, rejected, rows, system
+
+from ingestion.connectors.base import SourceError
+from ingestion.register.model import System
+
+
+def files_system(folder: Path, source: dict[str, Any], columns: dict[str, Any]) -> System:
+    connection = {"protocol": "files", "transport": {"type": "local", "folder": str(folder)}}
+    return system(connection, {"glob": "*", **source}, columns, write="append")
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    return folder
+
+
+# --- Excel -------------------------------------------------------------------------------------------------------------------
+
+
+def workbook(drop: Path, **sheets: list[list[Any]]) -> openpyxl.Workbook:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, lines in sheets.items():
+        sheet = book.create_sheet(name)
+        for line in lines:
+            sheet.append(line)
+    book.save(drop / "a.xlsx")
+    return book
+
+
+def excel_system(drop: Path, sheet: str, header_row: int = 3) -> System:
+    columns = {"Telefon": column(), "Dato": column("excel_serial"), "Født": column("date"), "Tarif": column("decimal")}
+    return files_system(drop, {"format": "excel", "sheet": sheet, "header_row": header_row}, columns)
+
+
+BANNER = [["Specialtilbud 2026"], []]
+HEAD = ["Telefon", "Dato", "Født", "Tarif", None, None]
+
+
+def test_excel_values_read_as_the_sheet_shows_them(drop: Path, tmp_path: Path) -> None:
+    lines = [
+        [3234567.0, 46053, datetime(2020, 1, 2), 1234.56],
+        [None] * 4,
+        ["0012", date(2026, 1, 31), datetime(2020, 1, 2, 8, 30), -5],
+    ]
+    workbook(drop, A=[*BANNER, HEAD, *lines])
+    assert rows(excel_system(drop, "A"), context(tmp_path)) == [
+        {
+            "telefon": "3234567", "dato": "46053", "foedt": "2020-01-02", "tarif": "1234.56",
+            "_source_ref": "a.xlsx#A", "_source_row": 4,
+        },
+        {
+            "telefon": "0012", "dato": "46053", "foedt": "2020-01-02T08:30:00", "tarif": "-5",
+            "_source_ref": "a.xlsx#A", "_source_row": 6,
+        },
+    ]  # fmt: skip
+
+
+def test_excel_sheets_by_pattern_without_hidden_ones_and_with_strange_ones_set_aside(drop: Path, tmp_path: Path) -> None:
+    book = workbook(drop, Jan=[*BANNER, HEAD, [1]], Feb=[*BANNER, HEAD, [2]], Guide=[["Læs"], ["dette"], ["først"]], X=[HEAD])
+    book["X"].sheet_state = "hidden"
+    book.save(drop / "a.xlsx")
+    found = context(tmp_path)
+    assert [(row["telefon"], row["_source_ref"]) for row in rows(excel_system(drop, "*"), found)] == [
+        ("1", "a.xlsx#Jan"),
+        ("2", "a.xlsx#Feb"),
+    ]
+    assert [(r["source_ref"], r["reason"]) for r in rejected(found)] == [
+        ("a.xlsx#Guide", "arket har ingen af de forventede overskrifter")
+    ]
+
+
+def test_excel_columns_without_a_heading_are_kept_if_they_hold_something(drop: Path, tmp_path: Path) -> None:
+    workbook(drop, A=[*BANNER, HEAD, [1, None, None, None, None, "skjult"]])
+    row = rows(excel_system(drop, "A"), context(tmp_path))[0]
+    assert row["kolonne_6"] == "skjult"
+    assert "kolonne_5" not in row
+
+
+@pytest.mark.parametrize(
+    ("sheet", "header_row", "message"),
+    [
+        ("C", 3, "has no sheet 'C', only 'A', 'B'"),
+        ("A", 1, "row 1 has none of the declared headings"),
+        ("A", 99, "row 99 has none of the declared headings"),
+    ],
+)
+def test_excel_says_what_is_missing(drop: Path, tmp_path: Path, sheet: str, header_row: int, message: str) -> None:
+    workbook(drop, A=[*BANNER, HEAD], B=[])
+    with pytest.raises(SourceError, match=message):
+        rows(excel_system(drop, sheet, header_row), context(tmp_path))
+
+
+def test_excel_headings_alone_give_no_rows(drop: Path, tmp_path: Path) -> None:
+    workbook(drop, A=[*BANNER, HEAD])
+    assert rows(excel_system(drop, "A"), context(tmp_path)) == []
+
+
+def test_excel_that_is_no_workbook(drop: Path, tmp_path: Path) -> None:
+    (drop / "a.xlsx").write_bytes(b"PK\x03\x04 half a zip")
+    with pytest.raises(SourceError, match=r"a\.xlsx is not a readable workbook"):
+        rows(excel_system(drop, "A"), context(tmp_path))
+
+
+# --- XML ---------------------------------------------------------------------------------------------------------------------
+
+
+def xml_system(drop: Path, record: str = "employee") -> System:
+    columns = {
+        "id": column(path="@id"),
+        "cpr": column(),
+        "unit": column(path="position/@unit"),
+        "grade": column(path="position/pay/grade"),
+    }
+    return files_system(drop, {"format": "xml", "record": record}, columns)
+
+
+XML = """<?xml version="1.0" encoding="iso-8859-1"?>
+<kmd:envelope xmlns:kmd="urn:kmd" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <employee id="1" action="leave">
+    <cpr suppId="7">010101<!-- et ophold -->0001</cpr>
+    <position unit="æ1"><pay><grade>12</grade></pay></position>
+    <phone>1</phone><phone>2</phone><ny xsi:nil="true"/><adresse><vej>Søvej</vej><nr>5</nr></adresse>
+  </employee>
+  <kmd:employee id="2"><cpr> </cpr></kmd:employee>
+</kmd:envelope>"""
+
+
+def test_xml_attributes_paths_repeats_and_what_is_new(drop: Path, tmp_path: Path) -> None:
+    (drop / "a.xml").write_bytes(XML.encode("latin-1"))
+    first, second = rows(xml_system(drop), context(tmp_path))
+    assert first == {
+        "id": "1", "cpr": "0101010001", "unit": "æ1", "grade": "12", "action": "leave", "cpr_supp_id": "7", "phone": '["1","2"]',
+        "ny": None, "adresse": '{"vej":"Søvej","nr":"5"}', "_source_ref": "a.xml", "_source_row": 1,
+    }  # fmt: skip
+    assert (second["id"], second["cpr"], second["grade"], second["_source_row"]) == ("2", None, None, 2)
+
+
+def test_truncated_xml_fails_whole_with_its_line(drop: Path, tmp_path: Path) -> None:
+    (drop / "a.xml").write_bytes(XML.encode("latin-1")[:-60])
+    found = context(tmp_path)
+    with pytest.raises(SourceError, match=r"a\.xml:\d+: not whole or not valid XML"):
+        rows(xml_system(drop), found)
+    assert found.files_loaded == {}
+
+
+def test_xml_entities_are_not_read(drop: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hemmelig")
+    (drop / "a.xml").write_text(
+        f'<!DOCTYPE e [<!ENTITY x SYSTEM "file://{tmp_path}/secret">]><e><employee id="1"><cpr>&x;</cpr></employee></e>'
+    )
+    with pytest.raises(SourceError, match="has a DTD"):
+        rows(xml_system(drop), context(tmp_path))
+
+
+def test_xml_without_records_is_an_empty_delivery(drop: Path, tmp_path: Path) -> None:
+    (drop / "a.xml").write_text("<e/>")
+    found = context(tmp_path)
+    assert rows(xml_system(drop), found) == []
+    assert list(found.files_loaded) == ["a.xml"]
+
+
+def test_xml_elements_are_forgotten_as_the_file_is_read(drop: Path) -> None:
+    from ingestion.connectors.xml import _elements
+
+    (drop / "a.xml").write_text("<e>" + '<employee id="1"><cpr>x</cpr></employee>\n' * 20_000 + "</e>")
+    most = 0
+    for element in _elements(drop / "a.xml", "a.xml", "employee"):
+        parent = element.getparent()
+        most = max(most, 0 if parent is None else len(parent))
+    assert 0 < most < 2_000  # lxml parses 32 kB ahead; without forgetting, all 20,000 would stand here.
+
+
+# --- Fixed width -------------------------------------------------------------------------------------------------------------
+
+
+def fixed_system(drop: Path, record: str = "001") -> System:
+    columns = {"cpr": column(at=(4, 10)), "navn": column(at=(14, 6))}
+    source = {"format": "fixed", "record_type": record, "trailer_count_at": (4, 4)}
+    return files_system(drop, source, columns)
+
+
+def cpr_file(drop: Path, *lines: str, trailer: str | None = None) -> None:
+    last = trailer if trailer is not None else f"999{len(lines):04}"
+    (drop / "a.txt").write_bytes("".join(f"{line}\r\n" for line in ("000 CPR", *lines, last) if line).encode("latin-1"))
+
+
+def test_fixed_width_by_record_type_with_line_numbers(drop: Path, tmp_path: Path) -> None:
+    cpr_file(drop, "0010101010001Søren ", "0220101010001xxxxxx", "0010202020002      ")
+    found = context(tmp_path)
+    assert rows(fixed_system(drop), found) == [
+        {"cpr": "0101010001", "navn": "Søren", "_source_ref": "a.txt", "_source_row": 2},
+        {"cpr": "0202020002", "navn": None, "_source_ref": "a.txt", "_source_row": 4},
+    ]
+    assert found.source_rows == 2
+
+
+def test_fixed_width_short_lines_are_set_aside(drop: Path, tmp_path: Path) -> None:
+    cpr_file(drop, "0010101010001Søren ", "0010202020002")
+    found = context(tmp_path)
+    assert len(rows(fixed_system(drop), found)) == 1
+    assert [(r["source_row"], r["reason"]) for r in rejected(found)] == [(3, "linjen er for kort: 13 tegn i stedet for 19")]
+    assert found.source_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("trailer", "message"),
+    [
+        ("", r"a\.txt:2: ends without the trailer 999: half-written"),
+        ("9990007", "the trailer counts 0007, the file has 1"),
+        ("999", "the trailer counts nothing"),
+        ("9990001\r\n0010101010001Søren ", "goes on after the trailer"),
+    ],
+)
+def test_a_half_written_fixed_file_gives_nothing(drop: Path, tmp_path: Path, trailer: str, message: str) -> None:
+    cpr_file(drop, "0010101010001Søren ", trailer=trailer)
+    found = context(tmp_path)
+    with pytest.raises(SourceError, match=message):
+        rows(fixed_system(drop), found)
+    assert found.files_loaded == {}
+
+
+def test_a_fixed_file_without_its_header(drop: Path, tmp_path: Path) -> None:
+    (drop / "a.txt").write_text("0010101010001Soeren\n9990001\n")
+    with pytest.raises(SourceError, match="begins without the header 000"):
+        rows(fixed_system(drop), context(tmp_path))
