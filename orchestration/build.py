@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -20,20 +20,22 @@ def build_defs(
     home: Home,
     manifest_path: Path | None,
     systems: Path = SYSTEMS,
+    loaded: Collection[str] | None = None,
     schedules: bool = True,
 ) -> dg.Definitions:
     """Return assets, checks, jobs, schedules and the sensor for the systems of `register`.
 
     `manifest_path` is dbt's manifest, prepared ahead (`orchestration.dbt.prepare_manifest`); without one the graph ends at the vault.
-    `systems` is the folder that the register was read from. `schedules=False` leaves out what starts by itself.
+    `systems` is the folder that the register was read from. `loaded` narrows the load job to these systems. `schedules=False`
+    leaves out what starts by itself.
     """
-    loads = [load_asset(system, home) for system in register.systems.values()]
+    loads = {system_id: load_asset(system, home) for system_id, system in register.systems.items()}
     warehouse = warehouse_assets(register, home, manifest_path, systems)
     sources = [source_spec(system) for system in register.systems.values()]
-    jobs = _jobs(loads, warehouse)
+    jobs = _jobs([load for system_id, load in loads.items() if loaded is None or system_id in loaded], warehouse)
     automatic = schedules and len(jobs) == 3
     return dg.Definitions(
-        assets=[*sources, *loads, *warehouse],
+        assets=[*sources, *loads.values(), *warehouse],
         jobs=jobs,
         schedules=refresh_schedules(register, home) if automatic else [],
         sensors=[stage_sensor(jobs[1:])] if automatic else [],

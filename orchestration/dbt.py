@@ -5,6 +5,7 @@ In process a call costs 0.7 s; the `dbt` command costs 4 to 5 s. dbt is imported
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import queue
@@ -154,7 +155,6 @@ def _note_results(answer: list[dbtRunnerResult], outcome: DbtOutcome) -> None:
 
 
 def _invoke(arguments: list[str], home: Home, manifest: Manifest | None = None, callback: Any = None) -> dbtRunnerResult:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     settings = [
@@ -165,10 +165,25 @@ def _invoke(arguments: list[str], home: Home, manifest: Manifest | None = None, 
     ]  # fmt: skip
     with _same_folder():
         try:
-            return dbtRunner(manifest=manifest, callbacks=[callback] if callback else []).invoke([*arguments, *settings])
+            result = dbtRunner(manifest=manifest, callbacks=[callback] if callback else []).invoke([*arguments, *settings])
         finally:
-            # dbt keeps its DuckDB instance for the process; publishing, in the same process, must be able to open the file anew.
-            DuckDBConnectionManager.close_all_connections()
+            _close_warehouse()
+    if result.exception is not None:
+        # Its frames hold the connection that failed, and with it the file.
+        result.exception = DbtError(one_line(result.exception))
+    return result
+
+
+def _close_warehouse() -> None:
+    """Close dbt's DuckDB instance, which it keeps for the process: publishing, in the same process, opens the file anew."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    environment = DuckDBConnectionManager._ENV
+    if environment is not None:
+        environment.close()
+    DuckDBConnectionManager.close_all_connections()
+    # Cursors of dbt's threads lie in reference cycles; the last of them keeps the file.
+    gc.collect()
 
 
 @contextmanager

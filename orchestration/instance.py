@@ -9,10 +9,9 @@ from typing import Any
 import dagster as dg
 import yaml
 from dagster import DagsterRunStatus, RunsFilter
-from filelock import Timeout
 
 from ingestion.home import Home
-from orchestration.locks import lock_file
+from orchestration.locks import is_dead
 
 MARK = "# Written by faellesdata on every start. Remove this line to keep settings of your own."
 PROCESS_TAG = "faellesdata/process"
@@ -87,14 +86,8 @@ def end_orphans(instance: dg.DagsterInstance, home: Home) -> list[str]:
     ended = []
     for run in instance.get_runs(RunsFilter(statuses=UNFINISHED)):
         name = run.tags.get(PROCESS_TAG)
-        if name is None:
+        if name is None or not is_dead(home, name):
             continue
-        lock = lock_file(home, name)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        lock.release()
         instance.report_run_failed(run, "The refresh that ran this was ended before it was done. Nothing half-loaded was published")
         ended.append(run.run_id)
     return ended

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from dagster import get_dagster_logger
 from filelock import FileLock, Timeout
@@ -33,3 +34,23 @@ def exclusive(home: Home, name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def living(home: Home, name: str) -> Iterator[None]:
+    """Show, for as long as this lasts, that the process called `name` lives (see `is_dead`)."""
+    with lock_file(home, name) as lock:
+        yield
+        Path(lock.lock_file).unlink()
+
+
+def is_dead(home: Home, name: str) -> bool:
+    """Whether the process called `name` has ended, in whatever way."""
+    lock = lock_file(home, name)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
+    return True

@@ -213,11 +213,15 @@ def _materialization(system: System, name: str, loaded: "TableLoad") -> dg.Mater
 
 
 def _fault(system: System, outcome: "SystemLoad") -> str:
-    faults = _lines(f"{system.id}.{name}: {outcome.tables[name].message}" for name in outcome.failed)
+    faults = _lines(_named(f"{system.id}.{name}", outcome.tables[name].message) for name in outcome.failed)
     return (
         f"{system.title} ({system.id}): {len(outcome.failed)} of {len(outcome.tables)} tables were not loaded and keep the data they had.\n"
         f"{faults}\nOwner: {system.owner.team}, {system.owner.email}"
     )
+
+
+def _named(table: str, message: str) -> str:
+    return message if message.startswith(table) else f"{table}: {message}"
 
 
 def _lines(items: Iterable[str]) -> str:

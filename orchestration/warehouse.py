@@ -96,7 +96,11 @@ def platform_asset(register: Register, home: Home) -> dg.AssetsDefinition:
 
 
 def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
-    """Return all dbt models and seeds as one op, its tests as checks."""
+    """Return all dbt models and seeds as one op, its tests as checks.
+
+    dbt attaches the platform's file and the vault whatever it builds; it runs after both because `dim_system` and the staging of
+    CPR numbers read them.
+    """
     translator = Translator()
 
     @dbt_assets(manifest=dict(manifest), dagster_dbt_translator=translator, name="dbt_build", pool=WAREHOUSE_POOL)

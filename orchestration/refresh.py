@@ -1,0 +1,199 @@
+"""What the nightly schedule does, in this process: the same jobs on the same instance, so that the UI shows these runs too."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEventType
+
+from ingestion.home import Home
+from ingestion.register import SYSTEMS, Problem, Register, System, read_leniently
+from orchestration.build import build_defs
+from orchestration.dbt import DbtError, prepare_manifest
+from orchestration.instance import PROCESS_TAG, delete_old_runs, end_orphans, open_instance
+from orchestration.locks import living
+from orchestration.schedules import BUILD, LOAD, PUBLISH
+
+STAGES = {LOAD: "Load", BUILD: "Build", PUBLISH: "Publish"}
+
+
+class UnknownSelectionError(Exception):
+    """The department or system asked for is not in the register."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is: assets done of those planned, and what was last done."""
+
+    stage: str
+    done: int
+    total: int
+    text: str
+
+
+@dataclass
+class Stage:
+    """One job's run. `seconds` is wall time; `failures` holds step → what happened and what to do."""
+
+    name: str
+    run_id: str = ""
+    seconds: float = 0.0
+    materialised: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    failed_checks: list[str] = field(default_factory=list)
+    warned_checks: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures and not self.skipped
+
+
+@dataclass
+class Refresh:
+    """What became of a refresh. A failed check does not make it fail: the data are there, and their owner is told."""
+
+    stages: list[Stage] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    version: str | None = None
+    """The version published for the BI network."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems and all(stage.ok for stage in self.stages)
+
+
+def refresh(
+    home: Home,
+    *,
+    departments: Collection[str] = (),
+    systems: Collection[str] = (),
+    full: bool = False,
+    folder: Path = SYSTEMS,
+    progress: Callable[[Progress], None] | None = None,
+) -> Refresh:
+    """Load all systems (or those of the departments and ids given), then build and publish, whatever a load came to.
+
+    `full` reads incremental tables from the beginning. `folder` is the register's.
+
+    Raises:
+        UnknownSelectionError: a department or system is not in the register.
+    """
+    register, problems = read_leniently(folder)
+    selected = _select(register, departments, systems)
+    instance = open_instance(home)
+    home.load_settings()
+    result = Refresh(problems=problems)
+    process = f"refresh-{os.getpid()}"
+    # Held as long as this process lives: by it, whoever comes after a kill knows that our runs are dead.
+    with living(home, process):
+        end_orphans(instance, home)
+        delete_old_runs(instance)
+        manifest_path: Path | None = None
+        prepared = time.perf_counter()
+        try:
+            manifest_path = prepare_manifest(register, home)
+        except DbtError as error:
+            result.stages.append(Stage("Prepare dbt", seconds=time.perf_counter() - prepared, failures={"dbt parse": str(error)}))
+        definitions = build_defs(
+            register,
+            home=home,
+            manifest_path=manifest_path,
+            systems=folder,
+            loaded=[system.id for system in selected],
+            schedules=False,
+        )
+        for job_name in STAGES if manifest_path else (LOAD, BUILD):
+            run = _Run(definitions, instance, {PROCESS_TAG: process}, progress)
+            result.stages.append(run.execute(job_name, [system.id for system in selected] if full and job_name == LOAD else []))
+            result.version = run.version or result.version
+    return result
+
+
+def _select(register: Register, departments: Collection[str], systems: Collection[str]) -> list[System]:
+    known = {system.department for system in register.systems.values()}
+    unknown = [f"department '{name}'" for name in departments if name not in known]
+    unknown += [f"system '{name}'" for name in systems if name not in register.systems]
+    if unknown:
+        raise UnknownSelectionError(f"{', '.join(unknown)} not in the register. `faellesdata systems list` shows what is")
+    return [
+        system
+        for system in register.systems.values()
+        if (not departments and not systems) or system.department in departments or system.id in systems
+    ]
+
+
+class _Run:
+    """One job's execution, listened to."""
+
+    def __init__(
+        self,
+        definitions: dg.Definitions,
+        instance: dg.DagsterInstance,
+        tags: dict[str, str],
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._definitions, self._instance, self._tags, self._progress = definitions, instance, tags, progress
+        self.version: str | None = None
+
+    def execute(self, job_name: str, full: Sequence[str] = ()) -> Stage:
+        """Run the job; load the systems named in `full` from the beginning."""
+        job = self._definitions.resolve_job_def(job_name)
+        stage, total = Stage(STAGES[job_name], run_id=str(uuid.uuid4())), len(job.asset_layer.selected_asset_keys)
+        self._instance.add_event_listener(stage.run_id, lambda entry: self._note(entry, stage, total))
+        # What goes wrong is in the events; Dagster's own log on a terminal would drown it.
+        config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        if full:
+            config["ops"] = {f"load_{system_id}": {"config": {"full": True}} for system_id in full}
+        started = time.perf_counter()
+        job.execute_in_process(
+            run_config=config,
+            instance=self._instance,
+            run_id=stage.run_id,
+            tags=self._tags,
+            raise_on_error=False,
+        )
+        stage.seconds = time.perf_counter() - started
+        return stage
+
+    def _note(self, entry: dg.EventLogEntry, stage: Stage, total: int) -> None:
+        event = entry.dagster_event
+        if event is None:
+            return
+        text = ""
+        if event.event_type == DagsterEventType.STEP_START:
+            text = f"{event.step_key} …"
+        elif event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key is not None:
+            stage.materialised += 1
+            text = event.asset_key.path[-1]
+            if event.asset_key.path[0] == "published":
+                self.version = str(event.materialization.metadata["version"].value)
+        elif event.event_type == DagsterEventType.STEP_FAILURE:
+            stage.failures[str(event.step_key)] = _reason(event)
+            text = f"{event.step_key} failed"
+        elif event.event_type == DagsterEventType.STEP_SKIPPED:
+            stage.skipped.append(str(event.step_key))
+        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                named = f"{'/'.join(check.asset_key.path)}: {check.check_name}" + (f": {check.description}" if check.description else "")
+                (stage.failed_checks if check.severity == dg.AssetCheckSeverity.ERROR else stage.warned_checks).append(named)
+        if text and self._progress:
+            self._progress(Progress(stage.name, stage.materialised, total, text))
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """Return what a failed step says for itself; of an unforeseen error its class and first line."""
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    # Dagster wraps what an op raised; the cause is what was raised.
+    error = failure.error.cause or failure.error if failure.error else None
+    return f"{error.cls_name}: {error.message.strip().splitlines()[0]}" if error else "no reason given"

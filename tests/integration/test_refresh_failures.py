@@ -1,0 +1,248 @@
+"""One broken system among sound ones: its step is red and says why, everything else is loaded and built."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+import yaml
+
+import orchestration.dbt
+from ingestion.home import Home
+from orchestration.instance import PROCESS_TAG, end_orphans, open_instance
+from orchestration.refresh import Refresh, UnknownSelectionError, refresh
+from orchestration.schedules import LOAD
+
+SYSTEM = """\
+id: {id}
+title: System {id}
+description: Et system til prøve.
+department: {department}
+product: Prøve
+vendor: Ingen
+owner: {{team: Holdet, email: hold@odsherred.example}}
+data_steward: {{team: Holdet, email: hold@odsherred.example}}
+cadence: daily
+freshness: {{warn_after_hours: 30, error_after_hours: 60}}
+classification: P0
+legal_basis: [none]
+purpose: [statistik]
+retention: {{period: P1Y, after: Året er gået}}
+connection:
+  protocol: files
+  transport: {{type: local, folder: {folder}}}
+tables:
+  ting:
+    title: Ting
+    description: En ting pr. række.
+    key: [nr]
+    write: append
+    expected_rows: {{min: 2, max: 100}}
+    source: {{format: csv, glob: "ting*.csv"}}
+    columns:
+      nr: {{type: integer, label: Nummer, description: Tingens nummer}}
+      navn: {{type: text, label: Navn, description: Tingens navn}}
+"""
+MODEL = 'select nr, navn from {{{{ source("{id}", "ting") }}}}'
+DEPARTMENTS = {"alfa": "oekonomi_indkoeb", "beta": "boern_familie", "gamma": "boern_familie"}
+
+
+class Municipality:
+    """Three systems of local files, and a dbt project of a model for each."""
+
+    def __init__(self, root: Path) -> None:
+        self.home, self.register, self.project = Home(root / "home"), root / "systems", root / "dbt_project"
+        self.sources = root / "sources"
+        for system_id, department in DEPARTMENTS.items():
+            self.deliver(system_id, "nr;navn\n1;en\n2;to\n")
+            path = self.register / department / f"{system_id}.yml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(SYSTEM.format(id=system_id, department=department, folder=self.sources / system_id), encoding="utf-8")
+        self._dbt()
+
+    def deliver(self, system_id: str, text: str | bytes) -> None:
+        folder = self.sources / system_id
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ting.csv").write_bytes(text.encode() if isinstance(text, str) else text)
+
+    def refresh(self, **arguments: object) -> Refresh:
+        return refresh(self.home, folder=self.register, **arguments)  # type: ignore[arg-type]
+
+    def rows(self, model: str) -> int:
+        with duckdb.connect(str(self.home.warehouse), read_only=True) as connection:
+            row = connection.execute(f'select count(*) from main_marts."{model}"').fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def model(self, system_id: str, sql: str) -> None:
+        (self.project / "models" / "marts" / f"mart_{system_id}.sql").write_text(sql)
+
+    def _dbt(self) -> None:
+        marts = self.project / "models" / "marts"
+        marts.mkdir(parents=True)
+        project = {
+            "name": "faellesdata",
+            "profile": "faellesdata",
+            "models": {"faellesdata": {"+materialized": "table", "marts": {"+schema": "marts"}}},
+        }
+        (self.project / "dbt_project.yml").write_text(yaml.safe_dump(project))
+        for system_id in DEPARTMENTS:
+            self.model(system_id, MODEL.format(id=system_id))
+        sources: list[dict[str, object]] = [
+            {
+                "name": system_id,
+                "database": f"raw_{system_id}",
+                "schema": "raw",
+                "tables": [{"name": "ting", "columns": [{"name": "navn", "data_tests": ["not_null"]}]}],
+            }
+            for system_id in DEPARTMENTS
+        ]
+        # As in the real project, something reads the platform's tables and the vault, so dbt comes after both.
+        sources.append({"name": "platform", "database": "raw_platform", "schema": "raw", "tables": [{"name": "loads"}]})
+        sources.append({"name": "vault", "database": "vault", "schema": "main", "tables": [{"name": "person_keys"}]})
+        self.model("nights", 'select * from {{ source("platform", "loads") }}, {{ source("vault", "person_keys") }}')
+        models: list[dict[str, object]] = [
+            {"name": f"mart_{system_id}", "config": {"meta": {"audience": ["bi_netvaerk"]}}, "columns": [{"name": "nr", "data_tests": ["unique"]}]}
+            for system_id in DEPARTMENTS
+        ]
+        (marts / "schema.yml").write_text(yaml.safe_dump({"version": 2, "sources": sources, "models": models}))
+
+
+@pytest.fixture
+def municipality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Municipality]:
+    made = Municipality(tmp_path)
+    monkeypatch.setattr(orchestration.dbt, "PROJECT", made.project)
+    monkeypatch.setattr(orchestration.dbt, "ROOT", tmp_path)
+    monkeypatch.setattr(orchestration.dbt, "INPUTS", (made.project,))
+    for name in ("FAELLESDATA_HOME", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "")  # refresh sets them; monkeypatch puts back what was
+    yield made
+
+
+def test_a_sound_night_is_green(municipality: Municipality) -> None:
+    result = municipality.refresh()
+    assert result.ok, result
+    assert [stage.name for stage in result.stages] == ["Load", "Build", "Publish"]
+    assert result.version is not None
+    assert [municipality.rows(f"mart_{system_id}") for system_id in DEPARTMENTS] == [2, 2, 2]
+
+
+def test_a_broken_system_keeps_its_data_and_stops_nobody(municipality: Municipality) -> None:
+    municipality.refresh()
+    municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n3;tre\n")
+    municipality.deliver("beta", "helt;andet\n1;2\n")
+    result = municipality.refresh()
+    load, build, publish = result.stages
+    assert not result.ok
+    assert list(load.failures) == ["load_beta"]
+    fault = load.failures["load_beta"]
+    assert "beta.ting" in fault
+    assert "hold@odsherred.example" in fault
+    assert build.ok
+    assert publish.ok
+    assert municipality.rows("mart_alfa") == 3, "a sound system's news are built"
+    assert municipality.rows("mart_beta") == 2, "a broken system keeps what it had"
+    with open_instance(municipality.home) as instance:
+        run = instance.get_run_by_id(load.run_id)
+        assert run is not None
+        assert run.is_failure
+        event = instance.get_latest_materialization_event(dg.AssetKey(["raw", "alfa", "ting"]))
+        assert event is not None
+        assert event.run_id == load.run_id
+
+
+def test_a_broken_system_recovers_without_doubling(municipality: Municipality) -> None:
+    municipality.deliver("beta", "nr;navn\n1;\xe6n\n".encode("latin-1"))
+    assert not municipality.refresh().ok
+    municipality.deliver("beta", "nr;navn\n1;en\n2;to\n3;tre\n")
+    assert municipality.refresh().ok
+    assert municipality.rows("mart_beta") == 3
+
+
+def test_a_failed_test_is_a_failed_check_and_stops_nothing(municipality: Municipality) -> None:
+    municipality.deliver("gamma", "nr;navn\n1;en\n1;\n")
+    result = municipality.refresh()
+    assert result.ok
+    failed = result.stages[1].failed_checks
+    assert any("marts/mart_gamma" in name for name in failed)
+    assert any("raw/gamma/ting" in name for name in failed), "tests of sources are checks too"
+    assert municipality.rows("mart_gamma") == 2
+
+
+def test_a_failed_model_leaves_the_others(municipality: Municipality) -> None:
+    municipality.refresh()
+    municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n3;tre\n")
+    municipality.model("gamma", "select no_such_column from " + MODEL.format(id="gamma").split(" from ")[1])
+    result = municipality.refresh()
+    assert "mart_gamma" in result.stages[1].failures["dbt_build"]
+    assert "no_such_column" in result.stages[1].failures["dbt_build"]
+    assert municipality.rows("mart_alfa") == 3
+    assert result.stages[2].ok, "what the failed model left as it was is published with the rest"
+
+
+def test_a_project_that_does_not_parse_still_lets_systems_load(municipality: Municipality) -> None:
+    municipality.refresh()
+    municipality.model("gamma", "{{ ref('nothing') }}")
+    result = municipality.refresh()
+    assert "nothing" in result.stages[0].failures["dbt parse"]
+    assert result.stages[1].ok
+    assert not result.ok
+
+
+def test_a_broken_register_file_costs_its_own_system(municipality: Municipality) -> None:
+    path = municipality.register / "boern_familie" / "delta.yml"
+    path.write_text("id: delta\ntitel: Delta\n", encoding="utf-8")
+    result = municipality.refresh()
+    assert not result.ok
+    assert {problem.file for problem in result.problems} == {path}
+    assert any("register: valid" in name for name in result.stages[1].failed_checks)
+    assert all(stage.ok for stage in result.stages)
+
+
+def test_too_few_rows_are_a_fault_of_the_load(municipality: Municipality) -> None:
+    municipality.deliver("alfa", "nr;navn\n1;en\n")
+    result = municipality.refresh(systems=["alfa"])
+    assert "alfa.ting" in result.stages[0].failures["load_alfa"]
+
+
+def test_only_what_was_asked_for_is_loaded(municipality: Municipality) -> None:
+    municipality.refresh()
+    result = municipality.refresh(departments=["oekonomi_indkoeb"], full=True)
+    assert result.stages[0].materialised == 1
+    with pytest.raises(UnknownSelectionError, match="system 'delta'"):
+        municipality.refresh(systems=["delta"])
+
+
+def test_the_manifest_is_prepared_once(municipality: Municipality, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ingestion.register import read_register
+
+    register = read_register(municipality.register)
+    path = orchestration.dbt.prepare_manifest(register, municipality.home)
+    assert json.loads(path.read_text())["nodes"]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("parsed again, though nothing had changed")
+
+    monkeypatch.setattr(orchestration.dbt, "parse", refuse)
+    assert orchestration.dbt.prepare_manifest(register, municipality.home) == path
+    municipality.model("alfa", "select 1 as nr")
+    with pytest.raises(AssertionError, match="parsed again"):
+        orchestration.dbt.prepare_manifest(register, municipality.home)
+
+
+def test_the_run_of_a_killed_refresh_does_not_hold_the_queue(municipality: Municipality) -> None:
+    with open_instance(municipality.home) as instance:
+
+        @dg.job(name=LOAD)
+        def job() -> None: ...
+
+        run = instance.create_run_for_job(job, tags={PROCESS_TAG: "refresh-999999"}, status=dg.DagsterRunStatus.STARTED)
+        assert end_orphans(instance, municipality.home) == [run.run_id]
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert found.is_failure
+        assert end_orphans(instance, municipality.home) == []
