@@ -17,6 +17,8 @@ Change = Callable[[dict[str, Any]], None]
 CANNOT_CONVERT = "kan ikke konverteres"
 MISSING = "mangler"
 UNKNOWN_VALUE = "ukendt værdi"
+NO_CURSOR = "vandmærke mangler"
+"""No value by which a source tells what is new: the register says whether the row comes along or is set aside."""
 DUPLICATE_ROW = "dubleret række"
 
 

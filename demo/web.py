@@ -210,12 +210,18 @@ class Tokens:
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
         if not by_header and pair != (self.client_id, self.client_secret):
             return JSONResponse({"error": "invalid_client", "error_description": "Ukendt klient eller forkert hemmelighed"}, 401)
+        return JSONResponse({"access_token": self.issue(), "token_type": "Bearer", "expires_in": int(self.seconds)})
+
+    def issue(self) -> str:
         now = time.monotonic()
         self._issued = {token: until for token, until in self._issued.items() if until > now}
         token = secrets.token_urlsafe(24)
         self._issued[token] = now + self.seconds
-        return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": int(self.seconds)})
+        return token
+
+    def valid(self, token: str) -> bool:
+        return self._issued.get(token, 0.0) > time.monotonic()
 
     def check(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and self._issued.get(token, 0.0) > time.monotonic()
+        return scheme.lower() == "bearer" and self.valid(token)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute, Mount
 
-from demo.defects import CANNOT_CONVERT, MISSING, UNKNOWN_VALUE, Defects, broken_cpr, with_cpr
+from demo.defects import CANNOT_CONVERT, MISSING, NO_CURSOR, UNKNOWN_VALUE, Defects, broken_cpr, with_cpr
 from demo.municipality import Municipality
 from demo.odata import Entity, ODataServer
 from demo.truth import Truth
@@ -14,10 +14,11 @@ from demo.values import day, iso, kroner, kroner_text
 from demo.web import header, practice_secret
 
 SYSTEM = "dubu"
-PAGE = 25
+PAGE = 10
 SERVICE = "/odata"
 _TEXT, _DATE, _MOMENT = "Edm.String", "Edm.Date", "Edm.DateTimeOffset"
 FIRST_CASE_ID = 104_000
+_STATES = {"åben": "Aaben", "lukket": "Lukket"}
 
 CASES = Entity(
     "Sag", "Sag", "sager", ("Id",),
@@ -58,16 +59,19 @@ def _build_cases(municipality: Municipality, folder: Path, truth: Truth, case_id
     defects.plant("Cpr", CANNOT_CONVERT, 3, lambda row: row.__setitem__("Cpr", broken_cpr(row["Cpr"])))
     defects.put("SagsNummer", CANNOT_CONVERT, 2, "JB/2024/17", "ukendt")
     defects.put("Lukket", CANNOT_CONVERT, 2, "2025-02-30")
-    defects.put("Aendret", MISSING, 1, None)
-    # The archive's oldest cases keep the number they had before the KLE form.
-    older = {case.number for nth, case in enumerate(cases) if nth % 9 == 0}
+    defects.put("Aendret", NO_CURSOR, 1, None)
+    # Some cases keep the number that they had in the system before this one.
+    older = {
+        case.number: f"306-{case.opened.year}-{1000 + case_ids[case.number] % 9000}"
+        for nth, case in enumerate(cases)
+        if nth % 9 == 0
+    }
     rows = (
         (
             iso(case.changed),
             {
-                "Id": case_ids[case.number],
-                "SagsNummer": f"306-{case.opened.year}-{1000 + case_ids[case.number] % 9000}" if case.number in older else case.number,
-                "Cpr": case.cpr, "Kle": case.kle, "Status": case.status, "Paragraf": case.paragraph, "Oprettet": day(case.opened),
+                "Id": case_ids[case.number], "SagsNummer": older.get(case.number, case.number), "Cpr": case.cpr, "Kle": case.kle,
+                "Status": _STATES[case.status], "Paragraf": case.paragraph, "Oprettet": day(case.opened),
                 "Lukket": day(case.closed), "Enhed": case.org_unit, "Aendret": iso(case.changed) + "Z",
             },
         )

@@ -22,11 +22,15 @@ _TEXT, _DATE, _NUMBER = "Edm.String", "Edm.Date", "Edm.Decimal"
 CASES = Entity(
     "view_bldCasefile()", "bldCasefile", "byggesager", ("task_seq_no",),
     {
-        "task_seq_no": _NUMBER, "case_no": _TEXT, "kle_no": _TEXT, "case_type": _TEXT, "case_status": _TEXT, "received_date": _DATE,
-        "complete_date": _DATE, "decided_date": _DATE, "municipality_code": _TEXT, "road_code": _TEXT, "house_no": _TEXT,
-        "fee": _NUMBER, "applicant_name": _TEXT,
+        "task_seq_no": _NUMBER, "case_no": _TEXT, "kle_no": _TEXT, "case_type": _TEXT, "case_status": _TEXT,
+        "received_date": _DATE, "complete_date": _DATE, "decided_date": _DATE, "municipality_code": _TEXT, "road_code": _TEXT,
+        "house_no": _TEXT, "fee": _NUMBER, "applicant_name": _TEXT,
     },
 )  # fmt: skip
+_KINDS = {
+    "Enfamiliehus": "ENFAM", "Sommerhus": "SOMMERHUS", "Tilbygning": "TILBYG", "Carport eller garage": "GARAGE",
+    "Erhvervsbyggeri": "ERHVERV", "Nedrivning": "NEDRIV",
+}  # fmt: skip
 _DECISIONS = {"tilladelse": "GRANTED", "afslag": "REFUSED", "trukket": "WITHDRAWN"}
 
 
@@ -46,7 +50,7 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
         (
             "",
             {
-                "task_seq_no": case.task_seq_no, "case_no": case.number, "kle_no": case.kle, "case_type": case.kind,
+                "task_seq_no": case.task_seq_no, "case_no": case.number, "kle_no": case.kle, "case_type": _KINDS[case.kind],
                 "case_status": _status(case), "received_date": _midnight(day(case.received)),
                 "complete_date": _midnight(day(case.complete)), "decided_date": _midnight(day(case.decided)),
                 "municipality_code": next(codes), "road_code": case.address.road_code, "house_no": case.address.house_number,

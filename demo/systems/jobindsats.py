@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from demo.defects import CANNOT_CONVERT, Defects
-from demo.municipality import Municipality
+from demo.municipality import MUNICIPALITY_CODE, TODAY, Municipality
+from demo.population.benefits import BY_CODE, POPULATIONS
 from demo.truth import Truth
 from demo.web import Fault, Site, header, json_body, practice_secret
 
@@ -19,6 +20,9 @@ SYSTEM = "jobindsats"
 API = "/v3"
 TABLE = "ptv_a01"
 ALL_BENEFITS = "Ydelser i alt"
+WORKING_AGE = range(16, 67)
+_NAMES = {"fleksloentilskud": "Fleksjob"}
+"""Where Jobindsats has another name for a benefit than the system that pays it."""
 
 
 def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
@@ -28,14 +32,18 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     by_key: dict[tuple[str, str, str], int] = defaultdict(int)
     for figure in figures:
         for area in (figure.area_code, ""):
-            for benefit in (figure.benefit, ALL_BENEFITS):
+            for benefit in (_NAMES.get(figure.benefit, BY_CODE[figure.benefit].name), ALL_BENEFITS):
                 by_key[figure.month, area, benefit] += figure.full_time_persons
+    own = sum(person.age(TODAY) in WORKING_AGE and person.lives_here(TODAY) for person in municipality.persons)
+    population = {MUNICIPALITY_CODE: float(own), **{code: own * size for code, size in POPULATIONS.items()}}
+    population[""] = sum(population.values())  # "the country" is those municipalities that there are figures for
     rows: list[tuple[str, dict[str, Any]]] = [
         (
             "",
             {
                 "periode": month, "omraadekode": f"/5/{area}/" if area else "/0/", "omraade": names.get(area, "Hele landet"),
                 "kommunekode": area or None, "ydelsesgruppe": benefit, "fuldtidspersoner": persons,
+                "andelAfBefolkning": round(100 * persons / population[area], 2),
             },
         )
         for (month, area, benefit), persons in by_key.items()

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from demo.defects import CANNOT_CONVERT, MISSING, UNKNOWN_VALUE, Defects, broken_cpr, with_cpr
+from demo.defects import CANNOT_CONVERT, NO_CURSOR, UNKNOWN_VALUE, Defects, broken_cpr, with_cpr
 from demo.municipality import Municipality
 from demo.truth import Truth
 from demo.values import day, iso
@@ -68,7 +68,7 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
 def _build_contacts(municipality: Municipality, folder: Path, truth: Truth) -> None:
     contacts = municipality.contacts
     defects = Defects(truth, SYSTEM, "kontaktforloeb", len(contacts))
-    defects.put("senestAendret", MISSING, 2, None, drops_row=True)
+    defects.put("senestAendret", NO_CURSOR, 2, None, drops_row=True)
     defects.put("tidspunkt", CANNOT_CONVERT, 1, "i går", drops_row=True)
     defects.put("udfald", UNKNOWN_VALUE, 2, "ukendt")
     citizens = iter(municipality.effort_citizens)

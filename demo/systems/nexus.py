@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from demo.defects import CANNOT_CONVERT, MISSING, UNKNOWN_VALUE, Defects, broken_cpr
+from demo.defects import CANNOT_CONVERT, MISSING, NO_CURSOR, UNKNOWN_VALUE, Defects, broken_cpr
 from demo.municipality import Municipality, OrgUnit
 from demo.truth import Truth
 from demo.values import day, iso
@@ -21,7 +21,7 @@ SYSTEM = "nexus"
 API = "/api/core/mobile/odsherred/v2"
 TOKEN = "/authx/realms/odsherred/protocol/openid-connect/token"  # noqa: S105 - a path
 CLIENT = "odsherred-datagrundlag"
-PAGES = {"patients": 50, "grants": 50, "visits": 500}
+PAGES = {"patients": 20, "grants": 20, "visits": 500}
 """Resource → rows per page; the caller has no say."""
 TABLES = {"patients": "borgere", "grants": "indsatser", "visits": "besoeg"}
 _DEAD = "90"
@@ -92,7 +92,7 @@ def _build_grants(municipality: Municipality, folder: Path, truth: Truth, units:
 def _build_visits(municipality: Municipality, folder: Path, truth: Truth, units: dict[str, OrgUnit]) -> None:
     visits = municipality.care_visits
     defects = Defects(truth, SYSTEM, "besoeg", len(visits))
-    defects.put("changedAt", MISSING, 3, None, drops_row=True)
+    defects.put("changedAt", NO_CURSOR, 3, None, drops_row=True)
     defects.put("date", MISSING, 1, None, drops_row=True)
     defects.put("deliveredMinutes", CANNOT_CONVERT, 2, "45 min")
     defects.put("status", UNKNOWN_VALUE, 1, "kladde")

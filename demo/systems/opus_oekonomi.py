@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Mount
 
-from demo.defects import CANNOT_CONVERT, MISSING, UNKNOWN_VALUE, Defects, with_cpr
+from demo.defects import CANNOT_CONVERT, MISSING, NO_CURSOR, UNKNOWN_VALUE, Defects, with_cpr
 from demo.municipality import Municipality, Posting
 from demo.odata import Entity, ODataServer, v2_date, v2_moment, v2_rows
 from demo.truth import Truth
@@ -26,8 +26,9 @@ _TEXT, _DATE, _MONEY = "Edm.String", "Edm.DateTime", "Edm.Decimal"
 POSTINGS = Entity(
     "PosteringSet", "Postering", "posteringer", ("Gjahr", "Belnr", "Buzei"),
     {
-        "Gjahr": _TEXT, "Belnr": _TEXT, "Buzei": _TEXT, "Monat": _TEXT, "Budat": _DATE, "Artskonto": _TEXT, "Omkostningssted": _TEXT,
-        "Psp": _TEXT, "Funktion": _TEXT, "Dranst": _TEXT, "Beloeb": _MONEY, "Tekst": _TEXT, "Aedat": "Edm.DateTimeOffset",
+        "Gjahr": _TEXT, "Belnr": _TEXT, "Buzei": _TEXT, "Monat": _TEXT, "Budat": _DATE, "Artskonto": _TEXT,
+        "Omkostningssted": _TEXT, "Psp": _TEXT, "Funktion": _TEXT, "Dranst": _TEXT, "Beloeb": _MONEY, "Tekst": _TEXT,
+        "Aedat": "Edm.DateTimeOffset",
     },
     sort="Aedat",
 )  # fmt: skip
@@ -97,7 +98,7 @@ def _build_postings(municipality: Municipality, folder: Path, truth: Truth) -> N
     defects = Defects(truth, SYSTEM, POSTINGS.table, len(postings))
     defects.put("Beloeb", CANNOT_CONVERT, 3, "12O4.50", "#VÆRDI!", "1.2.3")
     defects.put("Budat", MISSING, 2, None, drops_row=True)
-    defects.put("Aedat", MISSING, 2, None)
+    defects.put("Aedat", NO_CURSOR, 2, None)
     defects.put("Dranst", UNKNOWN_VALUE, 1, "8")
     defects.put("Artskonto", "ukendt konto", 3, "99999999")
     citizens = iter(municipality.persons)
@@ -115,10 +116,11 @@ def _sort(posting: Posting) -> str:
 def _posting_rows(postings: list[Posting]) -> Iterator[dict[str, Any]]:
     for nth, posting in enumerate(postings):
         yield {
-            "Gjahr": str(posting.posted.year), "Belnr": posting.document, "Buzei": f"{posting.line:03d}", "Monat": f"{posting.period:02d}",
-            "Budat": v2_date(posting.posted), "Artskonto": posting.account, "Omkostningssted": posting.cost_centre.zfill(10),
-            "Psp": posting.psp, "Funktion": posting.function, "Dranst": posting.dranst, "Beloeb": sap_amount(posting.oere, nth),
-            "Tekst": posting.text, "Aedat": v2_moment(utc(posting.changed)),
+            "Gjahr": str(posting.posted.year), "Belnr": posting.document, "Buzei": f"{posting.line:03d}",
+            "Monat": f"{posting.period:02d}", "Budat": v2_date(posting.posted), "Artskonto": posting.account,
+            "Omkostningssted": posting.cost_centre.zfill(10), "Psp": posting.psp, "Funktion": posting.function,
+            "Dranst": posting.dranst, "Beloeb": sap_amount(posting.oere, nth), "Tekst": posting.text,
+            "Aedat": v2_moment(utc(posting.changed)),
         }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """OS2kitos: REST API V2. A bearer token, pages from 0 of at most 250 rows, `changedSinceGtEq`, deeply nested answers.
 
-One liberty: OS2kitos has each system's outgoing relations inside the system's own usage, and only there; here they also stand in a
+One liberty: OS2kitos has each system's outgoing relations inside the system's own usage, and only there; here they stand in a
 list of their own, with the usage they go out from.
 """
 
@@ -40,10 +40,10 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     dark = sum(system.register_id is None for system in systems)
     defects = Defects(truth, SYSTEM, "it_systemer", len(systems))
 
-    def not_in_use(row: dict[str, Any]) -> None:
+    def wrong_check_digit(row: dict[str, Any]) -> None:
         row["general"]["mainContract"]["supplier"]["cvr"] = "29188450"
 
-    defects.plant("leverandoerCvr", CANNOT_CONVERT, 2, not_in_use)
+    defects.plant("leverandoerCvr", CANNOT_CONVERT, 2, wrong_check_digit)
     defects.write(folder, _usages(municipality), moerke=dark)
 
     defects = Defects(truth, SYSTEM, "snitflader", len(municipality.it_interfaces))
@@ -52,8 +52,8 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
             iso(interface.changed),
             {
                 "uuid": interface.uuid, "name": interface.name, "interfaceId": interface.interface_id,
-                "exposedBySystem": {"uuid": usages[interface.exposed_by]}, "itInterfaceType": {"name": interface.kind}, "version": "1.0",
-                "data": [{"description": text, "dataType": None} for text in interface.data],
+                "exposedBySystem": {"uuid": usages[interface.exposed_by]}, "itInterfaceType": {"name": interface.kind},
+                "version": "1.0", "data": [{"description": text, "dataType": None} for text in interface.data],
                 "lastModified": iso(interface.changed) + "Z",
             },
         )
@@ -67,7 +67,8 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
         (
             iso(relation.changed),
             {
-                "uuid": relation.uuid, "fromSystemUsage": {"uuid": relation.from_usage}, "toSystemUsage": {"uuid": relation.to_usage},
+                "uuid": relation.uuid, "fromSystemUsage": {"uuid": relation.from_usage},
+                "toSystemUsage": {"uuid": relation.to_usage},
                 "relationInterface": {"uuid": relation.interface} if relation.interface else None,
                 "relationFrequency": {"name": relation.frequency}, "description": relation.description,
             },
@@ -93,7 +94,9 @@ def _usages(municipality: Municipality) -> Iterator[tuple[str, dict[str, Any]]]:
             "general": {
                 "localCallName": system.name, "localSystemId": system.register_id,
                 "numberOfExpectedUsers": {"lowerBound": lower, "upperBound": upper},
-                "mainContract": {"name": f"Kontrakt {system.name}", "supplier": {"name": system.vendor, "cvr": system.vendor_cvr}},
+                "mainContract": {
+                    "name": f"Kontrakt {system.name}", "supplier": {"name": system.vendor, "cvr": system.vendor_cvr},
+                },
                 "validity": {"lifeCycleStatus": system.life_cycle, "valid": system.life_cycle == "Operational"},
             },
             "organizationUsage": {

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from demo.defects import CANNOT_CONVERT, MISSING, Defects
+from demo.defects import CANNOT_CONVERT, MISSING, NO_CURSOR, Defects
 from demo.municipality import Municipality
 from demo.truth import Truth
 from demo.values import day, iso, kroner, kroner_text
@@ -30,7 +30,7 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     defects.put("enhed", MISSING, 1, None, drops_row=True)
     defects.put("dato", CANNOT_CONVERT, 1, "2025-02-31", drops_row=True)
     defects.put("timer", CANNOT_CONVERT, 2, "7,5t")
-    defects.put("aendret", MISSING, 2, None)
+    defects.put("aendret", NO_CURSOR, 2, None)
     defects.put("medarbejdernr", "ukendt medarbejder", 1, "99999999")
     defects.repeat_at_page_end(PAGE)
     hundredths = sum(round(shift.hours * 100) for position, shift in enumerate(shifts) if defects.kept("timer", position))
