@@ -33,14 +33,15 @@ def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: R
 
 
 def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
-    """Yield each record element, and forget it when the next is asked for."""
+    """Yield each record element, and forget it when the next is asked for. `parent/name` takes those right below a `parent`."""
     from lxml import etree
 
+    parent, _, name = record.rpartition("/")
     with path.open("rb") as file:
         events = etree.iterparse(
             file,
             events=("end",),
-            tag=f"{{*}}{record}",
+            tag=f"{{*}}{name}",
             resolve_entities=False,
             no_network=True,
             load_dtd=False,
@@ -52,8 +53,11 @@ def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
             for _, element in events:
                 if element.getroottree().docinfo.internalDTD is not None:
                     raise SourceError(
-                        f"{ref} has a DTD, which could hide or blow up its content. Ask the vendor for a file without"
+                        f"{ref} has a DTD, which could hide or blow up content. Ask the vendor for a file without"
                     )
+                above = element.getparent()
+                if parent and (above is None or _local(above.tag) != parent):
+                    continue
                 yield element
                 element.clear()
                 while element.getprevious() is not None:

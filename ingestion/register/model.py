@@ -389,7 +389,7 @@ class XmlSource(Strict):
     format: Literal["xml"]
     glob: Text
     record: Text
-    """Element that makes a row, by its local name."""
+    """Element that makes a row, by its local name; `parent/name` where the name also stands elsewhere."""
 
 
 class FixedSource(Strict):
