@@ -72,6 +72,7 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
 
     Raises:
         DemoError: there is no municipality, or it is being served already.
+
     """
     from demo.http import app_for
     from demo.http_server import http_server

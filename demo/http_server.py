@@ -18,6 +18,7 @@ def http_server(app: Starlette, port: int) -> Iterator[None]:
 
     Raises:
         RuntimeError: it did not start within ten seconds.
+
     """
     import uvicorn
 

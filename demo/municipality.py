@@ -22,7 +22,7 @@ TODAY = date(2026, 11, 22)
 
 
 def kitos_uuid(system_id: str) -> str:
-    """Return the UUID that OS2kitos gives the usage of a system, by its id in the register. The register's `kitos_uuid` is this."""
+    """Return the UUID that OS2kitos gives the usage of the system `system_id`; the register's `kitos_uuid` is this."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{system_id}.it-system-usages.kitos.odsherred.invalid"))
 
 

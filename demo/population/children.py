@@ -132,7 +132,8 @@ def _measure(rng: random.Random, municipality: Municipality, case: ChildCase, su
         if last >= start:
             municipality.measures.append(
                 Measure(
-                    f"F-{5001 + len(municipality.measures)}", case.number, case.cpr, paragraph, kind, rng.choice(suppliers), start,
+                    f"F-{5001 + len(municipality.measures)}", case.number, case.cpr, paragraph, kind, rng.choice(suppliers),
+                    start,
                     last if last < TODAY else None, round(price * rng.uniform(0.85, 1.25) / 100) * 100,
                 )
             )  # fmt: skip

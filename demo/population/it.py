@@ -64,7 +64,8 @@ def add(municipality: Municipality) -> None:
             else rng.choices(("Operational", "PhasingIn", "PhasingOut", "NotInUse"), (84, 6, 6, 4))[0]
         )
         return ItSystem(
-            kitos_uuid(register_id) if register_id else identity(), identity(), register_id, name, vendor, vendors[vendor], department,
+            kitos_uuid(register_id) if register_id else identity(), identity(),
+            register_id, name, vendor, vendors[vendor], department,
             level, cycle, rng.choice(("OnPremise", "External", "External", "Hybrid")), rng.random() < 0.3, kle,
             rng.choice((9, 49, 99, 499)), changed,
         )  # fmt: skip
@@ -101,7 +102,8 @@ def _connect(rng: random.Random, municipality: Municipality) -> None:
                 municipality.it_relations.append(
                     ItRelation(
                         identity, system.usage_uuid, target.usage_uuid, interfaces[target.usage_uuid].uuid,
-                        rng.choice(("Dagligt", "Ugentligt", "Månedligt", "Hændelsesbaseret")), f"{system.name} henter fra {target.name}",
+                        rng.choice(("Dagligt", "Ugentligt", "Månedligt", "Hændelsesbaseret")),
+                        f"{system.name} henter fra {target.name}",
                         moment(rng, day_between(rng, FIRST_DAY, TODAY)),
                     )
                 )  # fmt: skip

@@ -29,22 +29,27 @@ DEPARTMENTS = {
 FUNCTIONS = {"skole": "3.22.01", "dagtilbud": "5.25.14", "hjemmepleje": "5.30.26", "plejecenter": "5.30.27", "kommune": "6.42.41"}
 ACCOUNTS = {
     "11000100": ("Månedsløn", "1"), "11000200": ("Pensionsbidrag", "1"), "22000100": ("Fødevarer", "2"),
-    "22000200": ("Undervisningsmidler og materialer", "2"), "27000100": ("Anskaffelser", "2"), "40000100": ("Vikarer fra bureau", "4"),
+    "22000200": ("Undervisningsmidler og materialer", "2"), "27000100": ("Anskaffelser", "2"),
+    "40000100": ("Vikarer fra bureau", "4"),
     "46000100": ("Betaling for specialtilbud", "4"), "46000200": ("Foranstaltninger for børn og unge", "4"),
     "49000100": ("It-drift og licenser", "4"), "49000200": ("Bygningsdrift og energi", "4"),
-    "52000100": ("Kontanthjælp", "5"), "52000200": ("Uddannelseshjælp", "5"), "52000300": ("Selvforsørgelses- og hjemrejseydelse", "5"),
+    "52000100": ("Kontanthjælp", "5"), "52000200": ("Uddannelseshjælp", "5"),
+    "52000300": ("Selvforsørgelses- og hjemrejseydelse", "5"),
     "52000400": ("Sygedagpenge", "5"), "52000500": ("Ressourceforløbsydelse", "5"), "52000600": ("Ledighedsydelse", "5"),
     "52000700": ("Fleksløntilskud", "5"), "52000800": ("Førtidspension", "5"), "52000900": ("Medfinansiering af dagpenge", "5"),
     "71000100": ("Byggesagsgebyrer", "7"), "86000100": ("Statsrefusion", "8"),
 }  # fmt: skip
 SCHOOLS = (
-    "Nordskolen", "Højby Skole", "Vig Skole", "Asnæs Skole", "Fårevejle Skole", "Hørve Skole", "Grevinge Skole", "Rørvig Friskole",
+    "Nordskolen", "Højby Skole", "Vig Skole", "Asnæs Skole", "Fårevejle Skole", "Hørve Skole", "Grevinge Skole",
+    "Rørvig Friskole",
     "Odden Skole", "Egebjerg Skole", "Sydskolen", "Ungdomsskolen", "Specialskolen Fjorden", "Heldagsskolen Birken",
 )  # fmt: skip
 NURSERIES = (
-    "Solstrålen", "Myretuen", "Bøgelunden", "Klitrosen", "Mariehønen", "Troldehøj", "Egernbo", "Skovbørnehaven", "Havblik", "Regnbuen",
+    "Solstrålen", "Myretuen", "Bøgelunden", "Klitrosen", "Mariehønen", "Troldehøj", "Egernbo", "Skovbørnehaven", "Havblik",
+    "Regnbuen",
     "Svanereden", "Spirehuset", "Æblehaven", "Ønskeøen", "Ådalen", "Kastanjehuset", "Fjordbørn", "Muslingen", "Viben", "Stjernen",
-    "Søhesten", "Krudtuglen", "Rævegraven", "Pilehytten", "Kløvermarken", "Ugleboet", "Fyrtårnet", "Lyngbakken", "Tusindfryd", "Bakkehuset",
+    "Søhesten", "Krudtuglen", "Rævegraven", "Pilehytten", "Kløvermarken", "Ugleboet", "Fyrtårnet", "Lyngbakken", "Tusindfryd",
+    "Bakkehuset",
 )  # fmt: skip
 HOME_CARE = ("Nord", "Syd", "Øst", "Vest", "Midt", "Aften", "Nat", "Rørvig")
 NURSING_HOMES = ("Bobjergcentret", "Baeshøjgård", "Solvognen", "Præstevang", "Grønnegården", "Bakkebo")
@@ -110,7 +115,8 @@ class _Builder:
         places = self.rng.randint(40, 110) if kind == "dagtilbud" else self.rng.randint(180, 620)
         self.municipality.institutions.append(
             Institution(
-                number, name, kind, local_address(self.rng, district), district, unit.ean, unit.p_number, unit.cost_centre, unit.id,
+                number, name, kind, local_address(self.rng, district),
+                district, unit.ean, unit.p_number, unit.cost_centre, unit.id,
                 max(10, round(places * min(1.0, self.municipality.scale * 2))),
             )
         )  # fmt: skip

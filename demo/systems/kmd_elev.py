@@ -64,7 +64,7 @@ def _enrolments(municipality: Municipality, folder: Path, truth: Truth) -> None:
             e.institution,
             e.group,
             e.start.isoformat(),
-            e.end and e.end.isoformat(),
+            e.end.isoformat() if e.end else None,
             e.school_year,
         ]
         for n, e in enumerate(municipality.enrolments)

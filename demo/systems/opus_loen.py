@@ -119,7 +119,8 @@ class _Drops:
                 rows += 1
             if employment.leave:
                 attributes = {
-                    "id": employment.number, "client": MUNICIPALITY_CODE, "lastChanged": employment.leave.isoformat(), "action": "leave",
+                    "id": employment.number, "client": MUNICIPALITY_CODE, "lastChanged": employment.leave.isoformat(),
+                    "action": "leave",
                 }  # fmt: skip
                 self.employee_lines[self._drop_of(employment.leave)].append(_record("employee", attributes, {}))
                 rows, leaves = rows + 1, leaves + 1

@@ -16,7 +16,8 @@ from demo.values import kroner_text
 SYSTEM = "specialtilbud"
 FILE = "Specialtilbud 2026.xlsx"
 HEADINGS = (
-    "Nr.", "CPR-nummer", "Barnets navn", "Tilbud", "Institutionsnr.", "Betalingskommune", "Takstgruppe", "Takst pr. år", "Startdato",
+    "Nr.", "CPR-nummer", "Barnets navn", "Tilbud", "Institutionsnr.", "Betalingskommune", "Takstgruppe", "Takst pr. år",
+    "Startdato",
     "Slutdato", "Bemærkninger",
 )  # fmt: skip
 _REMARKS = (
