@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ingestion.connectors import duck
 from ingestion.connectors.base import RawNames, ReadContext, SourceError
@@ -22,12 +22,14 @@ from ingestion.naming import fold
 from ingestion.register.model import CsvSource, FilesTable
 
 _CHUNK = 4 << 20
+_BLOCK = 1000
+"""Lines that are tried at once."""
 _LONGEST_RECORD = 100
 """Lines that one quoted field may span. Beyond it, the opening quote is taken for a stray one."""
 _DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
 
 
-def parse(path: Path, ref: str, table: FilesTable, context: ReadContext, names: RawNames) -> Iterator[Path]:
+def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iterator[Path]:
     """Yield one Parquet file with the records of `path`; `ref` is the file's name at its source."""
     source = table.source
     if not isinstance(source, CsvSource):
@@ -42,7 +44,7 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext, names: 
         checked.finish()
     if checked.width == 0:
         raise SourceError(f"{ref} is empty: not even a heading. Have it sent again")
-    columns = _columns(checked.header, ref, table, names)
+    columns = _columns(checked.header, ref, table)
     context.source_rows = (context.source_rows or 0) + checked.records
     if checked.good:
         yield _to_parquet(clean, ref, columns, source, context, checked.good)
@@ -120,31 +122,50 @@ class _Pass:
             self.header = self._fields(lines[0])
             self.width = len(self.header)
             first, lines = first + 1, lines[1:]
-        if self._open:
-            first, lines = first - len(self._open), self._open + lines
-            self._open = []
-        if self.context.limit is not None:
-            lines = lines[: self.context.limit - self.good + _LONGEST_RECORD]
-        if not self._bulk(first, lines):
-            self._one_by_one(first, lines, last=False)
+        # In blocks, so that one strange line takes only its neighbours off the fast path.
+        for start in range(0, len(lines), _BLOCK):
+            number, block = first + start, lines[start : start + _BLOCK]
+            if self._open:
+                number, block = number - len(self._open), self._open + block
+                self._open = []
+            if self.full:
+                return
+            if self.context.limit is not None or not (self._plain(number, block) or self._regular(number, block)):
+                self._one_by_one(number, block, last=False)
 
     def finish(self) -> None:
         """The end of the file: a record still open now is never closed."""
         lines, self._open = self._open, []
         self._one_by_one(self._open_at, lines, last=True)
 
-    def _bulk(self, first: int, lines: list[str]) -> bool:
-        """Write `lines` as they are if every one is a plain record: the common case, and the fast one."""
+    def _plain(self, first: int, lines: list[str]) -> bool:
+        """Write `lines` as they are if each is a record without quotes: the common case, and the fastest."""
         separator, joined = self.source.separator, "\n".join(lines)
-        if self.source.quote in joined or "\r" in joined or "\0" in joined or self.width == 1 or self.context.limit is not None:
+        if self.source.quote in joined or "\r" in joined or "\0" in joined or self.width == 1:
             return False
-        surplus = [line.count(separator) for line in lines]
-        if surplus.count(self.width - 1) != len(lines):
+        if [line.count(separator) for line in lines].count(self.width - 1) != len(lines):
             return False
         self.target.writelines([f"{number}{separator}{line}\n" for number, line in enumerate(lines, first)])
-        self.good += len(lines)
-        self.records += len(lines)
+        self._count(len(lines))
         return True
+
+    def _regular(self, first: int, lines: list[str]) -> bool:
+        """Write `lines` anew if each is a record with its quotes in order, as where every field is quoted."""
+        dialect: Any = {"delimiter": self.source.separator, "quotechar": self.source.quote, "strict": True}
+        try:
+            records = list(csv.reader(lines, **dialect))
+        except csv.Error:
+            return False
+        if [len(record) for record in records].count(self.width) != len(lines) or any("\0" in line for line in lines):
+            return False
+        numbered = ([str(number), *record] for number, record in enumerate(records, first))
+        csv.writer(self.target, lineterminator="\n", **dialect).writerows(numbered)
+        self._count(len(lines))
+        return True
+
+    def _count(self, good: int) -> None:
+        self.good += good
+        self.records += good
 
     _open_at: int = 0
 
@@ -183,8 +204,7 @@ class _Pass:
             # Quotes as DuckDB expects them, whatever the source's habits; a bare CR would end the line.
             record = separator.join(f"{quote}{value.replace(quote, quote * 2)}{quote}" for value in fields)
         self.target.write(f"{number}{separator}{record}\n")
-        self.good += 1
-        self.records += 1
+        self._count(1)
 
     def _fields(self, record: str) -> list[str]:
         # newline="": a line break inside a field belongs to its value.
@@ -196,7 +216,7 @@ class _Pass:
         self.records += 1
 
 
-def _columns(header: list[str], ref: str, table: FilesTable, names: RawNames) -> list[str]:
+def _columns(header: list[str], ref: str, table: FilesTable) -> list[str]:
     """Raw names for the headings; a column without one is called by its place."""
     titles = [title.strip() or f"kolonne {place}" for place, title in enumerate(header, start=1)]
     twice = next((title for title in titles if titles.count(title) > 1), None)
@@ -205,6 +225,7 @@ def _columns(header: list[str], ref: str, table: FilesTable, names: RawNames) ->
     if not {fold(title) for title in titles} & set(table.raw_names().values()):
         # The line is not quoted: without headings it holds somebody's data.
         raise SourceError(f"{ref}:1: none of the declared headings is here. Check `separator`, or ask the vendor what changed")
+    names = RawNames()  # Of this file alone: another may spell the same heading otherwise.
     return [names(title) for title in titles]
 
 

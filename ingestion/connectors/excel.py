@@ -20,7 +20,7 @@ _EPOCH = date(1899, 12, 30)
 """Day 0 of Excel's serial numbers (its 1900 was a leap year)."""
 
 
-def parse(path: Path, ref: str, table: FilesTable, context: ReadContext, names: RawNames) -> Iterator[pa.Table]:
+def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the rows below the headings of each sheet that matches; `_source_ref` is `file#sheet`."""
     from python_calamine import CalamineError, load_workbook
 
@@ -32,7 +32,7 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext, names: 
             for sheet in _sheets(workbook, ref, source):
                 # From the sheet's first row, whatever is in it, so that places are those a reader sees.
                 cells = workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
-                yield from batches(_rows(cells, f"{ref}#{sheet}", table, source, context, names))
+                yield from batches(_rows(cells, f"{ref}#{sheet}", table, source, context))
     except CalamineError as error:
         raise SourceError(f"{ref} is not a readable workbook ({error}). Save it anew, without a password") from None
 
@@ -51,12 +51,10 @@ def _sheets(workbook: CalamineWorkbook, ref: str, source: ExcelSource) -> list[s
     return found
 
 
-def _rows(
-    cells: list[list[Any]], ref: str, table: FilesTable, source: ExcelSource, context: ReadContext, names: RawNames
-) -> Iterator[Row]:
+def _rows(cells: list[list[Any]], ref: str, table: FilesTable, source: ExcelSource, context: ReadContext) -> Iterator[Row]:
     header = cells[source.header_row - 1] if len(cells) >= source.header_row else []
     body = list(enumerate(cells[source.header_row :], start=source.header_row + 1))
-    columns = _columns([str(value).strip() for value in header], body, ref, names)
+    columns = _columns([str(value).strip() for value in header], body, ref)
     if not set(columns.values()) & set(table.raw_names().values()):
         if source.sheet == ref.rpartition("#")[2]:
             raise SourceError(
@@ -77,9 +75,10 @@ def _rows(
         yield {**texts, SOURCE_REF: ref, SOURCE_ROW: number}
 
 
-def _columns(header: list[str], body: list[tuple[int, list[Any]]], ref: str, names: RawNames) -> dict[int, str]:
+def _columns(header: list[str], body: list[tuple[int, list[Any]]], ref: str) -> dict[int, str]:
     """Place (from 0) → raw name. Without a heading, a column counts only if something stands in it."""
     columns: dict[int, str] = {}
+    names = RawNames()  # Of this sheet alone: another may spell the same heading otherwise.
     width = max([len(header), *(len(values) for _, values in body)])
     for place in range(width):
         title = header[place] if place < len(header) else ""

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from ingestion.connectors.base import RawNames, ReadContext, SourceError
+from ingestion.connectors.base import ReadContext, SourceError
 from ingestion.register.model import FilesSystem, FilesTable, Limits, LocalTransport, SftpTransport
 from ingestion.settings import resolve
 
@@ -58,14 +58,13 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
     Nothing at all is yielded, and `context.files_loaded` stays empty, when nothing is new.
     """
     parse = importlib.import_module(f"ingestion.connectors.{table.source.format}").parse
-    names = RawNames()
     with _opened(system) as folder:
         for listed in _due(folder, system, table, context):
             path, fingerprint = _fetch(folder, listed, context)
             try:
                 if _same_content(fingerprint, context.files_seen.get(listed.name)) and table.write != "replace":
                     continue
-                yield from parse(path, listed.name, table, context, names)
+                yield from parse(path, listed.name, table, context)
             finally:
                 path.unlink(missing_ok=True)
             context.files_loaded[listed.name] = fingerprint

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, Row, SourceError, batches
 from ingestion.register.model import FilesTable, FixedSource
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def parse(path: Path, ref: str, table: FilesTable, context: ReadContext, names: RawNames) -> Iterator[pa.Table]:
+def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the records of the table's type. The file is checked to its trailer before the first is given out."""
     source = table.source
     if not isinstance(source, FixedSource):
         raise TypeError(source)
     context.source_rows = (context.source_rows or 0) + _check(path, ref, source)
-    yield from batches(_rows(path, ref, table, source, context, names))
+    yield from batches(_rows(path, ref, table, source, context))
 
 
 def _lines(path: Path, ref: str, encoding: str) -> Iterator[tuple[int, str]]:
@@ -60,8 +60,9 @@ def _check(path: Path, ref: str, source: FixedSource) -> int:
     return wanted
 
 
-def _rows(path: Path, ref: str, table: FilesTable, source: FixedSource, context: ReadContext, names: RawNames) -> Iterator[Row]:
-    places = {names(name): column.at for name, column in table.columns.items() if column.at is not None}
+def _rows(path: Path, ref: str, table: FilesTable, source: FixedSource, context: ReadContext) -> Iterator[Row]:
+    raw = table.raw_names()
+    places = {raw[name]: column.at for name, column in table.columns.items() if column.at is not None}
     needed = max(start + length - 1 for start, length in places.values())
     given = 0
     for number, line in _lines(path, ref, source.encoding):

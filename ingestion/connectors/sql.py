@@ -6,9 +6,9 @@ along unless the register leaves them out: landing sets them aside where they ca
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -148,7 +148,7 @@ def _advice(said: str) -> str:
 # --- Any database ------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
+@contextlib.contextmanager
 def _connected(url: sa.URL, limits: Limits) -> Iterator[sa.Connection]:
     """A connection whose statements all see the same rows."""
     import sqlalchemy as sa
@@ -330,6 +330,9 @@ def _read_postgres(url: sa.URL, limits: Limits, source: _Source, context: ReadCo
             path, _ = duck.copy_to_parquet(connection, context, _pass_through(rows), columns, source.ref, "row_number() OVER ()")
             connection.execute("COMMIT")
         except duckdb.Error as error:
+            # Told to here, a rollback on a dead connection is an error; left to the destructor, it ends the whole process.
+            with contextlib.suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
             said = " ".join(str(error).split())[:300]
             raise SourceError(f"the database answers: {said}. {_advice(said.lower())}") from None
     yield path

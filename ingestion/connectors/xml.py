@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 
 
-def parse(path: Path, ref: str, table: FilesTable, context: ReadContext, names: RawNames) -> Iterator[pa.Table]:
+def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the record elements of `path` as rows of text."""
     source = table.source
     if not isinstance(source, XmlSource):
         raise TypeError(source)
-    yield from batches(_rows(path, ref, table, source, context, names))
+    yield from batches(_rows(path, ref, table, source, context))
 
 
-def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: ReadContext, names: RawNames) -> Iterator[Row]:
-    to_row = _Shape(table, names)
+def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: ReadContext) -> Iterator[Row]:
+    to_row = _Shape(table)
     for ordinal, element in enumerate(_elements(path, ref, source.record), start=1):
         if context.limit is not None and ordinal > context.limit:
             return
@@ -52,9 +52,7 @@ def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
         try:
             for _, element in events:
                 if element.getroottree().docinfo.internalDTD is not None:
-                    raise SourceError(
-                        f"{ref} has a DTD, which could hide or blow up content. Ask the vendor for a file without"
-                    )
+                    raise SourceError(f"{ref} has a DTD, which could hide or blow up content. Ask the vendor for a file without")
                 above = element.getparent()
                 if parent and (above is None or _local(above.tag) != parent):
                     continue
@@ -70,11 +68,11 @@ def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
 class _Shape:
     """Turns an element into a row: declared columns by their path, then whatever else it holds under its own name."""
 
-    def __init__(self, table: FilesTable, names: RawNames) -> None:
+    def __init__(self, table: FilesTable) -> None:
         self._paths = {column: (spec.path or column).split("/") for column, spec in table.columns.items()}
         self._taken = {"/".join(steps) for steps in self._paths.values()}
         self._opened = {steps[0] for steps in self._paths.values() if len(steps) > 1}
-        self._names = names
+        self._names = RawNames()
 
     def __call__(self, element: _Element) -> Row:
         row: Row = {}

@@ -34,7 +34,8 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     allowed = root / "authorized"
     allowed.write_bytes(user_key.export_public_key())
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, daemon=True).start()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
 
     async def start() -> asyncssh.SSHAcceptor:
         return await asyncssh.create_server(
@@ -53,8 +54,15 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         "host_key": host_key.export_public_key().decode().strip(),
         "private_key": user_key.export_private_key().decode(),
     }
-    loop.call_soon_threadsafe(acceptor.close)
+
+    async def stop() -> None:
+        acceptor.close()
+        await acceptor.wait_closed()
+
+    asyncio.run_coroutine_threadsafe(stop(), loop).result(20)
     loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 @pytest.fixture(autouse=True)

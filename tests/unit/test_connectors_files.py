@@ -105,3 +105,8 @@ def test_nothing_delivered_is_told(drop: Path, tmp_path: Path) -> None:
         rows(files_system(drop), context(tmp_path))
     with pytest.raises(SourceError, match="is not there"):
         rows(files_system(tmp_path / "nowhere"), context(tmp_path))
+
+
+def test_files_may_spell_a_heading_differently(drop: Path, tmp_path: Path) -> None:
+    (drop / "f1.csv").write_text("ID\n11\n")
+    assert ids(files_system(drop), context(tmp_path)) == ["11", "2"]

