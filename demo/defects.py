@@ -6,7 +6,7 @@ Rows pass one by one, so that a large table need not stand in memory: what is to
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from demo.rows import Row, write_rows
@@ -23,15 +23,19 @@ DUPLICATE_ROW = "dubleret række"
 
 
 class Defects:
-    """The defects of one table with `count` clean rows."""
+    """The defects of one table with `count` clean rows.
 
-    def __init__(self, truth: Truth, system: str, table: str, count: int) -> None:
+    With `among`, only rows at those positions are spoilt: so that a total which people ask for can be told to the øre.
+    """
+
+    def __init__(self, truth: Truth, system: str, table: str, count: int, among: Sequence[int] | None = None) -> None:
         self.truth = truth
         self.system = system
         self.table = table
         self.count = count
         rng = random.Random(f"{truth.seed}/{system}/{table}")
-        self._free = rng.sample(range(count), min(count, 100))
+        candidates = range(count) if among is None else among
+        self._free = rng.sample(candidates, min(len(candidates), 100))
         self._changes: dict[int, Change] = {}
         self._again: set[int] = set()
         self.dropped: set[int] = set()

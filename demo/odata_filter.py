@@ -64,6 +64,7 @@ def parse_filter(text: str, fields: dict[str, str]) -> Filter:
 
     Raises:
         ValueError: the text is no filter, or names a field that isn't there.
+
     """
     tokens: list[str] = []
     position = 0

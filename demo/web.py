@@ -144,6 +144,7 @@ def whole_number(request: Request, name: str, default: int, least: int = 0, most
 
     Raises:
         ValueError: it is no number, or outside `least` … `most`; the message names it.
+
     """
     value = request.query_params.get(name)
     if value is None:
@@ -158,6 +159,7 @@ def utc_text(value: str) -> str:
 
     Raises:
         ValueError: it is no ISO 8601 moment.
+
     """
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is not None:
