@@ -33,20 +33,27 @@ def sftp(root: Path, key: Path, port: int, username: str, password: str) -> Iter
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="sftp", daemon=True)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(_listen(root, key, port, username, password), loop).result(timeout=10)
+    callers: set[asyncssh.SSHServerConnection] = set()
+    listening = _listen(root, key, port, username, password, callers)
+    server = asyncio.run_coroutine_threadsafe(listening, loop).result(timeout=10)
     try:
         yield
     finally:
-        asyncio.run_coroutine_threadsafe(_close(server), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(_close(server, callers), loop).result(timeout=10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()
 
 
-async def _listen(root: Path, key: Path, port: int, username: str, password: str) -> asyncssh.SSHAcceptor:
+async def _listen(
+    root: Path, key: Path, port: int, username: str, password: str, callers: set[asyncssh.SSHServerConnection]
+) -> asyncssh.SSHAcceptor:
     import asyncssh
 
     class Gate(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            callers.add(conn)
+
         def begin_auth(self, username: str) -> bool:
             return True
 
@@ -70,9 +77,8 @@ async def _listen(root: Path, key: Path, port: int, username: str, password: str
     )
 
 
-async def _close(server: asyncssh.SSHAcceptor) -> None:
+async def _close(server: asyncssh.SSHAcceptor, callers: set[asyncssh.SSHServerConnection]) -> None:
     server.close()
-    await server.wait_closed()
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        task.cancel()
-    await asyncio.sleep(0)
+    for caller in callers:
+        caller.abort()
+    await asyncio.gather(server.wait_closed(), *(caller.wait_closed() for caller in callers))
