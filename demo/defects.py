@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from demo.rows import Row, write_rows
@@ -83,7 +84,7 @@ class Defects:
             if position in self._again:
                 yield sort, row
 
-    def write(self, folder: Any, rows: Iterable[tuple[str, dict[str, Any]]], sort_column: str = "", **sums: int | str) -> None:
+    def write(self, folder: Path, rows: Iterable[tuple[str, dict[str, Any]]], sort_column: str = "", **sums: int | str) -> None:
         """Write the spoilt rows where the server finds them, and tell the truth how many there are and how many reach staging."""
         served = write_rows(folder, self.table, self.spoil(rows, sort_column))
         self.truth.table(self.system, self.table, served, staging=self.count - len(self.dropped), **sums)

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from demo.defects import CANNOT_CONVERT, Defects
 from demo.municipality import MUNICIPALITY_CODE, TODAY, Municipality
 from demo.population.benefits import BY_CODE, POPULATIONS
+from demo.rows import StoredTable
 from demo.truth import Truth
 from demo.web import Fault, Site, header, json_body, practice_secret
 
@@ -74,7 +75,7 @@ def routes(folder: Path) -> list[BaseRoute]:
             if "period.M" not in request.query_params:
                 raise ValueError("Angiv perioder med period.M")
             stored = site.table("ydelsesmodtagere")
-            rows, total = site.page("ydelsesmodtagere", fault, 0, len(stored), _wanted(request, stored.parsed))
+            rows, total = site.page("ydelsesmodtagere", fault, 0, len(stored), _wanted(request, stored))
             return Response(json_body({"tableId": TABLE, "rows": total}, "data", rows), media_type="application/json")
 
         return await site.serve(request, "ydelsesmodtagere", True, respond)
@@ -82,13 +83,13 @@ def routes(folder: Path) -> list[BaseRoute]:
     return [Mount(API, routes=[Route("/tables", tables), Route("/data/{table}", data)])]
 
 
-def _wanted(request: Request, parsed: Any) -> list[int] | None:
+def _wanted(request: Request, stored: StoredTable) -> list[int] | None:
     """Return the positions of the months asked for (`period.M=2026M01,2026M02`), None for all (`*`)."""
     months = request.query_params["period.M"]
     if months == "*":
         return None
     asked = set(months.split(","))
-    return [position for position, row in enumerate(parsed()) if row["periode"] in asked]
+    return [position for position, row in enumerate(stored.parsed()) if row["periode"] in asked]
 
 
 def settings(url: str) -> dict[str, str]:
