@@ -265,6 +265,11 @@ def _staging(system: System, name: str, table: Table) -> str:
         if column.type == "cpr":
             joins.append(f"    {{{{ person_of('{fold(source)}') }}}}")
             expression = f"person_of_{fold(source)}.person_id"
+            if internal[source] == "person_id":
+                converted.append(f"        {expression}")
+                if not hidden(column):
+                    final.append("    person_id")
+                continue
         elif column.values:
             accepted = ", ".join(_quoted(code) for code in column.values)
             expression = f"{{{{ accepted('{value}', '{column.type}', [{accepted}]) }}}}"

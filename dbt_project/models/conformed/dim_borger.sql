@@ -31,7 +31,7 @@ select
     versioner.person_id,
     versioner.gyldig_fra,
     versioner.gyldig_til,
-    versioner.gyldig_til >= current_date as er_gaeldende,
+    current_date between versioner.gyldig_fra and versioner.gyldig_til as er_gaeldende,
     versioner.kommunekode,
     case
         when versioner.kommunekode = '0306' and not versioner.adressebeskyttet then coalesce(distrikter.skoledistrikt, {{ unknown_key() }})

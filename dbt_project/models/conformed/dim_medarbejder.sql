@@ -4,7 +4,7 @@ select
     versioner.person_id,
     versioner.gyldig_fra,
     versioner.gyldig_til,
-    versioner.gyldig_til >= current_date as er_gaeldende,
+    current_date between versioner.gyldig_fra and versioner.gyldig_til as er_gaeldende,
     coalesce(organisation.enhed_id, {{ unknown_key() }}) as enhed_id,
     versioner.stilling,
     versioner.stillingskode,

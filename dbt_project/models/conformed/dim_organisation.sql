@@ -12,7 +12,7 @@ trae as (
         enheder.enhed_id,
         1 as niveau,
         enheder.enhed as sti,
-        cast(null as varchar) as center_id
+        null::varchar as center_id
     from enheder
     left join enheder as overordnet on enheder.overordnet_enhed_id = overordnet.enhed_id
     where overordnet.enhed_id is null

@@ -4,7 +4,7 @@ select
     dato.maaned,
     indsatser.borger_id,
     indsatser.enhed_id,
-    indsatser.visiterede_minutter_pr_uge * count(*) / 7 / 60 as timer
+    (indsatser.visiterede_minutter_pr_uge * count(*) / 7 / 60)::decimal(18, 4) as timer
 from {{ ref('stg_nexus__indsatser') }} as indsatser
 inner join {{ ref('dim_dato') }} as dato
     on

@@ -60,6 +60,14 @@ opdelt as (
             )
 )
 
-select *
+-- Birthdays to come are not history yet: what holds today holds until further notice.
+select
+    person_id,
+    kommunekode,
+    vejkode,
+    koen,
+    aldersgruppe,
+    gyldig_fra,
+    if(gyldig_til >= current_date, date '9999-12-31', gyldig_til) as gyldig_til
 from opdelt
-where gyldig_fra <= gyldig_til
+where gyldig_fra <= least(gyldig_til, current_date)

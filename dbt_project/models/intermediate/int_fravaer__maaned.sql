@@ -29,7 +29,7 @@ select
     fravaer.medarbejdernummer,
     fravaer.enhed_id,
     fravaer.fravaersart,
-    fravaer.timer * vaegte.andel as timer
+    (fravaer.timer * vaegte.andel)::decimal(18, 4) as timer
 from {{ ref('stg_opus_loen__fravaer') }} as fravaer
 inner join vaegte on fravaer.fravaer_id = vaegte.fravaer_id
 where vaegte.andel > 0

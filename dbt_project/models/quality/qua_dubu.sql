@@ -9,7 +9,7 @@
             {'raw': 'sags_nummer', 'type': 'case_number', 'required': False, 'masked': False},
             {'raw': 'cpr', 'type': 'cpr', 'required': False, 'masked': True},
             {'raw': 'kle', 'type': 'kle', 'required': False, 'masked': False},
-            {'raw': 'status', 'type': 'text', 'required': False, 'masked': False, 'values': ['åben', 'lukket']},
+            {'raw': 'status', 'type': 'text', 'required': False, 'masked': False, 'values': ['Aaben', 'Lukket']},
             {'raw': 'oprettet', 'type': 'date', 'required': False, 'masked': False},
             {'raw': 'lukket', 'type': 'date', 'required': False, 'masked': False},
             {'raw': 'aendret', 'type': 'timestamp', 'required': False, 'masked': False},

@@ -8,7 +8,7 @@
             {'raw': 'task_seq_no', 'type': 'integer', 'required': True, 'masked': False},
             {'raw': 'case_no', 'type': 'case_number', 'required': False, 'masked': False},
             {'raw': 'kle_no', 'type': 'kle', 'required': False, 'masked': False},
-            {'raw': 'case_type', 'type': 'text', 'required': False, 'masked': False, 'values': ['NYBYG', 'TILBYG', 'SOMMERHUS', 'NEDRIV', 'ANDRING']},
+            {'raw': 'case_type', 'type': 'text', 'required': False, 'masked': False, 'values': ['ENFAM', 'SOMMERHUS', 'TILBYG', 'GARAGE', 'ERHVERV', 'NEDRIV']},
             {'raw': 'case_status', 'type': 'text', 'required': False, 'masked': False, 'values': ['OPEN', 'GRANTED', 'REFUSED', 'WITHDRAWN']},
             {'raw': 'received_date', 'type': 'date', 'required': True, 'masked': False},
             {'raw': 'complete_date', 'type': 'date', 'required': False, 'masked': False},

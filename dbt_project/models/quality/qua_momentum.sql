@@ -30,7 +30,7 @@
         'columns': [
             {'raw': 'id', 'type': 'uuid', 'required': True, 'masked': False},
             {'raw': 'borger_id', 'type': 'uuid', 'required': True, 'masked': True},
-            {'raw': 'type', 'type': 'text', 'required': False, 'masked': True, 'values': ['virksomhedspraktik', 'loentilskud', 'opkvalificering']},
+            {'raw': 'type', 'type': 'text', 'required': False, 'masked': True, 'values': ['virksomhedspraktik', 'løntilskud', 'vejledning og opkvalificering']},
             {'raw': 'startdato', 'type': 'date', 'required': False, 'masked': True},
             {'raw': 'slutdato', 'type': 'date', 'required': False, 'masked': True},
             {'raw': 'cvr', 'type': 'cvr', 'required': False, 'masked': False},

@@ -17,7 +17,7 @@
         ],
     },
     'budget': {
-        'key': ['gjahr', 'version', 'omkostningssted', 'artskonto', 'funktion'],
+        'key': ['gjahr', 'version', 'omkostningssted', 'artskonto', 'funktion', 'dranst'],
         'compared': ['gjahr', 'version', 'omkostningssted', 'artskonto', 'funktion', 'dranst', 'beloeb'],
         'columns': [
             {'raw': 'gjahr', 'type': 'integer', 'required': True, 'masked': False},
@@ -25,7 +25,7 @@
             {'raw': 'omkostningssted', 'type': 'text', 'required': True, 'masked': False},
             {'raw': 'artskonto', 'type': 'text', 'required': True, 'masked': False},
             {'raw': 'funktion', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'dranst', 'type': 'text', 'required': False, 'masked': False, 'values': ['1', '2', '3']},
+            {'raw': 'dranst', 'type': 'text', 'required': True, 'masked': False, 'values': ['1', '2', '3']},
             {'raw': 'beloeb', 'type': 'decimal_sap', 'required': False, 'masked': False},
         ],
     },

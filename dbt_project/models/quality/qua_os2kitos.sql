@@ -3,7 +3,7 @@
 {{ quarantine_of('os2kitos', {
     'it_systemer': {
         'key': ['uuid'],
-        'compared': ['uuid', 'system_navn', 'lokalt_navn', 'lokalt_id', 'leverandoer_navn', 'leverandoer_cvr', 'enhed_navn', 'enhed_id', 'livscyklus', 'antal_brugere', 'foelsomhed', 'formaal', 'forretningskritisk', 'hosting', 'slettefrist_fastsat', 'kle_emner', 'arkivpligt', 'oprettet', 'last_modified'],
+        'compared': ['uuid', 'system_navn', 'lokalt_navn', 'lokalt_id', 'leverandoer_navn', 'leverandoer_cvr', 'enhed_navn', 'enhed_id', 'livscyklus', 'antal_brugere', 'foelsomhed', 'formaal', 'forretningskritisk', 'hosting', 'slettefrist_fastsat', 'kle_emner', 'arkivpligt', 'last_modified'],
         'columns': [
             {'raw': 'uuid', 'type': 'uuid', 'required': True, 'masked': False},
             {'raw': 'system_navn', 'type': 'text', 'required': True, 'masked': False},
@@ -13,13 +13,12 @@
             {'raw': 'forretningskritisk', 'type': 'text', 'required': False, 'masked': False, 'values': ['Yes', 'No', 'DontKnow', 'Undecided']},
             {'raw': 'hosting', 'type': 'text', 'required': False, 'masked': False, 'values': ['OnPremise', 'External', 'Hybrid']},
             {'raw': 'slettefrist_fastsat', 'type': 'text', 'required': False, 'masked': False, 'values': ['Yes', 'No', 'DontKnow', 'Undecided']},
-            {'raw': 'oprettet', 'type': 'date', 'required': False, 'masked': False},
             {'raw': 'last_modified', 'type': 'timestamp', 'required': False, 'masked': False},
         ],
     },
     'snitflader': {
         'key': ['uuid'],
-        'compared': ['uuid', 'name', 'interface_id', 'udstilles_af', 'snitflade_type', 'version', 'last_modified'],
+        'compared': ['uuid', 'name', 'interface_id', 'udstilles_af', 'snitflade_type', 'version', 'data', 'last_modified'],
         'columns': [
             {'raw': 'uuid', 'type': 'uuid', 'required': True, 'masked': False},
             {'raw': 'udstilles_af', 'type': 'uuid', 'required': False, 'masked': False},

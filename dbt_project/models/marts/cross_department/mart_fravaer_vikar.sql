@@ -74,21 +74,36 @@ ansatte as (
         count(distinct coalesce(medarbejder.person_id::varchar, 'ukendt')) as antal_ansatte
     from maaneder
     inner join {{ ref('dim_medarbejder') }} as medarbejder
-        on medarbejder.gyldig_fra <= maaneder.sidste_dag and medarbejder.gyldig_til >= maaneder.maaned
+        on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
     where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
     group by maaneder.maaned, medarbejder.enhed_id
 ),
 
 celler as (
-    select maaned, enhed_id from fravaer
+    select
+        maaned,
+        enhed_id
+    from fravaer
     union
-    select maaned, enhed_id from vagter
+    select
+        maaned,
+        enhed_id
+    from vagter
     union
-    select maaned, enhed_id from bevilget
+    select
+        maaned,
+        enhed_id
+    from bevilget
     union
-    select maaned, enhed_id from leveret
+    select
+        maaned,
+        enhed_id
+    from leveret
     union
-    select maaned, enhed_id from loen
+    select
+        maaned,
+        enhed_id
+    from loen
 )
 
 select

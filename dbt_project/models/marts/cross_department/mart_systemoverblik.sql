@@ -27,7 +27,7 @@ friskhed as (
 karantaene as (
     select
         system_id,
-        count(distinct (table_name, load_id, source_ref, source_row)) filter (where row_dropped) as tabte_raekker,
+        count(distinct concat_ws('|', table_name, load_id, source_ref, source_row)) filter (where row_dropped) as tabte_raekker,
         count(*) filter (where not row_dropped) as tomme_vaerdier
     from {{ ref('quarantine') }}
     group by system_id

@@ -6,9 +6,9 @@ converted as (
     select
         {{ to_integer('source."id"') }} as sag_id,
         {{ to_case_number('source."sags_nummer"') }} as sagsnummer,
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         {{ to_kle('source."kle"') }} as kle_emne,
-        {{ accepted('source."status"', 'text', ['åben', 'lukket']) }} as status,
+        {{ accepted('source."status"', 'text', ['Aaben', 'Lukket']) }} as status,
         {{ to_text('source."paragraf"') }} as paragraf,
         {{ to_date('source."oprettet"') }} as oprettet_dato,
         {{ to_date('source."lukket"') }} as lukket_dato,

@@ -5,7 +5,7 @@ with
 converted as (
     select
         {{ to_text('source."id"') }} as underretning_id,
-        person_of_barn_cpr.person_id as person_id,
+        person_of_barn_cpr.person_id,
         {{ to_integer('source."sag_id"') }} as sag_id,
         {{ to_date('source."modtaget"') }} as modtaget_dato,
         {{ to_date('source."vurderet"') }} as vurderet_dato,

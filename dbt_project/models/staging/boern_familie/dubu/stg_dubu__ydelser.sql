@@ -6,7 +6,7 @@ converted as (
     select
         {{ to_text('source."id"') }} as ydelse_id,
         {{ to_integer('source."sag_id"') }} as sag_id,
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         {{ to_text('source."paragraf"') }} as paragraf,
         {{ to_text('source."foranstaltning"') }} as foranstaltning,
         {{ to_decimal('source."pris_pr_dag"') }} as pris_pr_dag,

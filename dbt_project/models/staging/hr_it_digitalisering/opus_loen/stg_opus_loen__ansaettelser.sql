@@ -7,7 +7,7 @@ converted as (
         {{ to_text('source."id"') }} as medarbejdernummer,
         {{ to_date('source."last_changed"') }} as aendret,
         {{ accepted('source."action"', 'text', ['leave']) }} as haendelse,
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         {{ to_text('source."supp_id"') }} as supplerende_id,
         {{ to_text('source."postal_code"') }} as postnummer,
         {{ to_text('source."org_unit"') }} as enhed_id,

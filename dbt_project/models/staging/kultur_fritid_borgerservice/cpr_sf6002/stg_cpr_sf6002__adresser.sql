@@ -4,7 +4,7 @@ with
 
 converted as (
     select
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         {{ to_kommunekode('source."kommunekode"') }} as kommunekode,
         {{ to_text('source."vejkode"') }} as vejkode,
         {{ to_text('source."husnr"') }} as husnr,

@@ -4,7 +4,7 @@ with
 
 converted as (
     select
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         {{ accepted('source."beskyttelsestype"', 'text', ['0001', '0002', '0003']) }} as beskyttelsestype,
         {{ to_date_sap('source."startdato"') }} as startdato,
         {{ to_date_sap('source."slutdato"') }} as slutdato,

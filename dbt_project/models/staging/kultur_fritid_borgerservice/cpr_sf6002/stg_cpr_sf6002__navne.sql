@@ -4,7 +4,7 @@ with
 
 converted as (
     select
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         source._dlt_load_id,
         source._source_ref,
         source._source_row

@@ -4,7 +4,7 @@ with
 
 converted as (
     select
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         {{ accepted('source."status"', 'text', ['01', '80', '90']) }} as status,
         {{ to_date_sap('source."statushaenstart"') }} as status_fra,
         {{ accepted('source."koen"', 'text', ['M', 'K']) }} as koen,

@@ -4,7 +4,7 @@ with
 
 converted as (
     select
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         person_of_tidligere_cpr.person_id as tidligere_person_id,
         {{ to_date_sap('source."skiftedato"') }} as skiftedato,
         source._dlt_load_id,

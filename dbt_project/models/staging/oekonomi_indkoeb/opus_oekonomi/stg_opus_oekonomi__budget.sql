@@ -35,4 +35,5 @@ where
     and omkostningssted is not null
     and artskonto is not null
     and funktion is not null
-qualify row_number() over (partition by regnskabsaar, budgetversion, omkostningssted, artskonto, funktion order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+    and dranst is not null
+qualify row_number() over (partition by regnskabsaar, budgetversion, omkostningssted, artskonto, funktion, dranst order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1

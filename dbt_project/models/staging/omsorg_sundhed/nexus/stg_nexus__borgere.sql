@@ -5,7 +5,7 @@ with
 converted as (
     select
         {{ to_integer('source."id"') }} as borger_id,
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         {{ accepted('source."tilstand"', 'text', ['Aktiv', 'Inaktiv', 'Død']) }} as tilstand,
         source._dlt_load_id,
         source._source_ref,

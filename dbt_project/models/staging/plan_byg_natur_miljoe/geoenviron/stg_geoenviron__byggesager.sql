@@ -7,7 +7,7 @@ converted as (
         {{ to_integer('source."task_seq_no"') }} as byggesag_id,
         {{ to_case_number('source."case_no"') }} as sagsnummer,
         {{ to_kle('source."kle_no"') }} as kle_emne,
-        {{ accepted('source."case_type"', 'text', ['NYBYG', 'TILBYG', 'SOMMERHUS', 'NEDRIV', 'ANDRING']) }} as sagstype,
+        {{ accepted('source."case_type"', 'text', ['ENFAM', 'SOMMERHUS', 'TILBYG', 'GARAGE', 'ERHVERV', 'NEDRIV']) }} as sagstype,
         {{ accepted('source."case_status"', 'text', ['OPEN', 'GRANTED', 'REFUSED', 'WITHDRAWN']) }} as status,
         {{ to_date('source."received_date"') }} as modtaget_dato,
         {{ to_date('source."complete_date"') }} as fuldt_oplyst_dato,

@@ -5,7 +5,7 @@ with
 converted as (
     select
         {{ to_uuid('source."id"') }} as borger_id,
-        person_of_cpr.person_id as person_id,
+        person_of_cpr.person_id,
         {{ to_text('source."maalgruppe"') }} as maalgruppe,
         {{ to_date('source."startdato"') }} as startdato,
         {{ to_date('source."slutdato"') }} as slutdato,

@@ -6,7 +6,7 @@ converted as (
     select
         {{ to_uuid('source."id"') }} as tilbud_id,
         {{ to_uuid('source."borger_id"') }} as borger_id,
-        {{ accepted('source."type"', 'text', ['virksomhedspraktik', 'loentilskud', 'opkvalificering']) }} as tilbudstype,
+        {{ accepted('source."type"', 'text', ['virksomhedspraktik', 'løntilskud', 'vejledning og opkvalificering']) }} as tilbudstype,
         {{ to_date('source."startdato"') }} as startdato,
         {{ to_date('source."slutdato"') }} as slutdato,
         {{ to_cvr('source."cvr"') }} as virksomhed_cvr,

@@ -4,7 +4,7 @@ with
 
 converted as (
     select
-        person_of_cpr_nummer.person_id as person_id,
+        person_of_cpr_nummer.person_id,
         {{ accepted('source."ydelse"', 'text', ['Kontanthjælp', 'Uddannelseshjælp', 'Selvforsørgelses- og hjemrejseydelse', 'Sygedagpenge', 'Ressourceforløbsydelse', 'Ledighedsydelse', 'Fleksløntilskud', 'Førtidspension', 'Dagpenge', 'Fleksbidrag fra staten']) }} as ydelse,
         {{ to_iso_week('source."ydelsesuge"') }} as uge_mandag,
         {{ to_decimal_dk('source."beloeb"') }} as beloeb,

@@ -1,0 +1,15 @@
+-- Question 3: where does sick leave cost substitutes, and does it hit the hours citizens get? Units by what substitutes cost, this year.
+select
+    center,
+    enhed,
+    sum(sygetimer) as sygetimer,
+    sum(vikartimer) as vikartimer,
+    sum(vikarudgift) as vikarudgift,
+    round(100 * sum(vikarudgift) / nullif(sum(loenudgift), 0), 1) as vikarudgift_pct_af_loen,
+    round(100 * sum(leverede_timer) / nullif(sum(bevilgede_timer), 0), 1) as leveret_pct_af_bevilget,
+    bool_or(diskretioneret) as noget_er_skjult
+from {{ ref('mart_fravaer_vikar') }}
+where year(maaned) = year(current_date)
+group by center, enhed
+having sum(vikarudgift) > 0
+order by vikarudgift desc
