@@ -77,7 +77,7 @@ def dig(body: Any, path: str, default: Any = _MISSING) -> Any:
     A name that itself holds dots is found as long as it is whole.
     """
     steps = path.removeprefix("$").removeprefix(".")
-    if not steps:
+    if not steps or body is None:  # Below a null everything is null, not missing.
         return body
     if isinstance(body, dict):
         if steps in body:

@@ -33,15 +33,18 @@ def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: R
 
 
 def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
-    """Yield each record element, and forget it when the next is asked for. `parent/name` takes those right below a `parent`."""
+    """Yield each element at the end of the path `record` (`unit`, or `root/unit`), and forget it when the next is asked for.
+
+    One inside another counts as part of it.
+    """
     from lxml import etree
 
-    parent, _, name = record.rpartition("/")
+    steps = record.split("/")
     with path.open("rb") as file:
         events = etree.iterparse(
             file,
             events=("end",),
-            tag=f"{{*}}{name}",
+            tag=f"{{*}}{steps[-1]}",
             resolve_entities=False,
             no_network=True,
             load_dtd=False,
@@ -53,16 +56,33 @@ def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
             for _, element in events:
                 if element.getroottree().docinfo.internalDTD is not None:
                     raise SourceError(f"{ref} has a DTD, which could hide or blow up content. Ask the vendor for a file without")
-                above = element.getparent()
-                if parent and (above is None or _local(above.tag) != parent):
+                if any(_is_at(ancestor, steps) for ancestor in element.iterancestors()):
                     continue
-                yield element
-                element.clear()
-                while element.getprevious() is not None:
-                    del element.getparent()[0]
+                if _is_at(element, steps):
+                    yield element
+                    element.clear()
+                _forget_before(element)
         except etree.XMLSyntaxError as error:
             line = error.lineno or 1
             raise SourceError(f"{ref}:{line}: not whole or not valid XML ({error.msg}). Have the file sent again") from None
+
+
+def _is_at(element: _Element, steps: list[str]) -> bool:
+    """Whether the element and those above it have the local names in `steps`."""
+    node: _Element | None = element
+    for step in reversed(steps):
+        if node is None or _local(node.tag) != step:
+            return False
+        node = node.getparent()
+    return True
+
+
+def _forget_before(element: _Element) -> None:
+    """Free what the parser has been through, or a large file would fill the memory."""
+    for node in (element, *element.iterancestors()):
+        parent = node.getparent()
+        while parent is not None and node.getprevious() is not None:
+            del parent[0]
 
 
 class _Shape:

@@ -148,6 +148,21 @@ def test_xml_attributes_paths_repeats_and_what_is_new(drop: Path, tmp_path: Path
     assert (second["id"], second["cpr"], second["grade"], second["_source_row"]) == ("2", None, None, 2)
 
 
+def test_xml_records_are_told_apart_by_what_stands_above_them(drop: Path, tmp_path: Path) -> None:
+    units = '<unit id="{}"><cpr>a</cpr><unit id="inner"/><grade>b</grade></unit>'
+    inside = '<employee><before/><unit id="x">7</unit></employee>'
+    (drop / "a.xml").write_text(f"<k>{units.format(1)}{inside * 3}{units.format(2)}</k>")
+    assert [(row["id"], row["cpr"], row["grade_2"]) for row in rows(unit_system(drop), context(tmp_path))] == [
+        ("1", "a", "b"),
+        ("2", "a", "b"),
+    ]
+
+
+def unit_system(drop: Path) -> System:
+    columns = {"id": column(path="@id"), "cpr": column(), "grade_2": column(path="grade")}
+    return files_system(drop, {"format": "xml", "record": "k/unit"}, columns)
+
+
 def test_truncated_xml_fails_whole_with_its_line(drop: Path, tmp_path: Path) -> None:
     (drop / "a.xml").write_bytes(XML.encode("latin-1")[:-60])
     found = context(tmp_path)
