@@ -1,7 +1,7 @@
 """OS2kitos: REST API V2. A bearer token, pages from 0 of at most 250 rows, `changedSinceGtEq`, deeply nested answers.
 
-Two liberties. The main contract carries its supplier here; OS2kitos has it on the contract's own page. Outgoing relations stand in
-a list of their own, each with the usage it goes out from; OS2kitos has them inside that usage, and only there.
+Two liberties. The main contract carries its supplier here; OS2kitos has it on the contract's own page. Outgoing relations stand
+in a list of their own, each with the usage it goes out from; OS2kitos has them inside that usage, and only there.
 """
 
 from __future__ import annotations
