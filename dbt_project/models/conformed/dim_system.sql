@@ -27,8 +27,17 @@ select
     register.cadence as kadence,
     register.protocol as adgangsvej,
     kitos.foelsomhedsniveauer as foelsomhed_kitos,
-    kitos.livscyklus,
-    kitos.hosting as drift,
+    case kitos.livscyklus
+        when 'NotInUse' then 'Ikke i brug'
+        when 'PhasingIn' then 'Under indfasning'
+        when 'Operational' then 'I drift'
+        when 'PhasingOut' then 'Under udfasning'
+    end as livscyklus,
+    case kitos.hosting
+        when 'OnPremise' then 'Egen drift'
+        when 'External' then 'Ekstern drift'
+        when 'Hybrid' then 'Blandet drift'
+    end as drift,
     kitos.forretningskritisk,
     kitos.antal_brugere as forventede_brugere,
     if(register.system_id is not null, 'tilsluttet', 'mørkt') as tilslutning,

@@ -112,7 +112,7 @@ select
     organisation.enhed,
     organisation.enhedstype,
     organisation.center,
-    organisation.fagomraade,
+    coalesce(fagomraader.fagomraade_navn, 'Ukendt') as fagomraade,
     {{ suppress('ansatte.antal_ansatte', 'coalesce(ansatte.antal_ansatte, 0)') }}::integer as antal_ansatte,
     {{ suppress('fravaer.antal_syge', 'coalesce(fravaer.antal_syge, 0)') }}::integer as antal_syge,
     {{ suppress('fravaer.antal_syge', 'coalesce(fravaer.sygetimer, 0)') }}::decimal(18, 2) as sygetimer,
@@ -137,3 +137,4 @@ left join leveret on celler.maaned = leveret.maaned and celler.enhed_id = levere
 left join ansatte on celler.maaned = ansatte.maaned and celler.enhed_id = ansatte.enhed_id
 left join loen on celler.maaned = loen.maaned and celler.enhed_id = loen.enhed_id
 left join {{ ref('dim_organisation') }} as organisation on celler.enhed_id = organisation.enhed_id
+left join {{ ref('fagomraader') }} as fagomraader on organisation.fagomraade = fagomraader.fagomraade

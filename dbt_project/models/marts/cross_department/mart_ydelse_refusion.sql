@@ -34,10 +34,18 @@ samtaler as (
     group by modtagere.maaned, modtagere.ydelsesgruppe
 ),
 
-grupper as (
+-- Several benefits may share a group, its function, or a benchmark: each is joined once.
+funktioner as (
     select distinct
         ydelsesgruppe,
-        funktion,
+        funktion
+    from {{ ref('ydelser') }}
+    where til_borger
+),
+
+benchmark as (
+    select distinct
+        ydelsesgruppe,
         jobindsats_gruppe
     from {{ ref('ydelser') }}
     where til_borger
@@ -48,12 +56,12 @@ grupper as (
 opus as (
     select
         date_trunc('month', date_trunc('week', postering.bogfoeringsdato))::date as maaned,
-        grupper.ydelsesgruppe,
+        funktioner.ydelsesgruppe,
         sum(postering.beloeb) filter (where postering.dranst = '1') as brutto,
         -sum(postering.beloeb) filter (where postering.dranst = '2') as refusion
     from {{ ref('fct_postering') }} as postering
     inner join {{ ref('dim_konto') }} as konto on postering.artskonto = konto.artskonto
-    inner join grupper on postering.funktion = grupper.funktion
+    inner join funktioner on postering.funktion = funktioner.funktion
     where postering.dranst = '2' or konto.hovedart = '5'
     group by 1, 2
 ),
@@ -61,12 +69,12 @@ opus as (
 jobindsats as (
     select
         make_date(left(tal.periode, 4)::integer, right(tal.periode, 2)::integer, 1) as maaned,
-        grupper.ydelsesgruppe,
+        benchmark.ydelsesgruppe,
         sum(tal.fuldtidspersoner) filter (where tal.kommunekode = '0306') as fuldtidspersoner,
         sum(tal.andel_af_befolkning_pct) filter (where tal.kommunekode = '0306') as andel_kommune,
         sum(tal.andel_af_befolkning_pct) filter (where tal.omraadekode = '/0/') as andel_landet
     from {{ ref('stg_jobindsats__ydelsesmodtagere') }} as tal
-    inner join grupper on tal.ydelsesgruppe = grupper.jobindsats_gruppe
+    inner join benchmark on tal.ydelsesgruppe = benchmark.jobindsats_gruppe
     where regexp_full_match(tal.periode, '\d{4}M(0[1-9]|1[0-2])')
     group by 1, 2
 )
