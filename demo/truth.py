@@ -26,7 +26,11 @@ class Truth:
         self.systems.setdefault(system, {})[table] = {"rows": rows, **sums}
 
     def plant(self, system: str, table: str, kind: str, count: int = 1) -> None:
-        """Say that `count` more rows of `table` have the defect `kind`: `<column>: <reason>`, or a reject's reason."""
+        """Say that `count` more rows of `table` have the defect `kind`.
+
+        A kind is `<raw column>: <the quarantine's reason>`, or `dubleret række` and `dubleret nøgle` alone; for what cannot be
+        read as a row, `afvist: <how the reject's reason begins>`, and `<raw column>: vandmærke mangler` for a missing cursor.
+        """
         kinds = self.planted.setdefault(system, {}).setdefault(table, {})
         kinds[kind] = kinds.get(kind, 0) + count
 

@@ -100,6 +100,6 @@ def _absences(municipality: Municipality, folder: Path, truth: Truth) -> None:
     lost = sum(int(row[5] or 0) for row in spoilt[5:])
     truth.plant(SYSTEM, "fravaer", f"art: {UNKNOWN_VALUE}", 5)
     truth.plant(SYSTEM, "fravaer", f"cpr_nr: {MISSING}", 3)
-    truth.plant(SYSTEM, "fravaer", "afvist: rettet_tidspunkt mangler", 2)
+    truth.plant(SYSTEM, "fravaer", "rettet_tidspunkt: vandmærke mangler", 2)
     _write(folder, "fravaer", rows)
     truth.table(SYSTEM, "fravaer", len(rows), staging=len(rows) - 5, minutter=minutes, staging_minutter=minutes - lost)

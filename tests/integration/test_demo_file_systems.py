@@ -87,7 +87,7 @@ def test_elev_holds_what_the_truth_says(practice: Practice) -> None:
         for condition, kind in (
             ("art not in ('S', 'L', 'U')", "art: ukendt værdi"),
             ("cpr_nr is null", "cpr_nr: mangler"),
-            ("rettet_tidspunkt is null", "afvist: rettet_tidspunkt mangler"),
+            ("rettet_tidspunkt is null", "rettet_tidspunkt: vandmærke mangler"),
         ):
             assert connection.execute(f"select count(*) from elev.fravaer where {condition}").fetchone() == (planted[kind],)
         numbers = connection.execute("select cpr_nr from elev.indskrivning").fetchall()

@@ -1,0 +1,221 @@
+"""Facts of the administration: units, institutions, staff, ledger, building cases and IT systems.
+
+Part of `demo.municipality`, which says how money, time and periods are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+
+@dataclass(slots=True, frozen=True)
+class Address:
+    municipality_code: str
+    """Three digits."""
+    road_code: str
+    """Four digits (vejkode)."""
+    road_name: str
+    house_number: str
+    """`12`, `12A`."""
+    floor: str
+    """`st`, `1`, … or empty."""
+    door: str
+    """`tv`, `th` or empty."""
+    postcode: str
+    town: str
+    district: str
+    """Code of the school district; empty outside the municipality."""
+
+
+@dataclass(slots=True)
+class OrgUnit:
+    id: str
+    """OPUS orgUnit id, eight digits."""
+    parent: str | None
+    name: str
+    department: str
+    """Code of ingestion/vocabulary/departments.yml; empty for the root."""
+    kind: str
+    """`kommune`, `center`, `afdeling`, `skole`, `dagtilbud`, `hjemmepleje`, `plejecenter`."""
+    cost_centre: str
+    ean: str
+    p_number: str
+    start: date
+    end: date | None
+    changed: date
+
+
+@dataclass(slots=True)
+class Employment:
+    number: str
+    """OPUS employee id (medarbejdernummer), unique per employment."""
+    cpr: str
+    org_unit: str
+    position: str
+    job_code: str
+    pay_grade: str
+    hours: int
+    """Weekly hours: numerator of the share of full time (37)."""
+    entry: date
+    leave: date | None
+    monthly_oere: int
+    """Gross salary per month at the hours given."""
+    changed: date
+
+
+@dataclass(slots=True)
+class Employee:
+    """A person employed by the municipality, resident in it or not."""
+
+    cpr: str
+    first_name: str
+    last_name: str
+    address: Address
+    protected: bool
+    employments: list[Employment] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Absence:
+    """An employee's absence."""
+
+    employment: str
+    org_unit: str
+    kind: str
+    """`syg`, `ferie` or `barns_syg`."""
+    first: date
+    last: date
+    hours: float
+    """Working hours missed, two decimals."""
+
+
+@dataclass(slots=True)
+class Account:
+    number: str
+    """Artskonto, eight digits."""
+    name: str
+    kind: str
+    """Main kind (hovedart) of the chart of accounts, one digit."""
+
+
+@dataclass(slots=True)
+class CostCentre:
+    code: str
+    """Unpadded, six digits."""
+    name: str
+    org_unit: str
+    department: str
+    function: str
+    """`5.32.30`."""
+
+
+@dataclass(slots=True)
+class Posting:
+    document: str
+    """Ten digits."""
+    line: int
+    account: str
+    cost_centre: str
+    psp: str
+    """`XG-0000003394-00044` or empty."""
+    function: str
+    """`5.32.30`."""
+    dranst: str
+    """`1` operation, `2` state refund."""
+    oere: int
+    """Cost is positive, income negative."""
+    posted: date
+    period: int
+    """1–12."""
+    text: str
+    changed: datetime
+
+
+@dataclass(slots=True)
+class BudgetLine:
+    year: int
+    account: str
+    cost_centre: str
+    function: str
+    dranst: str
+    original_oere: int
+    corrected_oere: int
+
+
+@dataclass(slots=True)
+class ItSystem:
+    usage_uuid: str
+    system_uuid: str
+    register_id: str | None
+    """The system's id in the register, or None where no data is taken from it."""
+    name: str
+    vendor: str
+    vendor_cvr: str
+    department: str
+    data_level: str
+    """KITOS: `None`, `PersonData`, `SensitiveData`, `LegalData`."""
+    life_cycle: str
+    hosted_at: str
+    business_critical: bool
+    kle: list[str]
+    users: int
+    changed: datetime
+
+
+@dataclass(slots=True)
+class ItInterface:
+    uuid: str
+    name: str
+    interface_id: str
+    exposed_by: str
+    """`system_uuid` of the system."""
+    kind: str
+    data: list[str]
+    changed: datetime
+
+
+@dataclass(slots=True)
+class ItRelation:
+    uuid: str
+    from_usage: str
+    to_usage: str
+    interface: str | None
+    frequency: str
+    description: str
+    changed: datetime
+
+
+@dataclass(slots=True)
+class BuildingCase:
+    task_seq_no: int
+    number: str
+    """Older cases `306-2023-1234`, newer ones the KLE form."""
+    kle: str
+    kind: str
+    address: Address
+    received: date
+    complete: date | None
+    """When the application had all it needed."""
+    decided: date | None
+    decision: str
+    """`tilladelse`, `afslag`, `trukket` or empty."""
+    fee_oere: int
+    status: str
+    """`under behandling` or `afsluttet`."""
+
+
+@dataclass(slots=True)
+class Institution:
+    number: str
+    """STIL number: six characters, some with letters."""
+    name: str
+    kind: str
+    """`skole` or `dagtilbud`."""
+    address: Address
+    district: str
+    ean: str
+    p_number: str
+    cost_centre: str
+    org_unit: str
+    places: int
