@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from connectors_support import column, context, rejected, rows, system
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ingestion.connectors.base import SourceError
 
@@ -144,3 +148,25 @@ def test_a_declared_column_that_is_missing_is_not_made_up(drop: Path, tmp_path: 
 def test_a_preview_stops_early(drop: Path, tmp_path: Path) -> None:
     write(drop, HEADER + "1;2;3\r\n" * 1000)
     assert len(rows(csv_system(drop), context(tmp_path, limit=10))) == 10
+
+
+VALUES = st.text(st.sampled_from("aæ \"; =\n'5\u00a0|\\,"), max_size=8)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    records=st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=8), quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+)
+def test_whatever_a_csv_writer_writes_comes_back(
+    drop: Path, tmp_path: Path, records: list[tuple[str, str, str]], quoting: Literal[0, 1]
+) -> None:
+    with (drop / "a.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=";", quoting=quoting)
+        writer.writerows([("CPR-nr", "Beløb", "Bemærkning"), *records])
+    found = context(tmp_path)
+    read = [
+        tuple(row[name] or "" for name in ("cpr_nr", "beloeb", "bemaerkning"))
+        for row in rows(csv_system(drop, encoding="utf-8"), found)
+    ]
+    assert read == records
+    assert (found.source_rows, found.rejects) == (len(records), 0)

@@ -1,0 +1,46 @@
+"""The way in: what it imports, and what its errors show."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from connectors_support import column, context, rows, system
+
+from ingestion.connectors.base import Number, RawNames, SourceError, text
+
+
+def test_nothing_heavy_is_imported_before_a_table_is_read() -> None:
+    modules = "sql, odata, rest, http, files, csv, excel, xml, fixed, duck"
+    heavy = {"duckdb", "pyarrow", "sqlalchemy", "requests", "paramiko", "lxml", "python_calamine", "dlt", "psycopg"}
+    code = f"import sys; from ingestion.connectors import {modules}; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_secret_in_a_file_is_not_shown_either(tmp_path: Path) -> None:
+    secret = tmp_path / "kode"
+    secret.write_text("meget-hemmelig\n")
+    of = system(
+        {"protocol": "sql", "url": "sqlite:////findes/ikke/meget-hemmelig.db", "password": {"file": str(secret)}},
+        {"table": "meget-hemmelig"},
+        {"id": column()},
+    )
+    with pytest.raises(SourceError, match=r"^proeve\.tabel: ") as caught:
+        rows(of, context(tmp_path))
+    assert "meget-hemmelig" not in str(caught.value)
+
+
+def test_json_values_keep_their_writing() -> None:
+    value = {"a": Number("1.10"), "b": [True, None, 'x"æ'], "c": {}}
+    assert text(value) == '{"a":1.10,"b":[true,null,"x\\"æ"],"c":{}}'
+    assert [text(one) for one in (None, True, Number("1.10"), "x")] == [None, "true", "1.10", "x"]
+
+
+def test_two_names_for_one_column_are_refused() -> None:
+    names = RawNames()
+    assert [names(name) for name in ("år", "ær", "ør", "år")] == ["aar", "aer", "oer", "aar"]
+    with pytest.raises(SourceError, match="'år' and 'Aar' both become 'aar'"):
+        names("Aar")
