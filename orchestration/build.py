@@ -25,7 +25,7 @@ def build_defs(
 ) -> dg.Definitions:
     """Return assets, checks, jobs, schedules and the sensor for the systems of `register`.
 
-    `manifest_path` is dbt's manifest, prepared ahead (`orchestration.dbt.prepare_manifest`); without one the graph ends at the vault.
+    `manifest_path` is dbt's manifest, prepared ahead (`orchestration.dbt.prepare_manifest`); without it, no models.
     `systems` is the folder that the register was read from. `loaded` narrows the load job to these systems. `schedules=False`
     leaves out what starts by itself.
     """
@@ -44,8 +44,11 @@ def build_defs(
     )
 
 
-def _jobs(loads: Sequence[dg.AssetsDefinition], warehouse: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedAssetJobDefinition]:
-    """Return the stages of a night. A failed step skips what is downstream of it in its run, so each stage is a run of its own."""
+Assets = Sequence[dg.AssetsDefinition]
+
+
+def _jobs(loads: Assets, warehouse: Assets) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Return the stages of a night: a failed step skips what is downstream in its run, so each stage is a run of its own."""
     published = [assets for assets in warehouse if any(key.path[0] == "published" for key in assets.keys)]
     built = [assets for assets in warehouse if assets not in published]
     stages = [
@@ -56,7 +59,7 @@ def _jobs(loads: Sequence[dg.AssetsDefinition], warehouse: Sequence[dg.AssetsDef
     return [dg.define_asset_job(name, _selection(stage), description=description) for name, stage, description in stages if stage]
 
 
-def _selection(assets: Sequence[dg.AssetsDefinition]) -> dg.AssetSelection:
+def _selection(assets: Assets) -> dg.AssetSelection:
     """Select assets with the checks of their own ops: dbt's tests of raw tables run with dbt, not with the load."""
     selection: dg.AssetSelection = dg.AssetSelection.assets(*assets).without_checks()
     checks = [key for definition in assets for key in definition.check_keys]

@@ -139,13 +139,13 @@ def _stream(arguments: list[str], home: Home, manifest: Manifest, outcome: DbtOu
 
 
 def _note_results(answer: list[dbtRunnerResult], outcome: DbtOutcome) -> None:
-    from dbt.contracts.results import RunExecutionResult
+    from dbt.artifacts.schemas.run import RunExecutionResult
 
     if not answer or not isinstance(answer[0].result, RunExecutionResult):
         raise DbtError(f"dbt could not run: {one_line(answer[0].exception if answer else None)}")
     for result in answer[0].result.results:
         node, status = result.node, str(result.status)
-        if node.resource_type == "test":
+        if node.unique_id.startswith("test."):
             if status in _FAILED:
                 outcome.failed_tests[node.unique_id] = one_line(result.message)
         elif status == "skipped":
@@ -178,10 +178,10 @@ def _close_warehouse() -> None:
     """Close dbt's DuckDB instance, which it keeps for the process: publishing, in the same process, opens the file anew."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-    environment = DuckDBConnectionManager._ENV
-    if environment is not None:
-        environment.close()
-    DuckDBConnectionManager.close_all_connections()
+    manager: Any = DuckDBConnectionManager
+    if manager._ENV is not None:
+        manager._ENV.close()
+    manager.close_all_connections()
     # Cursors of dbt's threads lie in reference cycles; the last of them keeps the file.
     gc.collect()
 

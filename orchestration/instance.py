@@ -88,7 +88,7 @@ def end_orphans(instance: dg.DagsterInstance, home: Home) -> list[str]:
         name = run.tags.get(PROCESS_TAG)
         if name is None or not is_dead(home, name):
             continue
-        instance.report_run_failed(run, "The refresh that ran this was ended before it was done. Nothing half-loaded was published")
+        instance.report_run_failed(run, "The refresh that ran this was ended before it was done. Nothing half-done is seen")
         ended.append(run.run_id)
     return ended
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RETRY_DELAY_SECONDS = 5
 _CHECKS = {
     "row_range": "The table holds as many rows as the register expects: fewer fail, more warn.",
-    "reconciliation": "The rows read, with those set aside, are as many as the source says it has. Not run where a source gives no count.",
+    "reconciliation": "The rows read, with those set aside, are as many as the source counts, where it gives a count.",
     "contract": "The source has the columns the register names, and no others: new or missing columns warn.",
     "rejects": "Every row of the source could be read: rows set aside warn.",
 }
@@ -68,9 +68,7 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         config_schema=_CONFIG,
         pool=system_pool(system.id),
         # The connector repeats what a source fails at, per request; this is for what it cannot see, such as a full disk.
-        retry_policy=dg.RetryPolicy(
-            max_retries=system.limits.retries, delay=RETRY_DELAY_SECONDS, backoff=dg.Backoff.EXPONENTIAL
-        ),
+        retry_policy=dg.RetryPolicy(max_retries=system.limits.retries, delay=RETRY_DELAY_SECONDS, backoff=dg.Backoff.EXPONENTIAL),
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[Event]:
         from ingestion.landing import land_system
@@ -110,8 +108,7 @@ def check_results(system_id: str, table_name: str, table: Table, loaded: "TableL
         asset_key=key,
         severity=dg.AssetCheckSeverity.ERROR if too_few else dg.AssetCheckSeverity.WARN,
         description=(
-            f"{loaded.table_rows:,} rows; expected {expected.min:,} to {'any number' if expected.max is None else f'{expected.max:,}'}. "
-            "If this is right, explain it and move the range in the register"
+            f"{loaded.table_rows:,} rows; expected {expected.min:,} to {expected.max or 'any number'}. Mend or move the range"
             if too_few or too_many
             else None
         ),
@@ -141,7 +138,9 @@ def check_results(system_id: str, table_name: str, table: Table, loaded: "TableL
         check_name="rejects",
         asset_key=key,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{loaded.rejects:,} rows could not be read. They stand in the quarantine with file and line" if loaded.rejects else None,
+        description=f"{loaded.rejects:,} rows could not be read. The quarantine has them, with file and line"
+        if loaded.rejects
+        else None,
         metadata={"rejects": loaded.rejects},
     )
 
@@ -215,7 +214,7 @@ def _materialization(system: System, name: str, loaded: "TableLoad") -> dg.Mater
 def _fault(system: System, outcome: "SystemLoad") -> str:
     faults = _lines(_named(f"{system.id}.{name}", outcome.tables[name].message) for name in outcome.failed)
     return (
-        f"{system.title} ({system.id}): {len(outcome.failed)} of {len(outcome.tables)} tables were not loaded and keep the data they had.\n"
+        f"{system.title} ({system.id}): {len(outcome.failed)} of {len(outcome.tables)} tables failed and are as before.\n"
         f"{faults}\nOwner: {system.owner.team}, {system.owner.email}"
     )
 

@@ -183,8 +183,9 @@ class _Run:
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:
-                named = f"{'/'.join(check.asset_key.path)}: {check.check_name}" + (f": {check.description}" if check.description else "")
-                (stage.failed_checks if check.severity == dg.AssetCheckSeverity.ERROR else stage.warned_checks).append(named)
+                parts = ("/".join(check.asset_key.path), check.check_name, check.description)
+                failed = check.severity == dg.AssetCheckSeverity.ERROR
+                (stage.failed_checks if failed else stage.warned_checks).append(": ".join(part for part in parts if part))
         if text and self._progress:
             self._progress(Progress(stage.name, stage.materialised, total, text))
 

@@ -118,7 +118,7 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
         if outcome.failed_tests:
             context.log.warning(_listing(f"{len(outcome.failed_tests)} tests failed", outcome.failed_tests))
         if outcome.failed_models:
-            title = f"{len(outcome.failed_models)} models failed, {len(outcome.skipped_models)} that need them were left as they were"
+            title = f"{len(outcome.failed_models)} models failed, {len(outcome.skipped_models)} that need them are as they were"
             raise dg.Failure(_listing(title, outcome.failed_models), allow_retries=False)
 
     return dbt_build

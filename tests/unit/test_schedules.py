@@ -1,0 +1,149 @@
+"""When a night starts, and what follows when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+from dagster import DagsterRun, DagsterRunStatus
+from dagster._utils.schedules import schedule_execution_time_iterator
+
+from ingestion.home import Home
+from ingestion.register import Register, read_register
+from ingestion.register.vocabulary import terms
+from orchestration.build import build_defs
+from orchestration.instance import delete_old_runs, open_instance, write_settings
+from orchestration.schedules import BUILD, LOAD, NIGHT_TAG, PUBLISH, RUNS_TAG, next_requests, refresh_schedules
+
+COPENHAGEN = ZoneInfo("Europe/Copenhagen")
+
+
+@pytest.fixture(scope="module")
+def register() -> Register:
+    return read_register()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening an instance sets variables; monkeypatch puts back what was."""
+    for name in ("FAELLESDATA_HOME", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "")
+
+
+def _run(instance: dg.DagsterInstance, job: str, status: DagsterRunStatus, tags: dict[str, str]) -> DagsterRun:
+    made = DagsterRun(job_name=job, status=status, tags=tags)
+    return instance.add_run(made)
+
+
+@pytest.mark.parametrize(("year", "month", "day"), [(2026, 3, 29), (2026, 10, 25)])
+def test_clock_changes(register: Register, tmp_path: Path, year: int, month: int, day: int) -> None:
+    """In spring the hour from 02:00 is missing, in autumn it comes twice: once a night all the same, at its hour."""
+    for schedule in refresh_schedules(register, Home(tmp_path)):
+        start = datetime(year, month, day, tzinfo=COPENHAGEN) - timedelta(days=40)
+        ticks: list[datetime] = []
+        # What the daemon itself goes by.
+        for tick in schedule_execution_time_iterator(start.timestamp(), str(schedule.cron_schedule), schedule.execution_timezone):
+            ticks.append(tick.astimezone(COPENHAGEN))
+            if tick > datetime(year, month, day, tzinfo=COPENHAGEN) + timedelta(days=3):
+                break
+        dates = [tick.date() for tick in ticks]
+        assert len(dates) == len(set(dates)), "no night twice"
+        assert {tick.hour for tick in ticks} == {int(str(schedule.cron_schedule).split()[1])}
+        if schedule.name == "nightly_refresh":
+            assert len(dates) == (dates[-1] - dates[0]).days + 1, "no night left out"
+
+
+def test_no_cadence_falls_into_the_hour_that_comes_twice() -> None:
+    assert all(int(term.extra["cron"].split()[1]) not in (2,) for term in terms("cadences").values())
+
+
+def test_every_cadence_in_use_has_a_running_schedule(register: Register, tmp_path: Path) -> None:
+    schedules = {schedule.name: schedule for schedule in refresh_schedules(register, Home(tmp_path))}
+    assert len(schedules) == len({system.cadence for system in register.systems.values()})
+    nightly = schedules["nightly_refresh"]
+    assert nightly.cron_schedule == "0 3 * * *"
+    assert nightly.execution_timezone == "Europe/Copenhagen"
+    assert nightly.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_a_night_asks_for_a_run_per_department(register: Register, tmp_path: Path, own_environment: None) -> None:
+    home = Home(tmp_path)
+    definitions = build_defs(register, home=home, manifest_path=None)
+    at = datetime(2026, 11, 22, 3, tzinfo=COPENHAGEN)
+    schedule = refresh_schedules(register, home)[0]
+    with open_instance(home) as persisted:
+        context = dg.build_schedule_context(
+            persisted, scheduled_execution_time=at, repository_def=definitions.get_repository_def()
+        )
+        requests = list(schedule.evaluate_tick(context).run_requests or [])
+    daily = [system for system in register.systems.values() if system.cadence == "daily"]
+    assert {request.tags["department"] for request in requests} == {system.department for system in daily}
+    assert {request.tags[NIGHT_TAG] for request in requests} == {"daily-2026-11-22"}
+    assert {request.tags[RUNS_TAG] for request in requests} == {str(len(requests))}
+    asked = {key for request in requests for key in request.asset_selection or []}
+    assert asked == {dg.AssetKey(["raw", system.id, name]) for system in daily for name in system.tables}
+
+
+def asked(instance: dg.DagsterInstance) -> list[str | None]:
+    return [request.job_name for request in next_requests(instance, datetime.now(UTC))]
+
+
+def test_building_waits_for_all_loads_of_the_night(instance: dg.DagsterInstance) -> None:
+    night = {NIGHT_TAG: "daily-2026-11-22", RUNS_TAG: "3"}
+    _run(instance, LOAD, DagsterRunStatus.SUCCESS, night)
+    _run(instance, LOAD, DagsterRunStatus.FAILURE, night)
+    assert asked(instance) == [], "the third has not been asked for yet"
+    last = _run(instance, LOAD, DagsterRunStatus.STARTED, night)
+    assert asked(instance) == [], "the third is not over"
+    instance.report_run_canceled(last)
+    assert asked(instance) == [BUILD], "over is over, whether it failed or not"
+
+
+def test_a_load_that_comes_again_is_waited_for(instance: dg.DagsterInstance) -> None:
+    night = {NIGHT_TAG: "daily-2026-11-22", RUNS_TAG: "1"}
+    _run(instance, LOAD, DagsterRunStatus.FAILURE, {**night, "dagster/will_retry": "true"})
+    assert asked(instance) == []
+
+
+def test_publishing_follows_a_build_that_failed_and_nothing_comes_twice(instance: dg.DagsterInstance) -> None:
+    night = {NIGHT_TAG: "daily-2026-11-22", RUNS_TAG: "1"}
+    _run(instance, LOAD, DagsterRunStatus.SUCCESS, night)
+    _run(instance, BUILD, DagsterRunStatus.FAILURE, night)
+    assert asked(instance) == [PUBLISH]
+    _run(instance, PUBLISH, DagsterRunStatus.SUCCESS, night)
+    assert asked(instance) == []
+
+
+def test_what_a_terminal_started_starts_nothing(instance: dg.DagsterInstance) -> None:
+    _run(instance, LOAD, DagsterRunStatus.SUCCESS, {})
+    assert asked(instance) == []
+
+
+def test_settings_are_ours_until_somebody_makes_them_theirs(tmp_path: Path, own_environment: None) -> None:
+    home = Home(tmp_path)
+    with open_instance(home) as made:
+        assert made.telemetry_enabled is False
+        pools = made.get_concurrency_config().pool_config
+        assert (pools.default_pool_limit, pools.pool_granularity and pools.pool_granularity.value) == (1, "run")
+        assert made.run_retries_enabled
+        assert made.run_monitoring_enabled
+    path = home.dagster / "dagster.yaml"
+    path.write_text("telemetry: {enabled: false}\n")
+    write_settings(home)
+    assert path.read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_old_runs_are_deleted(instance: dg.DagsterInstance) -> None:
+    _run(instance, LOAD, DagsterRunStatus.SUCCESS, {})
+    assert delete_old_runs(instance) == 0
+    assert delete_old_runs(instance, keep_days=-1) == 1
