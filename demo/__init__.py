@@ -29,7 +29,7 @@ def build(home: Home, scale: float = 1.0, seed: int = 306, progress: Callable[[s
     """Make the practice municipality in `<home>/demo`, with some 33,000 × `scale` inhabitants, and write `connections.env`.
 
     The same scale and seed give the same municipality; if it is there already, only `connections.env` is written. It is put
-    together beside and moved into place whole. `progress` is told, in Danish, what is under way.
+    together beside and moved into place whole. `progress` is told what is under way.
     """
     from demo.settings import connections, ports, write_connections
 
@@ -48,11 +48,11 @@ def _make(home: Home, scale: float, seed: int, stamp: str, progress: Callable[[s
     work = home.path / ".demo-work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    progress("Opfinder kommunen")
+    progress("Inventing the municipality")
     municipality = build_municipality(seed, scale)
     truth = Truth(scale, seed)
     for system in _systems():
-        progress(f"Skriver {system.SYSTEM}")
+        progress(f"Writing {system.SYSTEM}")
         system.build(municipality, work / system.SYSTEM, truth)
     truth.facts = facts(municipality)
     truth.write(work / "truth.json")
@@ -76,15 +76,16 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
     """
     from demo.http import app_for
     from demo.http_server import http_server
-    from demo.postgres import postgres
+    from demo.postgres import postgres, stop_leftover
     from demo.settings import connections, ports, write_connections
     from demo.sftp import sftp
 
     folder = home.demo
     if not (folder / "stamp.json").exists():
-        raise DemoError(f"Der er ingen øvekommune i {folder}. Byg den med `faellesdata demo`")
+        raise DemoError(f"There is no practice municipality in {folder}. Make one with `faellesdata demo`")
     with ExitStack() as running:
         running.enter_context(_alone(home))
+        stop_leftover(folder / "kmd_elev")
         chosen = ports(folder)
         settings = connections(folder, chosen)
         running.enter_context(postgres(folder / "kmd_elev", chosen["postgres"], settings["KMD_ELEV_PASSWORD"]))
@@ -126,7 +127,5 @@ def _alone(home: Home) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoError(
-                f"Øvekommunen i {home.demo} er i brug af en anden proces. Stop den, eller brug et andet --home"
-            ) from None
+            raise DemoError(f"{home.demo} is in use by another process. Stop that, or choose another --home") from None
         yield

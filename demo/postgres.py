@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,6 @@ READER = "faellesdata"
 @contextmanager
 def postgres(folder: Path, port: int, password: str) -> Iterator[None]:
     """Serve the tables in `folder` on 127.0.0.1:`port` to the user `faellesdata`, who may only read."""
-    stop_leftover(folder)
     # The socket's path must be short, and the folder open to the server's own user: neither holds for any home.
     data = Path(tempfile.mkdtemp(prefix="fd-pg-"))
     (folder / "server").write_text(str(data), encoding="utf-8")
@@ -49,9 +49,17 @@ def stop_leftover(folder: Path) -> None:
         lines = pid_file.read_text(encoding="utf-8").splitlines()
         # A number may have gone to another process since; only one that works in this very folder is ours.
         if len(lines) > 1 and lines[1] == str(data / "db") and _works_in(int(lines[0]), data / "db"):
-            os.kill(int(lines[0]), signal.SIGINT)
+            _stop(int(lines[0]), data / "db")
     shutil.rmtree(data, ignore_errors=True)
     note.unlink()
+
+
+def _stop(pid: int, folder: Path) -> None:
+    """Ask a server to stop at once, and wait until it has: its port and its folder are wanted."""
+    os.kill(pid, signal.SIGINT)
+    deadline = time.monotonic() + 10
+    while _works_in(pid, folder) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _works_in(pid: int, folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import date, timedelta
+from itertools import takewhile
 
 from demo.municipality import FIRST_DAY, TODAY, Absence, Employee, Employment, Municipality, OrgUnit
 from demo.population.common import GIVEN_K, GIVEN_M, SURNAMES, count, day_between, distant_address, stream
@@ -79,9 +80,11 @@ def _absences(rng: random.Random, employment: Employment, sickness: float) -> li
     taken: set[date] = set()
 
     def absent(kind: str, start: date, days: int) -> None:
-        span = [start + timedelta(days=offset) for offset in range(days)]
+        # What runs into a holiday, or past the employment's end, stops there.
+        days_in_a_row = (start + timedelta(days=offset) for offset in range(days))
+        span = list(takewhile(lambda day: first <= day <= last and day not in taken, days_in_a_row))
         working = [day for day in span if day.weekday() < 5]
-        if not working or start < first or span[-1] > last or any(day in taken for day in span):
+        if not working:
             return
         taken.update(span)
         hours = round(len(working) * employment.hours / 5, 2)
@@ -93,11 +96,11 @@ def _absences(rng: random.Random, employment: Employment, sickness: float) -> li
         absent("ferie", date(year, 2, 1) + timedelta(days=rng.randint(5, 20)), rng.choice((3, 5, 7)))
     day = first
     while True:
-        day += timedelta(days=1 + int(rng.expovariate(sickness / 190)))
+        day += timedelta(days=1 + int(rng.expovariate(sickness / 150)))
         if day > last:
             break
         if day.month in (11, 12, 1, 2, 3) or rng.random() < 0.55:
-            absent("syg", day, rng.choice((1, 1, 2, 2, 3, 4, 5, 8, 21)) if rng.random() > 0.02 else rng.randint(30, 150))
+            absent("syg", day, rng.choice((1, 1, 2, 2, 3, 4, 5, 8, 21)) if rng.random() > 0.04 else rng.randint(30, 150))
     for _ in range(int(rng.expovariate(0.9)) if rng.random() < 0.4 else 0):
         absent("barns_syg", day_between(rng, first, last), 1)
     return found

@@ -291,7 +291,7 @@ def test_built_again_it_is_the_same(practice: Practice, tmp_path: Path) -> None:
     other.connections.write_text("EGEN_INDSTILLING=1\n", encoding="utf-8")
     messages: list[str] = []
     demo.build(other, SCALE, progress=messages.append)
-    assert messages[0] == "Opfinder kommunen"
+    assert messages[0] == "Inventing the municipality"
     assert len(messages) > 13
     for path in sorted(practice.home.demo.rglob("*")):
         # A workbook carries the time it was saved; keys and ports belong to the installation.
@@ -310,9 +310,9 @@ def test_built_again_it_is_the_same(practice: Practice, tmp_path: Path) -> None:
 
 
 def test_it_is_served_once_at_a_time(practice: Practice) -> None:
-    with pytest.raises(demo.DemoError, match="i brug"), demo.serve(practice.home):
+    with pytest.raises(demo.DemoError, match="in use"), demo.serve(practice.home):
         pass
-    with pytest.raises(demo.DemoError, match="i brug"):
+    with pytest.raises(demo.DemoError, match="in use"):
         demo.build(practice.home, SCALE, seed=8)
 
 
