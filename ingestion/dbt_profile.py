@@ -19,7 +19,8 @@ def write_profile(register: Register, home: Home) -> Path:
     """Write `profiles.yml` into the home's dbt folder and return its path.
 
     The warehouse is the database that dbt writes. Raw files, the platform's own and the vault are attached read-only; all must be
-    there when dbt starts (`build_platform` completes the raw files, `build_vault` makes the vault): a missing one stops dbt at connect.
+    there when dbt starts (`build_platform` completes the raw files, `build_vault` makes the vault): a missing one stops dbt at
+    connect.
     """
     read_only = [(f"raw_{system_id}", home.raw_file(system_id)) for system_id in (*register.systems, "platform")]
     read_only.append(("vault", home.vault))
@@ -36,7 +37,7 @@ def write_profile(register: Register, home: Home) -> Path:
             "temp_directory": str(home.work / "spill"),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            # Without this a select over raw rows keeps their order, which costs memory and says nothing: models sort where it matters.
+            # Rows need not come out in the order they stand in: keeping it costs memory, and models sort where it matters.
             "preserve_insertion_order": False,
         },
     }
@@ -48,7 +49,7 @@ def write_profile(register: Register, home: Home) -> Path:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         draft = home.dbt / f"profiles-{os.getpid()}.yml"
         draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
+        draft.replace(path)
     return path
 
 

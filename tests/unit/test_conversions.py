@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import yaml
 from ingestion.register.vocabulary import terms
 
 ROOT = Path(__file__).resolve().parents[2]
-CASES: dict[str, list[tuple[str, str | None]]] = yaml.safe_load(Path(__file__).with_name("conversions.yml").read_text(encoding="utf-8"))
+CASE_FILE = Path(__file__).with_name("conversions.yml")
+CASES: dict[str, list[tuple[str, str | None]]] = yaml.safe_load(CASE_FILE.read_text(encoding="utf-8"))
 REFUSED = "!"
 
 
@@ -59,10 +61,21 @@ def test_nothing_is_no_fault(macros: Any, type_: str) -> None:
     assert outcomes(macros, type_, [None, "", "\u00a0 \t"]) == [(None, False)] * 3
 
 
-@pytest.mark.parametrize(("type_", "value"), [("date", "date '2026-01-31'"), ("timestamp", "timestamp '2026-01-31 08:30:00'"), ("boolean", "true"), ("decimal", "12.50::decimal(9, 2)"), ("integer", "34::smallint"), ("kommunekode", "306")])
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("date", "date '2026-01-31'"),
+        ("timestamp", "timestamp '2026-01-31 08:30:00'"),
+        ("boolean", "true"),
+        ("decimal", "12.50::decimal(9, 2)"),
+        ("integer", "34::smallint"),
+        ("kommunekode", "306"),
+    ],
+)
 def test_typed_columns_of_sql_sources(macros: Any, type_: str, value: str) -> None:
     with duckdb.connect() as connection:
-        assert connection.execute(f"select {macros.converted(type_, 'v')} is not null from (select {value} as v)").fetchone() == (True,)
+        outcome = connection.execute(f"select {macros.converted(type_, 'v')} is not null from (select {value} as v)").fetchone()
+    assert outcome == (True,)
 
 
 def test_check_digits_against_stdnum(macros: Any) -> None:
@@ -81,13 +94,20 @@ def test_cpr_dates_against_stdnum(macros: Any) -> None:
     """stdnum's CPR check is date and format only, as ours; it knows neither the future nor replacement numbers."""
     from stdnum.dk import cpr
 
-    numbers: list[str | None] = [f"{day:02}{month:02}{year:02}{seventh}111" for day in (1, 28, 29, 30, 31, 32) for month in (1, 2, 4, 12, 13) for year in (0, 4, 36, 37, 57, 58, 99) for seventh in range(10)]  # fmt: skip
-    in_future = {number for number in numbers if number and (number[4:6] in ("36",) and number[6] in "4956789" or number[4:6] in ("37", "57") and number[6] in "5678")}
-    for number, (outcome, _) in zip(numbers, outcomes(macros, "cpr", numbers), strict=True):
-        if number and number not in in_future:
+    parts = itertools.product((1, 28, 29, 30, 31, 32), (1, 2, 4, 12, 13), (0, 4, 36, 37, 57, 58, 99), range(10))
+    numbers = [f"{day:02}{month:02}{year:02}{seventh}111" for day, month, year, seventh in parts]
+    # 2036 (digits 4 to 9), 2037 and 2057 (5 to 8) are to come: refused by stdnum, accepted here, since clocks differ.
+    in_future = {
+        number
+        for number in numbers
+        if number[4:7] in {f"36{d}" for d in "456789"} | {f"{y}{d}" for y in (37, 57) for d in "5678"}
+    }
+    for number, (outcome, _) in zip(numbers, outcomes(macros, "cpr", list(numbers)), strict=True):
+        if number not in in_future:
             assert (outcome is not None) == cpr.is_valid(number), number
 
 
 def test_shape_hides_everything(macros: Any) -> None:
     with duckdb.connect() as connection:
-        assert connection.execute(f"select {macros.shape(chr(39) + '010190-123x Ærø' + chr(39))}").fetchone() == ("999999-999a aaa",)
+        outcome = connection.execute("select " + macros.shape("'010190-123x Ærø'")).fetchone()
+    assert outcome == ("999999-999a aaa",)

@@ -14,7 +14,6 @@ select
     versioner.ansat_fra
 from {{ ref('int_ansaettelse__versioner') }} as versioner
 left join {{ ref('dim_organisation') }} as organisation on versioner.enhed_id = organisation.enhed_id
-where versioner.gyldig_fra <= versioner.gyldig_til
 union all
 select
     {{ unknown_key() }} as medarbejder_noegle,

@@ -9,23 +9,30 @@ versioner as (
         lead(haendelse) over ansaettelse as naeste_haendelse
     from {{ ref('stg_opus_loen__ansaettelser') }}
     window ansaettelse as (partition by medarbejdernummer order by aendret)
+),
+
+perioder as (
+    select
+        medarbejdernummer,
+        person_id,
+        enhed_id,
+        stilling,
+        stillingskode,
+        loentrin,
+        ugetimer,
+        fuldtid_timer,
+        ansat_fra,
+        -- The first version tells of the employment since it began, whenever it was sent.
+        case when nummer = 1 then coalesce(ansat_fra, aendret) else aendret end as gyldig_fra,
+        least(
+            coalesce(ansat_til, date '9999-12-31'),
+            coalesce(case when naeste_haendelse = 'leave' then naeste_aendret else naeste_aendret - 1 end, date '9999-12-31')
+        )::date as gyldig_til
+    from versioner
+    where haendelse is distinct from 'leave'
 )
 
-select
-    medarbejdernummer,
-    person_id,
-    enhed_id,
-    stilling,
-    stillingskode,
-    loentrin,
-    ugetimer,
-    fuldtid_timer,
-    ansat_fra,
-    -- The first version tells of the employment since it began, whenever it was sent.
-    case when nummer = 1 then least(coalesce(ansat_fra, aendret), aendret) else aendret end as gyldig_fra,
-    least(
-        coalesce(ansat_til, date '9999-12-31'),
-        coalesce(case when naeste_haendelse = 'leave' then naeste_aendret else naeste_aendret - 1 end, date '9999-12-31')
-    )::date as gyldig_til
-from versioner
-where haendelse is distinct from 'leave'
+-- Who is announced and changed before the first day has no version from before it.
+select *
+from perioder
+where gyldig_fra <= gyldig_til

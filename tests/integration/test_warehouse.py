@@ -1,0 +1,248 @@
+"""The dbt project, built whole on a handful of rows: what reaches staging, what stands in quarantine, what may be published.
+
+All other systems are empty, as on an installation's first night: every model and test must hold there too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from ingestion.dbt_profile import dbt_environment, write_profile
+from ingestion.home import Home
+from ingestion.platform import build_platform
+from ingestion.register import read_register
+from ingestion.vault import build_vault
+
+ROOT = Path(__file__).resolve().parents[2]
+ANNA, BO, CLARA = "0101851234", "6502801111", "0703154321"  # Bo's is a replacement number (day 05 + 60)
+FILE = "yr-ydelsesrefusion-beregning2026-01-31.csv"
+BENEFITS = [
+    # load id, line, cpr, benefit, week, amount, percent, refund, share, financing, calculated
+    ("1", 2, "101851234", "Sygedagpenge", "2026W02", "4.550,00", "80,00", "3.640,00", "910,00", "306", "31-01-2026"),
+    ("1", 3, "101851234", "Sygedagpenge", "2026W02", "4.550,00", "80,00", "3.640,00", "910,00", "306", "31-01-2026"),
+    ("1", 4, "650280-1111", "Sygedagpenge", "2026W02", "4.550,00-", "80,00", "(3.640,00)", "kr. 910,00", "", "31.01.2026"),
+    ("1", 5, "0101851234", "Sygedagpenge", "2026W03", "4550.00", "80,00", "3.640,00", "910,00", "0306", "00-00-0000"),
+    ("1", 6, "3102901234", "Sygedagpenge", "2026W03", "1,00", "80,00", "1,00", "0,00", "306", "31-01-2026"),
+    ("1", 7, "", "Sygedagpenge", "2026W03", "1,00", "80,00", "1,00", "0,00", "306", "31-01-2026"),
+    ("1", 8, "0101851234", "Ukendt ydelse", "2026W03", "1,00", "80,00", "1,00", "0,00", "306", "31-01-2026"),
+    ("2", 2, "101851234", "Sygedagpenge", "2026W02", "4.600,00", "80,00", "3.680,00", "920,00", "306", "28-02-2026"),
+    ("2", 3, "0101851234", "Fleksbidrag fra staten", "2026W02", "1,00", "0,00", "0,00", "1,00", "306", "28-02-2026"),
+]
+PERSONS = [(ANNA, "01", "", "K", "1985-01-01"), (BO, "01", "", "M", "1980-02-05"), (CLARA, "90", "20250630", "K", "2015-03-07")]
+ADDRESSES = [
+    (ANNA, "0306", "0021", "20200101", "20240831"),
+    (ANNA, "0316", "0001", "20240901", "00000000"),
+    (BO, "0306", "0021", "19800205", ""),
+    (CLARA, "0306", "0045", "20150307", ""),
+]
+
+
+def dbt(home: Home, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", *arguments],
+        cwd=ROOT / "dbt_project",
+        env={**os.environ, **dbt_environment(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    home = Home(tmp_path_factory.mktemp("home"))
+    register = read_register()
+    build_platform(register, home)
+    with duckdb.connect(str(home.raw_file("ydelsesrefusion"))) as raw:
+        columns = ", ".join(register.systems["ydelsesrefusion"].tables["beregninger"].raw_names().values())
+        for load_id, line, *values in BENEFITS:
+            raw.execute(
+                f"insert into raw.beregninger (_dlt_load_id, _source_ref, _source_row, {columns}) values ({', '.join('?' * 12)})",
+                [load_id, FILE, line, *values],
+            )
+        raw.execute(
+            "insert into raw.load_rejects (system_id, table_name, load_id, source_ref, source_row, reason, raw_text)"
+            " values ('ydelsesrefusion', 'beregninger', '1', ?, 9, 'for få felter', '0101851234;Sygedagpenge')",
+            [FILE],
+        )
+    with duckdb.connect(str(home.raw_file("cpr_sf6002"))) as raw:
+        for line, person in enumerate(PERSONS):
+            raw.execute(
+                "insert into raw.personer (_dlt_load_id, _source_row, cpr, status, statushaenstart, koen, foed_dt)"
+                " values ('1', ?, ?, ?, ?, ?, ?)",
+                [line, *person],
+            )
+        for line, address in enumerate(ADDRESSES):
+            raw.execute(
+                "insert into raw.adresser"
+                " (_dlt_load_id, _source_row, cpr, kommunekode, vejkode, tilflytningsdato, fraflytningsdato)"
+                " values ('1', ?, ?, ?, ?, ?, ?)",
+                [line, *address],
+            )
+        raw.execute(
+            "insert into raw.beskyttelse (_dlt_load_id, _source_row, cpr, beskyttelsestype, startdato, slutdato)"
+            " values ('1', 1, ?, '0001', '20250101', '')",
+            [BO],
+        )
+    build_platform(register, home)
+    build_vault(register, home)
+    write_profile(register, home)
+    dbt(home, "build")  # seeds, models, data tests and unit tests
+    return home
+
+
+@pytest.fixture
+def warehouse(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(home.warehouse), read_only=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def models(home: Home) -> dict[str, Any]:
+    manifest = json.loads((home.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
+    nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+    for test in manifest["nodes"].values():
+        if test["resource_type"] == "test" and test.get("attached_node"):
+            name = test["attached_node"].split(".")[-1]
+            if name in nodes:
+                nodes[name].setdefault("tested_by", set()).add(test["test_metadata"]["name"])
+    for exposure in manifest["exposures"].values():
+        for name in exposure["depends_on"]["nodes"]:
+            nodes[name.split(".")[-1]]["exposed"] = True
+    return nodes
+
+
+def test_values_are_converted(warehouse: duckdb.DuckDBPyConnection) -> None:
+    rows = warehouse.execute(
+        "select uge_mandag::varchar, beloeb::integer, refusion::integer, finansieringskommune, beregningsdato::varchar,"
+        " _dlt_load_id from staging.stg_ydelsesrefusion__beregninger where ydelse = 'Sygedagpenge' order by all"
+    ).fetchall()
+    assert rows == [
+        ("2026-01-05", -4550, -3640, None, "2026-01-31", "1"),
+        ("2026-01-05", 4600, 3680, "0306", "2026-02-28", "2"),
+        ("2026-01-12", None, 3640, "0306", None, "1"),
+    ]
+
+
+def test_what_does_not_convert_stands_in_quarantine(warehouse: duckdb.DuckDBPyConnection) -> None:
+    rows = warehouse.execute(
+        "select load_id, source_row, column_name, reason, raw_value, row_dropped from quality.quarantine"
+        " where system_id = 'ydelsesrefusion' order by load_id, source_row"
+    ).fetchall()
+    key = "cpr_nummer, ydelse, ydelsesuge"
+    assert rows == [
+        ("1", 2, key, "dubleret nøgle", "999999999 | aaaaaaaaaaaa | 9999a99", True),
+        ("1", 3, key, "dubleret nøgle", "999999999 | aaaaaaaaaaaa | 9999a99", True),
+        ("1", 5, "beloeb", "kan ikke konverteres", "9999.99", False),
+        ("1", 6, "cpr_nummer", "kan ikke konverteres", "9999999999", True),
+        ("1", 7, "cpr_nummer", "mangler", "", True),
+        ("1", 8, "ydelse", "ukendt værdi", "aaaaaa aaaaaa", True),
+        ("1", 9, None, "for få felter", "9999999999;aaaaaaaaaaaa", True),
+    ]
+
+
+def test_citizens_as_they_were(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Anna moved out, Bo is protected, Clara went to school and died; nobody's birth date or street is there."""
+    rows = warehouse.execute(
+        "select koen, kommunekode, skoledistrikt, aldersgruppe, adressebeskyttet, gyldig_fra::varchar, gyldig_til::varchar"
+        " from conformed.dim_borger where person_id is not null and gyldig_fra >= date '2018-01-01' order by koen, gyldig_fra"
+    ).fetchall()
+    assert rows == [
+        ("K", "0306", "D06", "3-5 år", False, "2018-03-07", "2021-03-06"),
+        ("K", "0306", "D08", "25-39 år", False, "2020-01-01", "2024-08-31"),
+        ("K", "0306", "D06", "6-16 år", False, "2021-03-07", "2025-06-30"),
+        ("K", "0316", "-1", "25-39 år", False, "2024-09-01", "2024-12-31"),
+        ("K", "0316", "-1", "40-66 år", False, "2025-01-01", "9999-12-31"),
+        ("M", "0306", "-1", "40-66 år", True, "2020-02-05", "9999-12-31"),
+    ]
+
+
+def test_fact_joins_the_citizen_of_that_day(warehouse: duckdb.DuckDBPyConnection) -> None:
+    rows = warehouse.execute(
+        "select distinct borger.kommunekode from conformed.fct_ydelse as ydelse"
+        " inner join conformed.dim_borger as borger using (borger_noegle) where borger.koen = 'K'"
+    ).fetchall()
+    assert rows == [("0316",)]
+    left = warehouse.execute("select count(*) from conformed.fct_ydelse where ydelsesgruppe like 'Fleksbidrag%'").fetchone()
+    assert left == (0,)
+
+
+def test_small_cells_are_hidden(warehouse: duckdb.DuckDBPyConnection) -> None:
+    rows = warehouse.execute("select personer, uger, brutto, refusion, diskretioneret from marts.mart_ydelse_refusion").fetchall()
+    assert rows == [(None, None, None, None, True)]
+
+
+def test_overview_lists_every_system(warehouse: duckdb.DuckDBPyConnection) -> None:
+    query = "select system_id, friskhed from marts.mart_systemoverblik where tilslutning = 'tilsluttet'"
+    rows = dict(warehouse.execute(query).fetchall())
+    assert set(rows) == set(read_register().systems)
+    assert set(rows.values()) == {"aldrig indlæst"}
+
+
+def test_no_cpr_number_anywhere(warehouse: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """Neither in a column of any schema nor in the bytes of the file."""
+    numbers = f"{ANNA[1:]}|{BO}|{CLARA}|650280-1111|3102901234"
+    columns = warehouse.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() where data_type = 'VARCHAR' and not internal"
+    )
+    for schema, table, column in columns.fetchall():
+        found = warehouse.execute(
+            f"""select count(*) from "{schema}"."{table}" where regexp_matches("{column}", '{numbers}')"""
+        ).fetchone()
+        assert found == (0,), f"{schema}.{table}.{column}"
+    content = home.warehouse.read_bytes()
+    assert not [number for number in (ANNA, BO, CLARA, "3102901234") if number.encode() in content]
+
+
+def test_every_model_is_described_and_owned(models: dict[str, Any]) -> None:
+    for name, node in models.items():
+        assert node["description"].startswith("Én række pr. "), f"{name}: the description's first line states the grain"
+        assert node["config"]["group"], f"{name} has no owner group"
+        assert all(column["description"] for column in node["columns"].values()), name
+        if node["config"]["meta"].get("grain"):
+            assert "unique_key" in node.get("tested_by", set()), f"{name}: its key is not tested"
+
+
+def test_names_follow_the_layers(models: dict[str, Any]) -> None:
+    grammar = {
+        "staging": r"stg_\w+__\w+",
+        "quality": r"qua_\w+|quarantine",
+        "intermediate": r"int_\w+__\w+",
+        "conformed": r"(dim|fct)_\w+",
+        "marts": r"mart_\w+",
+    }
+    for name, node in models.items():
+        assert re.fullmatch(grammar[node["schema"]], name), name
+
+
+def test_conformed_and_marts_have_contracts(models: dict[str, Any]) -> None:
+    for name, node in models.items():
+        if node["schema"] in ("conformed", "marts"):
+            assert node["config"]["contract"]["enforced"], name
+            assert node["config"]["meta"]["purpose"], name
+            assert node["config"]["meta"]["legal_basis"], name
+
+
+def test_published_models_hold_no_persons(models: dict[str, Any]) -> None:
+    published = {name: node for name, node in models.items() if node["config"]["meta"].get("audience")}
+    assert {"mart_fravaer_vikar", "mart_ydelse_refusion", "mart_systemoverblik", "dim_system", "dim_dato"} <= set(published)
+    for name, node in published.items():
+        forbidden = re.compile(r"person_id|borger_noegle|medarbejder_noegle|medarbejdernummer|cpr")
+        assert [column for column in node["columns"] if forbidden.search(column)] == [], name
+        assert node["config"]["meta"]["classification"] <= "P1", name
+        assert "no_cpr" in node["tested_by"], name
+    for name, node in models.items():
+        if node["schema"] == "marts":
+            assert node["config"]["meta"]["question"].endswith("?"), name
+            assert node.get("exposed"), f"{name} is used by nothing that is named"
