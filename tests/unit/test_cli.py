@@ -1,0 +1,255 @@
+"""The commands: help, exit codes, errors in one line, JSON where a script reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import ingestion.raw_file
+import ingestion.register.read
+import orchestration.refresh
+import serving.query
+from cli import status
+from cli.main import app
+from cli.skeleton import skeleton
+from ingestion.home import Home
+from ingestion.register import read_file, read_register
+from orchestration.refresh import Refresh, Stage, UnknownSelectionError
+
+ROOT = Path(__file__).resolve().parents[2]
+runner = CliRunner()
+COMMANDS = ["demo", "refresh", "ui", "systems", "publish", "status", "query", "doctor"]
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAELLESDATA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DAGSTER_HOME", "")
+
+
+@pytest.fixture
+def register_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A register of one's own, to be broken."""
+    folder = tmp_path / "systems"
+    shutil.copytree(ingestion.register.SYSTEMS, folder)
+    for function in (ingestion.register.read_leniently, ingestion.register.read_register):
+        monkeypatch.setattr(function, "__defaults__", (folder,))
+    monkeypatch.setattr(ingestion.register, "SYSTEMS", folder)
+    return folder
+
+
+def invoke(*arguments: str, code: int = 0, **more: Any) -> str:
+    result = runner.invoke(app, list(arguments), **more)
+    assert result.exit_code == code, result.output + result.stderr + repr(result.exception)
+    return result.stdout if "--json" in arguments else result.output  # progress goes to standard error
+
+
+def test_without_arguments_it_helps() -> None:
+    # typer ends with 2 when it helps unasked, as for any wrong use.
+    text = runner.invoke(app, []).output
+    assert all(command in text for command in COMMANDS)
+    assert "Exit codes" in text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [*([name] for name in COMMANDS), *(["systems", name] for name in ("list", "validate", "new", "generate", "preview"))],
+)
+def test_every_command_says_what_it_does_and_how_it_ends(command: list[str]) -> None:
+    text = invoke(*command, "--help")
+    if command != ["systems"]:
+        assert "Exit codes" in text
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, cli.main; print([n for n in ('dagster', 'dbt', 'dlt', 'duckdb', 'pyarrow', 'pandas') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_list() -> None:
+    listed = json.loads(invoke("systems", "list", "--json"))
+    assert {entry["id"] for entry in listed} == set(read_register().systems)
+    assert {"department", "protocol", "tables", "cadence", "classification", "owner"} <= set(listed[0])
+    assert listed[0]["id"] in invoke("systems", "list")
+
+
+def test_validate_prints_all_errors_with_their_places(register_copy: Path) -> None:
+    assert "all sound" in invoke("systems", "validate")
+    for path in sorted(register_copy.glob("*/*.yml"))[:2]:
+        path.write_text(path.read_text(encoding="utf-8").replace("cadence: ", "cadense: "), encoding="utf-8")
+    lines = invoke("systems", "validate", code=1).splitlines()
+    assert len([line for line in lines if "cadense" in line]) == 2
+    for line in lines:
+        file, row, column, message = line.split(":", 3)
+        assert Path(file).exists()
+        assert row.isdigit()
+        assert column.isdigit()
+        assert message
+
+
+def test_a_broken_file_does_not_hide_the_others(register_copy: Path) -> None:
+    path = sorted(register_copy.glob("*/*.yml"))[0]
+    path.write_text("id: [", encoding="utf-8")
+    output = invoke("systems", "list", code=1)
+    assert "dubu" in output or "nexus" in output
+    assert f"{path}:1:" in output
+
+
+@pytest.mark.parametrize("protocol", ["sql", "odata", "rest", "files"])
+def test_new_writes_a_file_that_is_valid_as_it_stands(register_copy: Path, protocol: str) -> None:
+    options = ["--id", "nyt_system", "--title", "Nyt: system", "--department", "boern_familie", "--protocol", protocol]
+    invoke("systems", "new", *options)
+    path = register_copy / "boern_familie" / "nyt_system.yml"
+    system, problems = read_file(path)
+    assert not problems
+    assert system is not None
+    assert system.title == "Nyt: system"
+    assert "already" in invoke("systems", "new", *options, code=1)
+
+
+def test_new_asks_for_what_is_not_given(register_copy: Path) -> None:
+    invoke("systems", "new", input="spurgt\nSpurgt\nboern_familie\nrest\n")
+    assert (register_copy / "boern_familie" / "spurgt.yml").exists()
+
+
+@pytest.mark.parametrize(("system_id", "department"), [("Stort", "boern_familie"), ("godt", "ingen")])
+def test_new_refuses_what_the_register_would(register_copy: Path, system_id: str, department: str) -> None:
+    invoke("systems", "new", "--id", system_id, "--title", "T", "--department", department, "--protocol", "sql", code=2)
+
+
+def test_skeletons_hold_no_secret() -> None:
+    for protocol in ("sql", "odata", "rest", "files"):
+        assert "password: {env:" in skeleton("x1", "X", "boern_familie", protocol) or protocol in ("rest", "files")
+
+
+def test_preview_of_what_is_not_there() -> None:
+    assert "no system" in invoke("systems", "preview", "findes_ikke", code=2)
+    assert "no table" in invoke("systems", "preview", "dubu", "findes_ikke", code=2)
+
+
+def test_preview_says_what_is_missing_in_one_line() -> None:
+    for name in [name for name in os.environ if name.startswith("DUBU_")]:
+        del os.environ[name]
+    text = invoke("systems", "preview", "dubu", "sager", code=1)
+    assert "DUBU_URL" in text
+    assert "Traceback" not in text
+
+
+def test_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving.query, "run_query", lambda home, role, sql: (["navn", "antal"], [("Ær[ø]", 2)]))
+    assert json.loads(invoke("query", "select 1", "--format", "json")) == [{"navn": "Ær[ø]", "antal": 2}]
+    assert invoke("query", "select 1", "--format", "csv") == "navn;antal\nÆr[ø];2\n"
+    assert "Ær[ø]" in invoke("query", "select 1")
+
+
+def test_query_before_anything_is_published() -> None:
+    text = invoke("query", "select 1", code=1)
+    assert len(text.strip().splitlines()) == 1
+    assert "faellesdata:" in text
+
+
+def test_refresh_ends_with_1_when_something_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [
+        Refresh(
+            [
+                Stage("Load", failures={"load_x": "X (x): 1 of 1 tables failed\n- x.t: y.csv:7: broken [/b]"}),
+                Stage("Build"),
+                Stage("Publish"),
+            ]
+        ),
+        Refresh([Stage("Load", failed_checks=["raw/x/t: row_range"]), Stage("Build"), Stage("Publish")], version="v1"),
+    ]
+    monkeypatch.setattr(orchestration.refresh, "refresh", lambda home, **_: answers.pop(0))
+    text = invoke("refresh", code=1)
+    assert "y.csv:7: broken [/b]" in text
+    answer = json.loads(invoke("refresh", "--json"))
+    assert answer["ok"] is True
+    assert answer["version"] == "v1"
+    assert answer["stages"][0]["failed_checks"] == ["raw/x/t: row_range"]
+
+
+def test_refresh_of_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(home: Home, **_: Any) -> Refresh:
+        raise UnknownSelectionError("system 'x' not in the register")
+
+    monkeypatch.setattr(orchestration.refresh, "refresh", refuse)
+    assert "system 'x'" in invoke("refresh", "--system", "x", code=2)
+
+
+def test_status_of_an_empty_home() -> None:
+    answer = json.loads(invoke("status", "--json", code=1))
+    assert {row["state"] for row in answer["tables"]} == {"never"}
+    assert "never loaded" in invoke("status", code=1)
+
+
+def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register = read_register()
+    system = register.systems["dubu"]
+    home, now = Home(tmp_path), datetime(2026, 11, 23, 12, tzinfo=UTC)
+    home.raw.mkdir()
+    home.raw_file("dubu").touch()
+    names = list(system.tables)[:3]
+
+    def entry(name: str, result: str, hours: float) -> dict[str, Any]:
+        at = (now - timedelta(hours=hours)).replace(tzinfo=None)
+        return {
+            "system_id": "dubu",
+            "table_name": name,
+            "status": result,
+            "started_at": at,
+            "message": "m",
+            "rows": 1,
+            "rejects": 0,
+        }
+
+    hours = system.freshness
+    log = [
+        entry(names[0], "loaded", 1),
+        entry(names[1], "loaded", 2),
+        entry(names[1], "failed", 1),
+        entry(names[2], "unchanged", hours.error_after_hours + 1),
+    ]
+    monkeypatch.setattr(ingestion.raw_file, "read_log", lambda path: log)
+    states = {(row["system"], row["table"]): row for row in status.table_states(register, home, now)}
+    assert states["dubu", names[0]]["state"] == "fresh"
+    assert states["dubu", names[1]]["state"] == "failed"
+    assert states["dubu", names[1]]["age_hours"] == 2, "the age is that of the last good load"
+    assert states["dubu", names[2]]["state"] == "stale"
+    log[2:] = [entry(names[2], "loaded", hours.warn_after_hours + 0.5)]
+    states = {(row["system"], row["table"]): row for row in status.table_states(register, home, now)}
+    assert states["dubu", names[2]]["state"] == ("ageing" if hours.warn_after_hours < hours.error_after_hours else "stale")
+
+
+def test_doctor_names_what_is_missing_and_prints_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    home.connections.write_text("DUBU_URL=http://hemmelig.example\n")
+    home.connections.chmod(0o644)
+    monkeypatch.delenv("DUBU_URL", raising=False)
+    text = invoke("doctor", code=1)
+    assert f"chmod 600 {home.connections}" in text
+    assert "NEXUS_" in text
+    assert "hemmelig" not in text
+    findings = json.loads(invoke("doctor", "--json", code=1))
+    assert {finding["verdict"] for finding in findings} <= {"ok", "warn", "bad"}
+    assert any(finding["subject"] == "versions" for finding in findings)
+    monkeypatch.delenv("DUBU_URL", raising=False)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    text = invoke("publish", "--home", str(tmp_path / "file" / "home"), code=1)
+    assert "Not a directory" in text
+    assert "Traceback" not in text
