@@ -262,10 +262,12 @@ def _resource(load: _Load, name: str) -> Any:
             outcome.seconds = time.perf_counter() - began
         outcome.rows, outcome.rejects, outcome.source_rows = found.rows, context.rejects, context.source_rows
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
-        load.extracts[name], load.rejects[name] = found, context.reject_path
-        outcome.status = "unchanged" if found.unchanged else "loaded"
         _advance(state, table, found, context)
-        if not found.unchanged:
+        if found.unchanged:
+            outcome.status = "unchanged"
+        else:
+            outcome.status = "loaded"
+            load.extracts[name], load.rejects[name] = found, context.reject_path
             yield from found.dlt_items(_disposition(system, table, load.full))
 
     return rows

@@ -156,10 +156,23 @@ def test_a_line_with_too_many_fields_is_rejected_and_a_corrected_file_clears_it(
     assert reject[:3] == ("udlaan", "udlaan-1.csv", 3)
     assert "for meget" in reject[3]
     assert fetch(home, "select id, _source_row from raw.udlaan order by id") == [("1", 2), ("3", 4)]
+    # A night on which nothing new comes takes no reject away.
+    land_system(library, home)
+    assert fetch(home, "select count(*) from raw.load_rejects") == [(1,)]
     put(drop, "udlaan-1.csv", "id;titel;beløb", "1;A;1,00", "2;B;2,00", "3;C;3,00")
     land_system(library, home)
     assert fetch(home, "select count(*) from raw.load_rejects") == [(0,)]
     assert fetch(home, "select id from raw.udlaan order by id") == [("1",), ("2",), ("3",)]
+
+
+def test_rejects_of_a_snapshot_stay_until_the_next(library: System, drop: Path, home: Home) -> None:
+    put(drop, "filialer.csv", "id;navn", "1;A;x", "2;B")
+    for _ in range(2):
+        land_system(library, home)
+        assert fetch(home, "select count(*) from raw.load_rejects") == [(1,)]
+    put(drop, "filialer.csv", "id;navn", "1;A", "2;B")
+    land_system(library, home)
+    assert fetch(home, "select count(*) from raw.load_rejects") == [(0,)]
 
 
 def test_a_broken_table_keeps_yesterday_and_the_others_load(library: System, drop: Path, home: Home) -> None:
