@@ -115,6 +115,20 @@ def test_names_stay_in_the_raw_zone(register: Register, tmp_path: Path) -> None:
     assert documented["config"]["group"] == "kultur_fritid_borgerservice"
 
 
+def test_key_that_names_a_person_goes_no_further(register: Register, tmp_path: Path) -> None:
+    """It still tells rows apart, in the query alone; the quarantine shows its shape."""
+    system = register.systems["bibliotek"]
+    table = system.tables["udlaan"].model_copy(update={"key": ["Navn"]})
+    generate(Register(systems={"bibliotek": system.model_copy(update={"tables": {"udlaan": table}})}), tmp_path)
+    models = tmp_path / "dbt_project/models"
+    model = (models / "staging/kultur_fritid_borgerservice/bibliotek/stg_bibliotek__udlaan.sql").read_text(encoding="utf-8")
+    assert "as _hidden_navn" in model
+    assert "partition by _hidden_navn" in model
+    assert "navn" not in model.partition("\nselect\n")[2].partition("\nfrom")[0]
+    quarantine = (models / "quality/qua_bibliotek.sql").read_text(encoding="utf-8")
+    assert "{'raw': 'navn', 'type': 'text', 'required': True, 'masked': True}" in quarantine
+
+
 def test_schema_for_editors_knows_the_vocabulary() -> None:
     schema = json.loads(json_schema())
     assert "oekonomi_indkoeb" in json.dumps(schema["$defs"]["SqlSystem"]["properties"]["department"])
