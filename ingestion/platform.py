@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
 from ingestion.landing import ensure_raw_file
 from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, SCHEMA, read_log
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import terms
+
+if TYPE_CHECKING:
+    import duckdb
 
 SYSTEM_ID = "platform"
 TEXT = "VARCHAR"
@@ -71,8 +74,7 @@ def build_platform(register: Register, home: Home) -> dict[str, int]:
                 f"create table {SCHEMA}.{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})"
             )
         for name, rows in _register_rows(register).items():
-            if rows:
-                connection.executemany(f"insert into {SCHEMA}.{name} values ({', '.join('?' * len(TABLES[name]))})", rows)
+            _insert(connection, name, rows)
         for system_id in register.systems:
             connection.execute(f"attach '{home.raw_file(system_id)}' as source (read_only)")
             for name, stored in (("loads", "load_log"), ("rejects", "load_rejects")):
@@ -84,6 +86,17 @@ def build_platform(register: Register, home: Home) -> dict[str, int]:
     work.chmod(0o600)  # rejects hold raw text
     os.replace(work, target)
     return counts
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: list[list[object]]) -> None:
+    """Insert by Arrow: row by row, 200 systems' columns took a quarter of a minute."""
+    import pyarrow as pa
+
+    names = list(TABLES[name])
+    incoming = pa.table({column: [row[position] for row in rows] for position, column in enumerate(names)})
+    connection.register("incoming", incoming)
+    connection.execute(f"insert into {SCHEMA}.{name} by name select * from incoming")
+    connection.unregister("incoming")
 
 
 def read_loads(register: Register, home: Home) -> list[dict[str, Any]]:
