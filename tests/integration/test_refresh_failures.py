@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -106,21 +105,25 @@ class Municipality:
         sources.append({"name": "vault", "database": "vault", "schema": "main", "tables": [{"name": "person_keys"}]})
         self.model("nights", 'select * from {{ source("platform", "loads") }}, {{ source("vault", "person_keys") }}')
         models: list[dict[str, object]] = [
-            {"name": f"mart_{system_id}", "config": {"meta": {"audience": ["bi_netvaerk"]}}, "columns": [{"name": "nr", "data_tests": ["unique"]}]}
+            {
+                "name": f"mart_{system_id}",
+                "config": {"meta": {"audience": ["bi_netvaerk"]}},
+                "columns": [{"name": "nr", "data_tests": ["unique"]}],
+            }
             for system_id in DEPARTMENTS
         ]
         (marts / "schema.yml").write_text(yaml.safe_dump({"version": 2, "sources": sources, "models": models}))
 
 
 @pytest.fixture
-def municipality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Municipality]:
+def municipality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Municipality:
     made = Municipality(tmp_path)
     monkeypatch.setattr(orchestration.dbt, "PROJECT", made.project)
     monkeypatch.setattr(orchestration.dbt, "ROOT", tmp_path)
     monkeypatch.setattr(orchestration.dbt, "INPUTS", (made.project,))
     for name in ("FAELLESDATA_HOME", "DAGSTER_HOME"):
         monkeypatch.setenv(name, "")  # refresh sets them; monkeypatch puts back what was
-    yield made
+    return made
 
 
 def test_a_sound_night_is_green(municipality: Municipality) -> None:
