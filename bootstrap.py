@@ -35,7 +35,7 @@ def set_up(lock: Path) -> None:
 
 
 def main() -> int:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - older Pythons get this far, and deserve a word
         print(f"Fællesdata needs Python 3.11 or newer; this is {sys.version.split()[0]}.", file=sys.stderr)
         return 1
     arguments = sys.argv[1:] or ["--help"]

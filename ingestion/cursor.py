@@ -50,7 +50,8 @@ def less_lag(value: str, column_type: str, lag: str | None) -> str:
     if lag is None:
         return value
     match = _DURATION.match(lag)
-    assert match, lag
+    if match is None:
+        raise ValueError(f"'{lag}' is not an ISO 8601 duration")
     years, months, weeks, days = (int(part or 0) for part in match.groups())
     back = timedelta(days=366 * years + 31 * months + 7 * weeks + days)
     if found := _ODATA.match(value):

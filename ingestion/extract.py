@@ -252,7 +252,7 @@ def _fits(new: str, old: str) -> bool:
 
 def _family(kind: str) -> tuple[str, int]:
     """Return the family of a DuckDB type and, for decimals, its scale (a float's counts as unlimited)."""
-    if kind.endswith("INT") or kind.endswith("INTEGER"):
+    if kind.endswith(("INT", "INTEGER")):
         return "integer", 0
     if found := re.match(r"DECIMAL\((\d+),(\d+)\)", kind):
         return "decimal", int(found[2])

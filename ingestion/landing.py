@@ -1,6 +1,6 @@
 """Land a system: from its connectors through dlt into a private work file, checked there, and published in one step.
 
-A load works on a copy of the system's raw file and replaces the original only when everything has been checked (`os.replace`).
+A load works on a copy of the system's raw file and replaces the original only when everything has been checked.
 So readers never meet a lock or half a load, and a load killed at any point leaves the raw file as it was. Measured against dlt
 loading in place: `kill -9` and a resume gave doubled rows there (see docs/decisions/0002-work-file-and-publish.md).
 
@@ -142,10 +142,9 @@ def preview(system: System, table_name: str, limit: int = 10) -> pa.Table:
     with tempfile.TemporaryDirectory() as folder:
         context = ReadContext(Path(folder), load_id="preview", limit=limit)
         found = extract(system, table_name, system.tables[table_name], context, check=False)
-        read = (
-            found.query(f"select * exclude (_dlt_load_id) from {found.relation} limit {limit}") if found.parts else pa.table({})
-        )
-    return read
+        if not found.parts:
+            return pa.table({})
+        return found.query(f"select * exclude (_dlt_load_id) from {found.relation} limit {limit}")
 
 
 @contextmanager
@@ -180,7 +179,7 @@ def _publish(work: Path, target: Path) -> None:
     work.chmod(0o600)  # raw files hold CPR numbers
     with work.open("rb") as file:
         os.fsync(file.fileno())
-    os.replace(work, target)
+    work.replace(target)
     if os.name == "posix":
         folder = os.open(target.parent, os.O_RDONLY)
         try:

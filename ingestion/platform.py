@@ -81,10 +81,10 @@ def build_platform(register: Register, home: Home) -> dict[str, int]:
                 listed = ", ".join(TABLES[name])
                 connection.execute(f"insert into {SCHEMA}.{name} select {listed} from source.{SCHEMA}.{stored}")
             connection.execute("detach source")
-        counts = {name: int(connection.execute(f"select count(*) from {SCHEMA}.{name}").fetchone()[0]) for name in TABLES}  # type: ignore[index]
+        counts = {name: connection.table(f"{SCHEMA}.{name}").shape[0] for name in TABLES}
         connection.execute("force checkpoint")
     work.chmod(0o600)  # rejects hold raw text
-    os.replace(work, target)
+    work.replace(target)
     return counts
 
 
@@ -138,6 +138,6 @@ def _system_row(system: System) -> list[object]:
         system.id, system.title, system.description, system.department, terms("departments")[system.department].title,
         system.product, system.vendor, system.owner.team, system.owner.email, system.data_steward.team, system.data_steward.email,
         system.connection.protocol, system.cadence, system.classification, ", ".join(system.modifiers),
-        ", ".join(system.legal_basis), ", ".join(system.purpose), system.retention.period, system.retention.after, system.kitos_uuid,
-        system.freshness.warn_after_hours, system.freshness.error_after_hours,
+        ", ".join(system.legal_basis), ", ".join(system.purpose), system.retention.period, system.retention.after,
+        system.kitos_uuid, system.freshness.warn_after_hours, system.freshness.error_after_hours,
     ]  # fmt: skip

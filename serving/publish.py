@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -186,7 +185,7 @@ def _switch(folder: Path, version: str) -> None:
     link = folder / ".current-new"
     link.unlink(missing_ok=True)
     link.symlink_to(version, target_is_directory=True)
-    os.replace(link, folder / "current")
+    link.replace(folder / "current")
 
 
 def _prune(folder: Path, version: str, keep: int) -> None:

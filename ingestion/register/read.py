@@ -121,7 +121,7 @@ def _cross_checks(path: Path, node: yaml.MappingNode, system: System) -> list[Pr
                 problems.append(
                     at(
                         "tables", table_name, "columns", column_name,
-                        message=f"column '{column_name}' is {pii}, the system only {system.classification}. Raise its classification",
+                        message=f"column '{column_name}' is {pii}, the system only {system.classification}. Raise its class",
                     )
                 )  # fmt: skip
         if table_name in RESERVED_TABLES:

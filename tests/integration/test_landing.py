@@ -217,7 +217,7 @@ def test_a_system_that_never_answered_still_has_its_tables(library: System, drop
     assert fetch(home, "select count(*) from raw.udlaan") == [(2,)]
 
 
-def test_a_register_that_grew_gets_its_column_before_the_next_load(library: System, drop: Path, home: Home, tmp_path: Path) -> None:
+def test_a_register_that_grew_gets_its_columns_at_once(library: System, drop: Path, home: Home, tmp_path: Path) -> None:
     good_files(drop)
     land_system(library, home)
     grown = library.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -64,7 +64,8 @@ def test_a_role_gets_its_tables_and_no_other(small: Home) -> None:
         assert role.execute("select schema_name, table_name, comment from duckdb_tables()").fetchall() == [
             ("main", "mart_a", "Om mart_a: det's en prøve.")
         ]
-        assert role.execute("select comment from duckdb_columns() where column_name = 'antal'").fetchall() == [("Antal personer",)]
+        comments = role.execute("select comment from duckdb_columns() where column_name = 'antal'").fetchall()
+        assert comments == [("Antal personer",)]
     assert duckdb.read_parquet(str(current / "parquet" / "mart_a.parquet")).fetchall() == [(1, "Øst")]
 
 
