@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from ingestion.connectors.base import Number, SourceError
-from ingestion.register.model import ApiKeyAuth, Auth, BasicAuth, BearerAuth, Limits, OAuth2Auth
+from ingestion.register.api import ApiKeyAuth, Auth, BasicAuth, BearerAuth, OAuth2Auth
+from ingestion.register.basics import Limits
 from ingestion.settings import resolve
 
 if TYPE_CHECKING:

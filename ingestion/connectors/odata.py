@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
 from ingestion.connectors.http import HttpClient, client, counted, follow
-from ingestion.register.model import ODataSystem, ODataTable
+from ingestion.register.api import ODataTable
+from ingestion.register.model import ODataSystem
 from ingestion.settings import resolve
 
 if TYPE_CHECKING:

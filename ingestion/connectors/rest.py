@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
 from ingestion.connectors.http import HttpClient, client, counted, follow
-from ingestion.register.model import CursorPaging, NextLinkPaging, PagePaging, RestSystem, RestTable
+from ingestion.register.api import CursorPaging, NextLinkPaging, PagePaging, RestTable
+from ingestion.register.model import RestSystem
 from ingestion.settings import resolve
 
 if TYPE_CHECKING:

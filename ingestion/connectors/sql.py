@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from ingestion.connectors import duck
 from ingestion.connectors.base import BATCH_ROWS, SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, SourceError
 from ingestion.naming import fold
-from ingestion.register.model import Limits, SqlSystem, SqlTable
+from ingestion.register.basics import Limits
+from ingestion.register.database import SqlTable
+from ingestion.register.model import SqlSystem
 from ingestion.settings import resolve
 
 if TYPE_CHECKING:

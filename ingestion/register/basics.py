@@ -1,0 +1,194 @@
+"""What every register file says, whatever its protocol: references to secrets, owners, limits, columns, tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from ingestion.naming import fold
+from ingestion.register.vocabulary import terms
+
+
+class Strict(BaseModel):
+    """Base of all register models: unknown keys are errors, values are not changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _one_of(vocabulary: str) -> AfterValidator:
+    def check(code: str) -> str:
+        known = terms(vocabulary)
+        if code not in known:
+            raise ValueError(f"'{code}' is not in vocabulary/{vocabulary}.yml. Use one of: {', '.join(known)}")
+        return code
+
+    return AfterValidator(check)
+
+
+def _enum(vocabulary: str) -> Any:
+    return Field(json_schema_extra=lambda schema: schema.update(enum=list(terms(vocabulary))))
+
+
+Department = Annotated[str, _one_of("departments"), _enum("departments")]
+Cadence = Annotated[str, _one_of("cadences"), _enum("cadences")]
+PiiClass = Annotated[str, _one_of("classifications"), _enum("classifications")]
+Modifier = Annotated[str, _one_of("modifiers"), _enum("modifiers")]
+LegalBasis = Annotated[str, _one_of("legal_bases"), _enum("legal_bases")]
+Purpose = Annotated[str, _one_of("purposes"), _enum("purposes")]
+KeyDomain = Annotated[str, _one_of("key_domains"), _enum("key_domains")]
+ColumnType = Annotated[str, _one_of("types"), _enum("types")]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,47}$")]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+IsoDuration = Annotated[str, StringConstraints(pattern=r"^P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?$", min_length=3)]
+
+
+class EnvRef(Strict):
+    """A value that stands in an environment variable."""
+
+    env: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+
+
+class FileRef(Strict):
+    """A value that stands in a file of its own, as systemd credentials and container secrets do."""
+
+    file: Text
+
+
+Secret = EnvRef | FileRef
+"""A secret is always a reference; a literal in the register is an error."""
+Setting = Text | EnvRef | FileRef
+"""What differs between installations (addresses, user names): a literal or a reference."""
+
+
+class Contact(Strict):
+    team: Text
+    email: Email
+
+
+class Freshness(Strict):
+    """How old, in hours since the last successful load, a table may get before it warns and before it fails."""
+
+    warn_after_hours: Annotated[int, Field(gt=0)]
+    error_after_hours: Annotated[int, Field(gt=0)]
+
+
+class Retention(Strict):
+    """How long rows are kept: an ISO 8601 duration after an event, as in KL's deletion periods (KLE)."""
+
+    period: IsoDuration
+    after: Text
+
+
+class Limits(Strict):
+    """Politeness towards a system. Times in seconds."""
+
+    timeout_seconds: Annotated[int, Field(gt=0, le=3600)] = 60
+    """No answer for this long, and the request is given up."""
+    table_seconds: Annotated[int, Field(gt=0, le=86_400)] = 3600
+    """A table that takes longer than this is given up."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 3
+
+
+class RowRange(Strict):
+    """Rows expected in the table after a load: below `min` fails, above `max` warns."""
+
+    min: Annotated[int, Field(ge=0)] = 0
+    max: Annotated[int, Field(gt=0)] | None = None
+
+
+class Cursor(Strict):
+    """The column by which a source tells what is new."""
+
+    column: Text
+    lag: IsoDuration | None = None
+    """How far back to read again on every load, for rows that arrive late. Dates and timestamps only."""
+    on_missing: Literal["include", "exclude", "reject"] = "reject"
+    """What to do with a row whose cursor is empty."""
+    param: Text | None = None
+    """REST: the query parameter that takes the last value."""
+
+
+class Column(Strict):
+    """One column (or field, element, attribute) of a source table."""
+
+    type: ColumnType
+    label: Text
+    """Danish heading."""
+    description: Text
+    """What it holds, with its unit where it has one (Danish)."""
+    pii: PiiClass = "P0"
+    key_domain: KeyDomain | None = None
+    name: Identifier | None = None
+    """Name in the warehouse; by default the source's name, folded."""
+    path: Text | None = None
+    """Where the value stands, if not under the column's own name: dotted for JSON, XPath for XML."""
+    at: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+    """Fixed width: first position (from 1) and length."""
+    required: bool = False
+    """An empty or unreadable value sends the whole row to quarantine."""
+    earlier_cpr_of: Text | None = None
+    """This CPR number was the person's before the one in the named column of the same row."""
+    direct_identifier: bool = False
+    """Names a person outright (name, street, phone, e-mail): stays in the raw zone."""
+    free_text: bool = False
+    """May hold anything, so it is treated as P3 and stays in the raw zone."""
+    values: dict[str, Text] | None = None
+    """Accepted values with Danish labels; any other value is quarantined."""
+
+
+CURSOR_TYPES = ("date", "date_sap", "timestamp", "odata_date", "odata_timestamp", "iso_week", "integer")
+"""Types whose values, as sources write them, can be put in order."""
+
+
+class TableBase(Strict):
+    title: Text
+    description: Text
+    key: Annotated[list[Text], Field(min_length=1)]
+    """Columns that identify a row, by their source names."""
+    cursor: Cursor | None = None
+    write: Literal["replace", "merge", "append"]
+    """replace: a full snapshot each time. merge: new and changed rows by key. append: files, each loaded once; a file that comes
+    again changed replaces its own rows."""
+    expected_rows: RowRange
+    on_missing_column: Literal["fail", "warn"] = "fail"
+    columns: Annotated[dict[Text, Column], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> TableBase:
+        problems = []
+        for key in self.key:
+            if key not in self.columns:
+                problems.append(f"key '{key}' is not among the columns. Name a column, or add it")
+        if self.cursor and self.cursor.column not in self.columns:
+            problems.append(f"cursor '{self.cursor.column}' is not among the columns. Name a column, or add it")
+        elif self.cursor and self.columns[self.cursor.column].type not in CURSOR_TYPES:
+            problems.append(f"cursor '{self.cursor.column}' has a type that does not sort. Use one of {', '.join(CURSOR_TYPES)}")
+        for attribute, named in (("raw", self.raw_names()), ("warehouse", self.warehouse_names())):
+            seen: dict[str, str] = {}
+            for source, name in named.items():
+                if name in seen:
+                    problems.append(
+                        f"columns '{seen[name]}' and '{source}' both become '{name}' in the {attribute} table. "
+                        + ("Give one of them another name in the source's extract" if attribute == "raw" else "Give one a `name`")
+                    )
+                seen[name] = source
+        for source, column in self.columns.items():
+            if column.earlier_cpr_of and column.earlier_cpr_of not in self.columns:
+                problems.append(
+                    f"column '{source}' is the earlier CPR of '{column.earlier_cpr_of}', which is not among the columns"
+                )
+            if column.type == "cpr" and (column.pii < "P2" or column.key_domain != "citizen"):
+                problems.append(f"column '{source}' holds CPR numbers. Give it `pii: P2` (or higher) and `key_domain: citizen`")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def raw_names(self) -> dict[str, str]:
+        """Source name → column name in the raw file."""
+        return {source: fold(source) for source in self.columns}
+
+    def warehouse_names(self) -> dict[str, str]:
+        """Source name → column name in staging."""
+        return {source: column.name or fold(source) for source, column in self.columns.items()}
