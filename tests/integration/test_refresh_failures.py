@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -14,7 +17,7 @@ import orchestration.dbt
 from ingestion.home import Home
 from orchestration.instance import PROCESS_TAG, end_orphans, open_instance
 from orchestration.refresh import Refresh, UnknownSelectionError, refresh
-from orchestration.schedules import LOAD
+from orchestration.schedules import BUILD, LOAD
 
 SYSTEM = """\
 id: {id}
@@ -249,3 +252,34 @@ def test_the_run_of_a_killed_refresh_does_not_hold_the_queue(municipality: Munic
         assert found is not None
         assert found.is_failure
         assert end_orphans(instance, municipality.home) == []
+
+
+CHILD = """
+from pathlib import Path
+import orchestration.dbt as dbt
+from ingestion.home import Home
+from orchestration.refresh import refresh
+root = Path({root!r})
+dbt.PROJECT, dbt.ROOT, dbt.INPUTS = root / "dbt_project", root, (root / "dbt_project",)
+refresh(Home(root / "home"), folder=root / "systems")
+"""
+
+
+def test_a_dbt_build_that_is_killed_leaves_nothing_in_the_way(municipality: Municipality, tmp_path: Path) -> None:
+    sound = MODEL.format(id="alfa")
+    endless = "(select sum(a.range * b.range) from range(100000) a, range(100000) b)"
+    municipality.model("alfa", sound.replace("navn", f"navn, {endless} as x"))
+    child = subprocess.Popen([sys.executable, "-c", CHILD.format(root=str(tmp_path))])
+    until = time.monotonic() + 60
+    while not municipality.home.warehouse.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(1.5)
+    assert child.poll() is None, "it was to be killed while dbt builds"
+    child.kill()
+    child.wait()
+    municipality.model("alfa", sound)
+    assert municipality.refresh().ok
+    assert municipality.rows("mart_alfa") == 2
+    with open_instance(municipality.home) as instance:
+        assert [run.job_name for run in instance.get_runs() if run.is_failure] == [BUILD]
+        assert all(run.is_finished for run in instance.get_runs())
