@@ -84,7 +84,7 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
     """
     from filelock import FileLock
 
-    tables = tables_for(role, home.dbt / "target" / "manifest.json")
+    tables = tables_for(role, home.dbt / "manifest.json")
     folder = home.published / role
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(home.work / f"publish-{role}.lock"):

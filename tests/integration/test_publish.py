@@ -31,7 +31,7 @@ def manifest(home: Home, **tables: list[str]) -> None:
         }
         for name, roles in tables.items()
     }
-    path = home.dbt / "target" / "manifest.json"
+    path = home.dbt / "manifest.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"nodes": nodes}))
 
