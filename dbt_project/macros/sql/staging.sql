@@ -53,6 +53,18 @@ case
     column is `masked`.
 -#}
 {%- macro quarantine_of(system, tables) -%}
+{%- if not execute -%}
+{#- While dbt parses, it only asks what is read: writing out all the SQL twice would double the time for 200 systems. -#}
+{%- for table, spec in tables.items() -%}
+{%- do source(system, table) -%}
+{%- for column in spec.columns if column.type == 'cpr' -%}{%- do source('vault', 'person_keys') -%}{%- endfor -%}
+{%- endfor -%}
+{%- else -%}
+{{ _quarantine_sql(system, tables) }}
+{%- endif -%}
+{%- endmacro -%}
+
+{%- macro _quarantine_sql(system, tables) -%}
 with
 {% for table, spec in tables.items() %}
 {%- set key_columns = [] -%}
