@@ -1,7 +1,7 @@
 """Landing 2,000,000 rows x 12 columns from PostgreSQL and from CSV, against DuckDB's direct read.
 
 `python benchmarks/landing.py [rows]` prints the ratio of each to the limit, best of three in one run. The limit does less: no
-load id, no source position, no count at the source, no check of types, no rejects, no watermark, and no file that is published whole.
+load id, no source position, no count at the source, no check of types, no rejects, no watermark, no file published whole.
 """
 
 from __future__ import annotations
