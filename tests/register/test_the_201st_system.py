@@ -68,6 +68,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
+    # Another test says whether the generated files are in step; here they are to begin with.
+    run(target, "-m", "cli.main", "systems", "generate")
     for command in ("init -q", "add -A", "-c user.name=t -c user.email=t@t commit -qm base"):
         subprocess.run(["git", *command.split()], cwd=target, check=True)
     return target
