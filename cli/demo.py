@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,7 +44,7 @@ def demo(
         result = refresh.run(at, [], [], full=False)
         refresh.report(result)
         if result.version:
-            _where_to_look(at.published / "bi_netvaerk" / "current")
+            _where_to_look(at.published / "bi_netvaerk" / "current", "" if home is None else f" --home {home}")
         if serve:
             out.print("The systems go on answering until Ctrl-C; `faellesdata refresh` in another terminal loads them again.")
             try:
@@ -53,9 +55,12 @@ def demo(
         raise typer.Exit(FAILED)
 
 
-def _where_to_look(published: object) -> None:
+def _where_to_look(published: Path, home: str) -> None:
+    # As it can be typed here: on a fresh machine the command is in .venv only.
+    called = Path(sys.argv[0])
+    command = str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else called.name
     out.print("\n[bold]Where to look[/bold]")
     out.print(f"  {published}/faellesdata.duckdb  what the BI network reads; Parquet beside it", soft_wrap=True, highlight=False)
-    out.print("  faellesdata status      each table: last load, rows, rejects, owner", highlight=False)
-    out.print("  faellesdata ui          the graph, its checks and these runs", highlight=False)
-    out.print(f'  faellesdata query "{EXAMPLE}"', soft_wrap=True, highlight=False)
+    out.print(f"  {command} status{home}      each table: last load, rows, rejects, owner", soft_wrap=True, highlight=False)
+    out.print(f"  {command} ui{home}          the graph, its checks and these runs", soft_wrap=True, highlight=False)
+    out.print(f'  {command} query{home} "{EXAMPLE}"', soft_wrap=True, highlight=False)
