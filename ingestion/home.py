@@ -21,6 +21,10 @@ class Home:
     def raw_file(self, system_id: str) -> Path:
         return self.path / "raw" / f"{system_id}.duckdb"
 
+    def quota_file(self, system_id: str) -> Path:
+        """Where a system's calls of the day are counted, whatever becomes of its loads."""
+        return self.path / "quotas" / f"{system_id}.json"
+
     @property
     def raw(self) -> Path:
         return self.path / "raw"
@@ -32,6 +36,11 @@ class Home:
     @property
     def vault(self) -> Path:
         return self.path / "vault.duckdb"
+
+    @property
+    def vault_key(self) -> Path:
+        """The vault's key where the installation does not keep it elsewhere."""
+        return self.path / "vault.key"
 
     @property
     def published(self) -> Path:

@@ -80,7 +80,7 @@ def land_system(
     result = SystemLoad(system.id)
     with _work_file(system.id, home, result) as (work, workdir):
         started = datetime.now(UTC).replace(tzinfo=None)
-        load = _Load(system, work, workdir, full, raw_file.prepare(work, names), result)
+        load = _Load(system, work, workdir, full, home.quota_file(system.id), raw_file.prepare(work, names), result)
         try:
             _run_pipeline(load, names)
         except Exception as error:
@@ -140,7 +140,7 @@ def preview(system: System, table_name: str, limit: int = 10) -> pa.Table:
     import pyarrow as pa
 
     with tempfile.TemporaryDirectory() as folder:
-        context = ReadContext(Path(folder), load_id="preview", limit=limit)
+        context = ReadContext(Path(folder), load_id="preview", limit=limit, quota_file=Home.find().quota_file(system.id))
         found = extract(system, table_name, system.tables[table_name], context, check=False)
         if not found.parts:
             return pa.table({})
@@ -196,6 +196,7 @@ class _Load:
     work: Path
     workdir: Path
     full: bool
+    quota_file: Path
     stored: dict[str, dict[str, str]]
     """Column types of the tables that have been loaded before."""
     result: SystemLoad
@@ -249,6 +250,7 @@ def _resource(load: _Load, name: str) -> Any:
             load_id=str(dlt.current.load_package_state()["load_id"]),
             since=_since(table, state, load.full),
             files_seen={} if load.full else dict(state.get("files", {})),
+            quota_file=load.quota_file,
         )
         outcome = load.result.tables[name] = TableLoad("failed", context.load_id)
         try:

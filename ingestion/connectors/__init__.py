@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 Reader = Callable[[System, str, Table, ReadContext], "Iterator[pa.Table | Path]"]
 
-_SECRET_FIELDS = {"password", "private_key", "token", "value", "client_secret", "headers"}
+_SECRET_FIELDS = {"password", "private_key", "token", "value", "client_secret", "headers", "key"}
+_CPR = re.compile(r"(?<!\d)[0-3]\d[01]\d{3}-?\d{4}(?!\d)")
+"""Messages are logged and mailed; an address or a database's answer may hold a CPR number."""
 
 
 def connector_for(system: System, table: Table | None = None) -> Reader:
@@ -41,7 +44,7 @@ def connector_for(system: System, table: Table | None = None) -> Reader:
 
 
 def _presentable(system: System, table_name: str, message: str) -> str:
-    line = " ".join(message.split())
+    line = _CPR.sub("######-####", " ".join(message.split()))
     for secret in _secrets(system.connection):
         line = line.replace(secret, "***")
     return f"{system.id}.{table_name}: {line}"

@@ -31,6 +31,10 @@ class SourceError(Exception):
     """A table cannot be read. The message is one line: what happened and what to do."""
 
 
+class NotThereError(SourceError):
+    """Nothing stands at the address (HTTP 404)."""
+
+
 @dataclass
 class ReadContext:
     """One table's load: what is known from earlier loads goes in, what the connector learns comes out."""
@@ -44,6 +48,8 @@ class ReadContext:
     """File name → fingerprint, for files that earlier loads have taken."""
     limit: int | None = None
     """Stop after about this many rows (preview)."""
+    quota_file: Path | None = None
+    """Where the system's calls of the day are counted."""
 
     files_loaded: dict[str, str] = field(default_factory=dict)
     """Out: file name → fingerprint of the files read now."""

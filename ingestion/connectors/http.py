@@ -1,4 +1,4 @@
-"""HTTP as the OData and REST connectors need it: log-in, patience, and numbers kept as the text the source wrote.
+"""HTTP as the connectors need it: log-in, patience, and numbers kept as the text the source wrote.
 
 dlt's RESTClient is not used: it and its paginators parse every body with `response.json()`, which turns `0.10` into a float and
 `12345678901234567890.10` into another number, and its OAuth2 class does not ask for a new token when the server refuses the old.
@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from ingestion.connectors.base import Number, SourceError
-from ingestion.register.api import ApiKeyAuth, Auth, BasicAuth, BearerAuth, OAuth2Auth
+from ingestion.connectors.base import NotThereError, Number, ReadContext, SourceError
+from ingestion.connectors.quota import Quota
+from ingestion.register.api import ApiKeyAuth, BasicAuth, BearerAuth, ClientCertificate, HttpConnection, OAuth2Auth
 from ingestion.register.basics import Limits
 from ingestion.settings import resolve
 
 if TYPE_CHECKING:
+    import ssl
+
     import requests
 
 _RETRIED = (429, 500, 502, 503, 504)
@@ -29,14 +34,20 @@ _EARLY = 30
 """Seconds before its expiry that a token is renewed."""
 
 
-class HttpClient:
-    """A session with one system: retries with back-off, time-outs, log-in."""
+_last_asked: dict[str, float] = {}
+"""Server → when it was last asked, for `requests_per_second`: all tables of a system share it."""
 
-    def __init__(self, auth: Auth | None, headers: Mapping[str, str], limits: Limits) -> None:
-        self._session = _session(limits)
-        self._session.headers.update({"Accept": "application/json", **headers})
+
+class HttpClient:
+    """A session with one system: retries with back-off, time-outs, log-in, the system's limits."""
+
+    def __init__(self, connection: HttpConnection, limits: Limits, quota: Quota | None, accept: str = "application/json") -> None:
+        self._session = _session(limits, connection.certificate)
+        self._session.headers.update({"Accept": accept})
+        self._session.headers.update({name: resolve(value) for name, value in connection.headers.items()})
         self._limits = limits
-        self._auth = auth
+        self._auth = connection.auth
+        self._quota = quota
         self._token: str | None = None
         self._token_expires = 0.0
 
@@ -47,15 +58,31 @@ class HttpClient:
         """Return the parsed body of `url`. Numbers in it are `Number`s: text, exactly as sent.
 
         Raises:
-            SourceError: no connection, no answer in time, refused, failed or not JSON.
+            SourceError: no connection, no answer in time, refused, failed or not JSON; `NotThereError` on 404.
 
         """
-        response = self._send("GET", url, params=params, headers={**self._login(), **(headers or {})})
+        return self.ask("GET", url, params, headers=headers)[0]
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[Any, str | None]:
+        """Return the parsed answer, and the next page's address if its `Link` header has one. `body` is sent as JSON."""
+        response = self.send(method, url, params=params, json=body, headers=headers)
+        return _body(response), response.links.get("next", {}).get("url")
+
+    def send(self, method: str, url: str, headers: Mapping[str, str] | None = None, **arguments: Any) -> requests.Response:
+        """Send a request with the log-in, counted and paced. Answers with an error status come back too."""
+        response = self._send(method, url, headers={**self._login(), **(headers or {})}, **arguments)
         if response.status_code == 401 and isinstance(self._auth, OAuth2Auth):
             # The server may forget a token before the time it promised.
             self._token = None
-            response = self._send("GET", url, params=params, headers={**self._login(), **(headers or {})})
-        return _body(response)
+            response = self._send(method, url, headers={**self._login(), **(headers or {})}, **arguments)
+        return response
 
     def _login(self) -> dict[str, str]:
         auth = self._auth
@@ -91,6 +118,9 @@ class HttpClient:
         import requests
 
         place = _place(url)
+        if self._quota is not None and "data" not in arguments:  # A form is the log-in.
+            self._quota.take(f"{method} {url} {_counted_arguments(arguments)}")
+        self._pace(url)
         try:
             # Redirects are not followed: the log-in would go along, API keys even to another host.
             return self._session.request(method, url, timeout=self._limits.timeout_seconds, allow_redirects=False, **arguments)
@@ -107,17 +137,33 @@ class HttpClient:
                 f"no connection to {place} ({_cause(error)}). Check the address, the firewall and whether the system is up"
             ) from None
 
+    def _pace(self, url: str) -> None:
+        if self._limits.requests_per_second is None:
+            return
+        server = urlsplit(url).netloc
+        wait = _last_asked.get(server, 0.0) + 1 / self._limits.requests_per_second - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        _last_asked[server] = time.monotonic()
+
     def _slow(self, place: str) -> str:
         return f"{place} gave no answer within {self._limits.timeout_seconds} s. Try later, or raise limits.timeout_seconds"
 
 
 @contextmanager
-def client(auth: Auth | None, headers: Mapping[str, str], limits: Limits) -> Iterator[HttpClient]:
-    http = HttpClient(auth, headers, limits)
+def client(
+    connection: HttpConnection, limits: Limits, context: ReadContext, accept: str = "application/json"
+) -> Iterator[HttpClient]:
+    quota = Quota(context.quota_file, limits) if context.quota_file and limits.max_calls_per_day else None
+    http = HttpClient(connection, limits, quota, accept)
     try:
         yield http
     finally:
         http.close()
+
+
+def _counted_arguments(arguments: Mapping[str, Any]) -> str:
+    return json.dumps([arguments.get("params"), arguments.get("json")], sort_keys=True, default=str)
 
 
 def follow(current: str, link: str) -> str:
@@ -144,29 +190,62 @@ def counted(value: Any) -> int | None:
         raise SourceError(f"the row count is {str(value)[:40]!r}, not a number. Ask the vendor") from None
 
 
-def _session(limits: Limits) -> requests.Session:
+def _session(limits: Limits, certificate: ClientCertificate | None) -> requests.Session:
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
 
+    # Where calls are counted, a try that reached the server has been one; only connecting is tried again.
+    counted = limits.max_calls_per_day is not None
     retry = Retry(
         total=limits.retries,
+        read=0 if counted else None,
+        status=0 if counted else None,
+        other=0 if counted else None,
         status_forcelist=_RETRIED,
-        allowed_methods={"GET", "POST"},  # POST only asks for a token.
+        allowed_methods={"GET", "POST"},  # Nothing that we send changes anything.
         backoff_factor=0.5,
         backoff_jitter=0.5,
         retry_after_max=_LONGEST_WAIT,
         raise_on_status=False,
     )
+    tls = _tls(certificate) if certificate else None
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+            if tls is not None:
+                more["ssl_context"] = tls
+            super().init_poolmanager(*arguments, **more)
+
     session = requests.Session()
-    session.mount("https://", HTTPAdapter(max_retries=retry))
+    session.mount("https://", Adapter(max_retries=retry))
     session.mount("http://", HTTPAdapter(max_retries=retry))
     # Without an auth of its own, requests lets a .netrc on the machine overrule our Authorization header.
     session.auth = lambda request: request
     return session
 
 
-def _body(response: requests.Response) -> Any:
+def _tls(certificate: ClientCertificate) -> ssl.SSLContext:
+    """A context that shows our certificate. OpenSSL only reads it from a file, which stands for that moment."""
+    import ssl
+    import tempfile
+
+    context = ssl.create_default_context()
+    with tempfile.TemporaryDirectory() as folder:  # For this user alone (0700).
+        path = Path(folder) / "client.pem"
+        path.write_text(f"{resolve(certificate.key)}\n{resolve(certificate.certificate)}\n")
+        try:
+            password = resolve(certificate.password) if certificate.password else ""
+            context.load_cert_chain(path, password=password)
+        except (ssl.SSLError, ValueError):
+            raise SourceError(
+                "the client certificate and its key can't be read. Give both as PEM, and the right password for the key"
+            ) from None
+    return context
+
+
+def check(response: requests.Response) -> None:
+    """Raise `SourceError` if the server says no; `NotThereError` on 404."""
     place, status = _place(response.url), response.status_code
     if 300 <= status < 400:
         raise SourceError(
@@ -174,29 +253,40 @@ def _body(response: requests.Response) -> Any:
         )
     if status >= 400:
         said = _error_message(response)
-        raise SourceError(f"{place} answers {status}{f': {said}' if said else ''}. {_ADVICE.get(status, _advice(status))}")
+        kind = NotThereError if status == 404 else SourceError
+        raise kind(f"{place} answers {status}{f': {said}' if said else ''}. {_advice(status, response.url)}")
+
+
+def _body(response: requests.Response) -> Any:
+    check(response)
     try:
         return json.loads(response.content, parse_float=Number, parse_int=Number, parse_constant=Number)
     except (ValueError, RecursionError):
         kind = response.headers.get("Content-Type", "unknown type")
-        raise SourceError(f"{place} doesn't answer with valid JSON ({kind}). Check the address; ask the vendor") from None
+        raise SourceError(
+            f"{_place(response.url)} doesn't answer with valid JSON ({kind}). Check the address; ask the vendor"
+        ) from None
 
 
 _ADVICE = {
     401: "The log-in is refused: check user name, password or key",
     403: "The log-in lacks rights: ask the vendor for read access",
     404: "Nothing stands at that address: check it in the register",
-    410: "The address is retired: ask the vendor for the new version",
     429: "We ask too often: raise limits.retries, or load less often",
 }
 
 
-def _advice(status: int) -> str:
-    return "The server failed: try later, then ask the vendor" if status >= 500 else "Check the request in the register"
+def _advice(status: int, url: str) -> str:
+    if status == 410:
+        version = re.search(r"/(v\d+(?:\.\d+)*)(?=/|$)", urlsplit(url).path, re.IGNORECASE)
+        retired = f"Version {version[1]} of the interface" if version else "The address"
+        return f"{retired} is retired: ask the vendor for the new one, and change the address in the register"
+    other = "The server failed: try later, then ask the vendor" if status >= 500 else "Check the request in the register"
+    return _ADVICE.get(status, other)
 
 
 def _error_message(response: requests.Response) -> str:
-    """What the server says went wrong: OData V2 and V4, RFC 9457 problem details, OAuth 2.0, or nothing."""
+    """What the server says went wrong: OData V2 and V4, RFC 9457 problem details, OAuth 2.0, GraphQL, or nothing."""
     try:
         body = json.loads(response.content)
     except ValueError:
@@ -204,6 +294,8 @@ def _error_message(response: requests.Response) -> str:
     if not isinstance(body, dict):
         return ""
     error = body.get("error", body)
+    if isinstance(body.get("errors"), list) and body["errors"]:
+        error = body["errors"][0]
     said: Any = error
     if isinstance(error, dict):
         said = next((error[name] for name in ("message", "error_description", "detail", "title") if error.get(name)), "")

@@ -35,9 +35,7 @@ class _Page:
 
 def read(system: ODataSystem, table_name: str, table: ODataTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the entity set in Arrow tables of text."""
-    connection = system.connection
-    headers = {name: resolve(value) for name, value in connection.headers.items()}
-    with client(connection.auth, headers, system.limits) as http:
+    with client(system.connection, system.limits, context) as http:
         yield from batches(_rows(http, system, table, context))
 
 

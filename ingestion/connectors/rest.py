@@ -1,163 +1,161 @@
-"""REST: JSON over HTTP, paged by number, by cursor, by link or not at all, as the register says."""
+"""REST: JSON over HTTP, paged by number, offset, cursor, link or not at all, as the register says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
+from ingestion.connectors import arguments
+from ingestion.connectors.base import NotThereError, ReadContext, Row, SourceError, batches, text
 from ingestion.connectors.http import HttpClient, client, counted, follow
-from ingestion.register.api import CursorPaging, NextLinkPaging, PagePaging, RestTable
+from ingestion.connectors.parents import parameters_of
+from ingestion.connectors.records import Records, dig, once, records_at
+from ingestion.register.api import (
+    CursorPaging,
+    LinkHeaderPaging,
+    NextLinkPaging,
+    OffsetPaging,
+    PagePaging,
+    RestSource,
+    RestTable,
+)
 from ingestion.register.model import RestSystem
 from ingestion.settings import resolve
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MISSING: Any = object()
-_LINKS = "_links"
-"""HAL's links between resources: navigation, not data."""
-
 
 def read(system: RestSystem, table_name: str, table: RestTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the resource's records in Arrow tables of text."""
-    connection = system.connection
-    headers = {name: resolve(value) for name, value in connection.headers.items()}
-    with client(connection.auth, headers, system.limits) as http:
+    with client(system.connection, system.limits, context) as http:
         yield from batches(_rows(http, system, table, context))
 
 
 def _rows(http: HttpClient, system: RestSystem, table: RestTable, context: ReadContext) -> Iterator[Row]:
-    to_row = _Shape(table)
-    ordinal = 0
-    for body in _bodies(http, resolve(system.connection.url), table, context):
-        if table.source.total and context.source_rows is None:
-            context.source_rows = counted(dig(body, table.source.total, None))
-        for record in _records(body, table.source.records):
-            if context.limit is not None and ordinal >= context.limit:
-                return
-            ordinal += 1
-            if not isinstance(record, dict):
-                context.reject(table.source.path, ordinal, "posten er ikke et objekt", text(record) or "")
-                continue
-            if _left_out(record, table):
-                # The server's count knows nothing of what the register leaves out.
-                context.source_rows = context.source_rows - 1 if context.source_rows is not None else None
-                continue
-            yield {**to_row(record), SOURCE_REF: table.source.path, SOURCE_ROW: ordinal}
-
-
-def _left_out(record: dict[str, Any], table: RestTable) -> bool:
-    if table.cursor is None or table.cursor.on_missing != "exclude":
-        return False
-    column = table.cursor.column
-    return dig(record, table.columns[column].path or column, None) is None
-
-
-class _Shape:
-    """Turns a record into a row: declared columns by their path, the rest by their own name."""
-
-    def __init__(self, table: RestTable) -> None:
-        self._names = RawNames()
-        self._paths = {column: spec.path for column, spec in table.columns.items() if spec.path}
-        # What a path leads through is taken apart, and so is no column of its own.
-        self._opened = {path.removeprefix("$.").split(".")[0] for path in self._paths.values()} | {_LINKS}
-
-    def __call__(self, record: dict[str, Any]) -> Row:
-        row: Row = {self._names(name): text(value) for name, value in record.items() if name not in self._opened}
-        for column, path in self._paths.items():
-            value = dig(record, path)
-            if value is not _MISSING:
-                row[self._names(column)] = text(value)
-        return row
-
-
-def dig(body: Any, path: str, default: Any = _MISSING) -> Any:
-    """Return what stands at the dotted `path` (`$` is the whole; a number picks from a list), or `default`.
-
-    A name that itself holds dots is found as long as it is whole.
-    """
-    steps = path.removeprefix("$").removeprefix(".")
-    if not steps or body is None:  # Below a null everything is null, not missing.
-        return body
-    if isinstance(body, dict):
-        if steps in body:
-            return body[steps]
-        name, _, rest = steps.partition(".")
-        return dig(body[name], rest, default) if rest and name in body else default
-    name, _, rest = steps.partition(".")
-    if isinstance(body, list) and name.isdigit() and int(name) < len(body):
-        return dig(body[int(name)], rest, default)
-    return default
-
-
-def _records(body: Any, path: str) -> list[Any]:
-    found = dig(body, path)
-    if found is None:  # JSON's null: this page has no records.
-        return []
-    if not isinstance(found, list):
-        raise SourceError(f"the answer has no list of records at '{path}'. Check `records` in the register")
-    return found
-
-
-def _bodies(http: HttpClient, base: str, table: RestTable, context: ReadContext) -> Iterator[Any]:
     source = table.source
-    url = f"{base.rstrip('/')}/{source.path.lstrip('/')}"
-    params = dict(source.params)
-    if table.cursor and table.cursor.param and context.since is not None:
-        params[table.cursor.param] = context.since
-    if isinstance(source.paging, PagePaging):
-        return _by_number(http, url, params, table, source.paging)
-    if isinstance(source.paging, CursorPaging):
-        return _by_cursor(http, url, params, source.paging)
-    if isinstance(source.paging, NextLinkPaging):
-        return _by_link(http, url, params, source.paging)
-    return iter([http.get(url, params)])
+    # The path as the register has it: filled in, it may hold a CPR number.
+    records = Records(table, source.path, source.records, source.each, context)
+    total = None
+    for parameters in parameters_of(system, source.for_each, context, read):
+        resource = _Resource(http, system, table, context.since, parameters)
+        bodies, first = resource.bodies(), True
+        while (body := _next(bodies, source)) is not None:
+            if source.total and first and (said := counted(dig(body, source.total, None))) is not None:
+                total = (total or 0) + said
+            first = False
+            yield from records.rows(body, parameters)
+            if total is not None:
+                context.source_rows = total - records.left_out
+            if records.enough:
+                return
 
 
-def _by_number(http: HttpClient, url: str, params: dict[str, str], table: RestTable, paging: PagePaging) -> Iterator[Any]:
-    """Until an empty page or the total: a short page is no sign of the end, since servers cap the size asked for."""
-    size = {paging.size_param: str(paging.size)} if paging.size_param else {}
-    number, got, previous = int(paging.first), 0, None
-    while True:
-        body = http.get(url, params | size | {paging.page_param: str(number)})
-        records = _records(body, table.source.records)
-        if not records and number > paging.first:
+def _next(bodies: Iterator[Any], source: RestSource) -> Any | None:
+    try:
+        return next(bodies, None)
+    except NotThereError:
+        if source.for_each is None or source.for_each.missing == "fail":
+            raise
+        return None
+
+
+class _Resource:
+    """One path of a table's: with `for_each` there is one for each set of parameters."""
+
+    def __init__(
+        self, http: HttpClient, system: RestSystem, table: RestTable, since: str | None, parameters: dict[str, str]
+    ) -> None:
+        source = self._source = table.source
+        known = arguments.names(since, parameters)
+        path = arguments.fill(source.path, {**known, **{name: quote(value, safe="") for name, value in parameters.items()}})
+        self._http = http
+        self._url = f"{resolve(system.connection.url).rstrip('/')}/{path.lstrip('/')}"
+        self._params = arguments.fill_texts(source.params, known)
+        self._body = None if source.body is None else arguments.fill(source.body, known)
+        if table.cursor and table.cursor.param and since is not None:
+            self._add(table.cursor.param, since)
+
+    def _add(self, name: str, value: str) -> None:
+        if self._body is None:
+            self._params[name] = value
+        else:
+            self._body[name] = value
+
+    def bodies(self) -> Iterator[Any]:
+        """Yield the answers, page by page."""
+        paging = self._source.paging
+        if isinstance(paging, PagePaging):
+            size = {paging.size_param: paging.size} if paging.size_param else {}
+            return self._by_number(paging.page_param, int(paging.first), size, 1)
+        if isinstance(paging, OffsetPaging):
+            size = {paging.limit_param: paging.limit} if paging.limit_param else {}
+            return self._by_number(paging.offset_param, 0, size, None)
+        if isinstance(paging, CursorPaging):
+            return self._by_cursor(paging)
+        if isinstance(paging, (NextLinkPaging, LinkHeaderPaging)):
+            return self._by_link(paging)
+        return (self._ask({})[0] for _ in range(1))
+
+    def _ask(self, paging: dict[str, Any], url: str | None = None) -> tuple[Any, str | None]:
+        """Return a page and what its Link header says is next. A `url` from a link holds all its parameters itself."""
+        if self._body is None:
+            params = {} if url else self._params | {name: str(value) for name, value in paging.items()}
+            answer = self._http.ask(self._source.method.upper(), url or self._url, params)
+        else:
+            answer = self._http.ask("POST", url or self._url, {} if url else self._params, self._body | paging)
+        self._check_status(answer[0])
+        return answer
+
+    def _check_status(self, body: Any) -> None:
+        status = self._source.status
+        if status is None:
             return
-        if records and records == previous:
+        code = text(dig(body, status.path, None))
+        if code not in status.accepted:
+            said = text(dig(body, status.message, None)) if status.message else None
+            told = f": {' '.join(said.split())[:200].rstrip('.')}" if said else ""
             raise SourceError(
-                f"the server sends the same page again for another '{paging.page_param}'. Check `paging` in the register"
+                f"{self._source.path} answers with {status.path} = {code}{told}. Check the request, or ask the vendor"
             )
+
+    def _by_number(self, name: str, first: int, size: dict[str, int], step: int | None) -> Iterator[Any]:
+        """Until an empty page or the total: a short page is no sign of the end, since servers cap the size asked for.
+
+        Without a `step` the number goes on by the rows that came.
+        """
+        number, got, previous = first, 0, None
+        while True:
+            body = self._ask(size | {name: number})[0]
+            records = records_at(body, self._source.records)
+            if not records and number > first:
+                return
+            if records and records == previous:
+                raise SourceError(f"the server sends the same page again for another '{name}'. Check `paging` in the register")
+            yield body
+            got += len(records)
+            total = counted(dig(body, self._source.total, None)) if self._source.total else None
+            if not records or (total is not None and got >= total):
+                return
+            number, previous = number + (step or len(records)), records
+
+    def _by_cursor(self, paging: CursorPaging) -> Iterator[Any]:
+        seen: set[str] = set()
+        body = self._ask({})[0]
         yield body
-        got += len(records)
-        total = counted(dig(body, table.source.total, None)) if table.source.total else None
-        if not records or (total is not None and got >= total):
-            return
-        number, previous = number + 1, records
+        while cursor := text(dig(body, paging.path, None)):
+            once(cursor, seen)
+            body = self._ask({paging.param: cursor})[0]
+            yield body
 
-
-def _by_cursor(http: HttpClient, url: str, params: dict[str, str], paging: CursorPaging) -> Iterator[Any]:
-    seen: set[str] = set()
-    body = http.get(url, params)
-    yield body
-    while cursor := text(dig(body, paging.path, None)):
-        _once(cursor, seen)
-        body = http.get(url, params | {paging.param: cursor})
+    def _by_link(self, paging: NextLinkPaging | LinkHeaderPaging) -> Iterator[Any]:
+        seen: set[str] = set()
+        body, in_header = self._ask({})
         yield body
-
-
-def _by_link(http: HttpClient, url: str, params: dict[str, str], paging: NextLinkPaging) -> Iterator[Any]:
-    seen: set[str] = set()
-    body = http.get(url, params)
-    yield body
-    while link := dig(body, paging.path, None):
-        url = follow(url, str(link))
-        _once(url, seen)
-        body = http.get(url)
-        yield body
-
-
-def _once(mark: str, seen: set[str]) -> None:
-    if mark in seen:
-        raise SourceError("the server's pages go in a ring. Ask the vendor")
-    seen.add(mark)
+        url = self._url
+        while link := in_header if isinstance(paging, LinkHeaderPaging) else dig(body, paging.path, None):
+            url = follow(url, str(link))
+            once(url, seen)
+            body, in_header = self._ask({}, url)
+            yield body

@@ -1,12 +1,13 @@
-"""Systems that are asked over HTTP: OData and REST."""
+"""Systems that are asked over HTTP: OData, REST and GraphQL."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue, model_validator
 
-from ingestion.register.basics import Secret, Setting, Strict, TableBase, Text
+from ingestion.register.basics import Identifier, Secret, Setting, Strict, TableBase, Text
 
 
 class BasicAuth(Strict):
@@ -39,15 +40,30 @@ class OAuth2Auth(Strict):
 Auth = Annotated[BasicAuth | BearerAuth | ApiKeyAuth | OAuth2Auth, Field(discriminator="type")]
 
 
-class ODataConnection(Strict):
-    protocol: Literal["odata"]
+class ClientCertificate(Strict):
+    """A certificate that the system knows us by (OCES system certificate), as PEM."""
+
+    certificate: Secret
+    """With the certificates between it and the root, if there are any."""
+    key: Secret
+    password: Secret | None = None
+    """Of the key, if it is encrypted."""
+
+
+class HttpConnection(Strict):
     url: Setting
+    auth: Auth | None = None
+    headers: dict[Text, Setting | Secret] = {}
+    """Sent with every request, e.g. an `apikey` beside OAuth2."""
+    certificate: ClientCertificate | None = None
+
+
+class ODataConnection(HttpConnection):
+    protocol: Literal["odata"]
     dialect: Literal["v2", "v4", "plain"]
     """v2: SAP Gateway. v4: ASP.NET, Dynamics, CAP. plain: a `value` array with `$filter`, and no more (GeoEnviron)."""
-    auth: Auth | None = None
     params: dict[Text, Setting] = {}
     """Sent with every request, e.g. `sap-client`."""
-    headers: dict[Text, Setting] = {}
 
 
 class ODataSource(Strict):
@@ -70,6 +86,15 @@ class PagePaging(Strict):
     first: Literal[0, 1] = 0
 
 
+class OffsetPaging(Strict):
+    """Rows to pass over. Ends on an empty page or, where `total` is given, when that many rows have come."""
+
+    type: Literal["offset"]
+    offset_param: Text = "offset"
+    limit_param: Text | None = "limit"
+    limit: Annotated[int, Field(gt=0)] = 250
+
+
 class CursorPaging(Strict):
     """The body names a cursor for the next page."""
 
@@ -85,30 +110,135 @@ class NextLinkPaging(Strict):
     path: Text
 
 
+class LinkHeaderPaging(Strict):
+    """The answer's `Link` header holds the next page's address, as `rel="next"` (RFC 8288)."""
+
+    type: Literal["link_header"]
+
+
 class SinglePaging(Strict):
     type: Literal["single"]
 
 
-Paging = Annotated[PagePaging | CursorPaging | NextLinkPaging | SinglePaging, Field(discriminator="type")]
+Paging = Annotated[
+    PagePaging | OffsetPaging | CursorPaging | NextLinkPaging | LinkHeaderPaging | SinglePaging, Field(discriminator="type")
+]
 
 
-class RestConnection(Strict):
+class ForEach(Strict):
+    """Ask once for each row of another table, or for each of some values; `{name}` in path, params and body takes the value.
+
+    A column of the child's that has a parameter's name is filled with its value.
+    """
+
+    table: Identifier | None = None
+    """Another table of this system, which is read anew for this."""
+    parameters: dict[Text, Text] = {}
+    """Parameter → column of that table."""
+    values: dict[Text, list[Text]] = {}
+    """One parameter → its values, e.g. the institutions."""
+    missing: Literal["fail", "empty"] = "fail"
+    """What 404 means: a fault, or that there is nothing for this one."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ForEach:
+        if (self.table is None) != (not self.parameters) or (self.table is None) == (not self.values) or len(self.values) > 1:
+            raise ValueError("give either `table` with `parameters`, or `values` of one parameter")
+        return self
+
+
+def check_parents(tables: Mapping[str, tuple[TableBase, ForEach | None]]) -> None:
+    """Raise ValueError if a `for_each` names a table or column that isn't there, or goes in a ring."""
+    for name, (_, wanted) in tables.items():
+        seen = [name]
+        while wanted is not None and wanted.table is not None:
+            if wanted.table not in tables:
+                raise ValueError(f"for_each of '{seen[-1]}' names table '{wanted.table}', which the system doesn't have")
+            if wanted.table in seen:
+                raise ValueError(f"for_each goes in a ring: {' → '.join([*seen, wanted.table])}")
+            parent, further = tables[wanted.table]
+            for column in wanted.parameters.values():
+                if column not in parent.columns:
+                    raise ValueError(f"for_each of '{seen[-1]}' names column '{column}', which '{wanted.table}' doesn't have")
+            seen.append(wanted.table)
+            wanted = further
+
+
+class InBandStatus(Strict):
+    """A status inside the body, for systems that answer 200 whatever happens."""
+
+    path: Text
+    accepted: Annotated[list[Text], Field(min_length=1)]
+    message: Text | None = None
+    """Path of what the system says about it."""
+
+
+class RestConnection(HttpConnection):
     protocol: Literal["rest"]
-    url: Setting
-    auth: Auth | None = None
-    headers: dict[Text, Setting | Secret] = {}
-    """Further headers, e.g. an `apikey` beside OAuth2."""
 
 
 class RestSource(Strict):
     path: Text
+    method: Literal["get", "post"] = "get"
     params: dict[Text, Text] = {}
+    """In the address. `{since}` is the cursor's last value, `{since:2020-01-01}` the same with a value for the first load,
+    `{today}` the Danish date and `{now}` the time in UTC; what has no value is left out."""
+    body: dict[Text, JsonValue] | None = None
+    """JSON for `post`; parameters as in `params`. Paging and cursor parameters then stand in it too."""
     records: Text = "$"
     """JSONPath of the array of records in the body."""
+    each: Text | None = None
+    """JSONPath, in a record, of a list whose elements are the rows; `^.` first in a column's path means the record itself."""
     paging: Paging
     total: Text | None = None
     """JSONPath of the server's own row count, for reconciliation."""
+    status: InBandStatus | None = None
+    for_each: ForEach | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RestSource:
+        if self.body is not None and self.method != "post":
+            raise ValueError("`body` needs `method: post`")
+        if self.total and self.each:
+            raise ValueError("`total` counts records and `each` makes several rows of one. Leave one of them out")
+        return self
 
 
 class RestTable(TableBase):
     source: RestSource
+
+
+# --- GraphQL -----------------------------------------------------------------------------------------------------------------
+
+
+class GraphQLConnection(HttpConnection):
+    protocol: Literal["graphql"]
+
+
+class GraphQLPaging(Strict):
+    """Relay's way: the answer has a cursor for the next page, which goes into a variable."""
+
+    variable: Text
+    cursor: Text
+    """JSONPath, below `data`, of the cursor, e.g. `sager.pageInfo.endCursor`."""
+    more: Text | None = None
+    """JSONPath of whether there are more, e.g. `sager.pageInfo.hasNextPage`. Without it, a null cursor ends it."""
+
+
+class GraphQLSource(Strict):
+    query: Text
+    """With its variables declared, e.g. `query ($after: String, $since: DateTime) {…}`."""
+    variables: dict[Text, JsonValue] = {}
+    """May hold `{since}`, `{since:2020-01-01}`, `{today}` (Danish date) and `{now}` (UTC), e.g. for bitemporal arguments;
+    a variable without a value is left out."""
+    records: Text
+    """JSONPath, below `data`, of the array of records."""
+    each: Text | None = None
+    """JSONPath, in a record, of a list whose elements are the rows; `^.` first in a column's path means the record itself."""
+    paging: GraphQLPaging | None = None
+    total: Text | None = None
+    """JSONPath of the server's own row count, for reconciliation."""
+
+
+class GraphQLTable(TableBase):
+    source: GraphQLSource

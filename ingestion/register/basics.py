@@ -89,6 +89,13 @@ class Limits(Strict):
     table_seconds: Annotated[int, Field(gt=0, le=86_400)] = 3600
     """A table that takes longer than this is given up."""
     retries: Annotated[int, Field(ge=0, le=10)] = 3
+    requests_per_second: Annotated[float, Field(gt=0)] | None = None
+    """HTTP: the most that the system allows."""
+    max_calls_per_day: Annotated[int, Field(gt=0)] | None = None
+    """HTTP: the most that the system allows on a Danish day. Counted for good, over all loads and previews; a call that fails
+    counts, and is not tried again by itself."""
+    calls_counted: Literal["together", "by_arguments"] = "together"
+    """by_arguments: the limit holds for each address with its arguments, e.g. for each institution."""
 
 
 class RowRange(Strict):

@@ -12,7 +12,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
-from ingestion.register.api import ODataConnection, ODataTable, RestConnection, RestTable
+from ingestion.register.api import (
+    GraphQLConnection,
+    GraphQLTable,
+    ODataConnection,
+    ODataTable,
+    RestConnection,
+    RestTable,
+    check_parents,
+)
 from ingestion.register.basics import (
     Cadence,
     Column,
@@ -164,6 +172,16 @@ class RestSystem(SystemBase):
     connection: RestConnection
     tables: Annotated[dict[Identifier, RestTable], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _parents(self) -> RestSystem:
+        check_parents({name: (table, table.source.for_each) for name, table in self.tables.items()})
+        return self
+
+
+class GraphQLSystem(SystemBase):
+    connection: GraphQLConnection
+    tables: Annotated[dict[Identifier, GraphQLTable], Field(min_length=1)]
+
 
 class FilesSystem(SystemBase):
     connection: FilesConnection
@@ -176,18 +194,20 @@ def _protocol(value: Any) -> str | None:
     return protocol if isinstance(protocol, str) else None
 
 
-System = SqlSystem | ODataSystem | RestSystem | FilesSystem
-Table = SqlTable | ODataTable | RestTable | FilesTable
+System = SqlSystem | ODataSystem | RestSystem | GraphQLSystem | FilesSystem
+Table = SqlTable | ODataTable | RestTable | GraphQLTable | FilesTable
 SYSTEM_BY_PROTOCOL: dict[str, type[SystemBase]] = {
     "sql": SqlSystem,
     "odata": ODataSystem,
     "rest": RestSystem,
+    "graphql": GraphQLSystem,
     "files": FilesSystem,
 }
 TaggedSystem = Annotated[
     Annotated[SqlSystem, Tag("sql")]
     | Annotated[ODataSystem, Tag("odata")]
     | Annotated[RestSystem, Tag("rest")]
+    | Annotated[GraphQLSystem, Tag("graphql")]
     | Annotated[FilesSystem, Tag("files")],
     Discriminator(_protocol),
 ]

@@ -1,0 +1,46 @@
+"""`for_each`: the rows of another table, or the values, that a resource is asked for one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ingestion.connectors.base import ReadContext
+from ingestion.naming import fold
+from ingestion.register.api import ForEach
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def parameters_of(
+    system: Any, for_each: ForEach | None, context: ReadContext, read: Callable[..., Iterator[pa.Table]]
+) -> Iterator[dict[str, str]]:
+    """Yield each set of parameters once; a single empty one without `for_each`. Rows without a value are passed over.
+
+    The other table is read anew and whole, so that what is asked for doesn't hang on what another load kept.
+    """
+    if for_each is None:
+        yield {}
+        return
+    if for_each.table is None:
+        for name, values in for_each.values.items():
+            yield from ({name: value} for value in values)
+        return
+    folder = context.workdir / f"parents-{for_each.table}"
+    folder.mkdir(exist_ok=True)
+    # Its own load reports its rejects; here only its keys count.
+    own = replace(context, workdir=folder, since=None, limit=None, source_rows=None, rejects=0, _reject_file=None)
+    wanted = {name: fold(column) for name, column in for_each.parameters.items()}
+    seen: set[tuple[str, ...]] = set()
+    try:
+        for batch in read(system, for_each.table, system.tables[for_each.table], own):
+            for row in batch.to_pylist():
+                values = [row.get(column) for column in wanted.values()]
+                key = tuple(str(value) for value in values)
+                if None not in values and key not in seen:
+                    seen.add(key)
+                    yield dict(zip(wanted, key, strict=True))
+    finally:
+        own.close()

@@ -1,0 +1,56 @@
+"""An HTTP server that answers as a test says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+
+class Server:
+    """Answers by `answer(path, query, headers)`: a body, or (status, headers, body)."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[str, dict[str, Any], Any], Any] = lambda path, query, headers: (404, {}, "")
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                query: dict[str, Any] = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+                length = int(self.headers.get("Content-Length") or 0)
+                if self.headers.get("Content-Type") == "application/json":
+                    query["body"] = json.loads(self.rfile.read(length))
+                elif length:
+                    query |= {name: values[-1] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
+                outer.requests.append((parts.path, query))
+                result = outer.answer(parts.path, query, self.headers)
+                status, headers, body = result if isinstance(result, tuple) else (200, {}, result)
+                data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(headers.get("X-Length", len(data))))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_POST = do_GET
+
+            def log_message(self, *arguments: Any) -> None:
+                pass
+
+        class Quiet(ThreadingHTTPServer):
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """A client that gives up on a hanging answer is what one test is about."""
+
+        self._server = Quiet(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

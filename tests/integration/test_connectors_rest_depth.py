@@ -1,0 +1,202 @@
+"""REST beyond plain pages: offsets, Link headers, bodies, statuses inside, parents and children, limits and quotas."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connectors_support import TABLE, column, context, rejected, rows, system
+from http_support import Server
+from pydantic import ValidationError
+
+from ingestion.connectors.base import SourceError
+from ingestion.connectors.quota import DENMARK, Quota
+from ingestion.home import Home
+from ingestion.landing import land_system
+from ingestion.register.basics import Limits
+from ingestion.register.model import System
+
+SINGLE = {"type": "single"}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.close()
+
+
+def rest(server: Server, source: dict[str, Any], columns: Any = None, **table: Any) -> System:
+    return system(
+        {"protocol": "rest", "url": server.url},
+        {"path": "/ting", "paging": SINGLE, **source},
+        columns or {"id": column("integer")},
+        **table,
+    )
+
+
+def with_parents(server: Server, source: dict[str, Any], columns: dict[str, Any], **parent: Any) -> System:
+    """The table under test, and `borgere` before it."""
+    made = rest(server, {"path": "/borgere", "records": "$", **parent}, {"id": column(), "cpr": column(path="cpr")})
+    child = rest(server, {"path": "/x"}, columns).tables[TABLE]
+    table = child.model_copy(update={"source": type(child.source).model_validate({"paging": SINGLE, **source})})
+    return made.model_copy(update={"tables": {"borgere": made.tables[TABLE], TABLE: table}})
+
+
+def test_offsets_go_on_by_what_came_whatever_was_asked_for(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: [{"id": n} for n in range(5)][int(query["start"]) :][:2]
+    paging = {"type": "offset", "offset_param": "start", "limit_param": "antal", "limit": 100}
+    assert [row["id"] for row in rows(rest(server, {"paging": paging}), context(tmp_path))] == ["0", "1", "2", "3", "4"]
+    assert server.requests[1][1] == {"start": "2", "antal": "100"}
+
+
+def test_the_link_header_is_followed(server: Server, tmp_path: Path) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        page = int(query.get("side", 1))
+        link = {"Link": f'</ting?side={page + 1}&a=b>; rel="next", </ting>; rel="first"'} if page < 3 else {}
+        return (200, link, [{"id": page}])
+
+    server.answer = answer
+    of = rest(server, {"paging": {"type": "link_header"}, "params": {"a": "b"}})
+    assert [row["id"] for row in rows(of, context(tmp_path))] == ["1", "2", "3"]
+    assert [query for _, query in server.requests] == [{"a": "b"}, {"side": "2", "a": "b"}, {"side": "3", "a": "b"}]
+
+
+def test_a_body_carries_the_paging_and_the_cursor(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: [{"id": 1, "rettet": "2026-01-02"}] if query["body"]["side"] == 0 else []
+    body = {"filter": {"type": ["a", "{today}"], "fra": "{since:1900-01-01}", "til": "{since}"}}
+    paging = {"type": "page", "page_param": "side", "size_param": "antal"}
+    of = rest(
+        server, {"method": "post", "body": body, "paging": paging}, {"id": column(), "rettet": column("date")},
+        write="merge", cursor={"column": "rettet", "param": "siden"},
+    )  # fmt: skip
+    assert len(rows(of, context(tmp_path))) == 1
+    today = datetime.now(DENMARK).date().isoformat()
+    sent = server.requests[0][1]["body"]
+    assert sent == {"filter": {"type": ["a", today], "fra": "1900-01-01"}, "antal": 250, "side": 0}
+    server.requests.clear()
+    rows(of, context(tmp_path, since="2026-01-02"))
+    assert server.requests[0][1]["body"]["siden"] == "2026-01-02"
+    assert server.requests[0][1]["body"]["filter"]["til"] == "2026-01-02"
+
+
+def test_a_status_inside_the_answer_counts(server: Server, tmp_path: Path) -> None:
+    source = {"records": "data", "status": {"path": "status.code", "accepted": ["0", "200"], "message": "status.text"}}
+    server.answer = lambda path, query, headers: {"status": {"code": 0}, "data": [{"id": 1}]}
+    assert len(rows(rest(server, source), context(tmp_path))) == 1
+    server.answer = lambda path, query, headers: {"status": {"code": 40, "text": "Ukendt metode."}, "data": []}
+    with pytest.raises(SourceError, match=r"/ting answers with status\.code = 40: Ukendt metode\. Check the request"):
+        rows(rest(server, source), context(tmp_path))
+    server.answer = lambda path, query, headers: {"data": []}
+    with pytest.raises(SourceError, match=r"status\.code = None"):
+        rows(rest(server, source), context(tmp_path))
+
+
+def test_a_retired_version_is_named(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: (410, {}, "")
+    with pytest.raises(SourceError, match=r"answers 410\. Version v17 of the interface is retired: ask the vendor for the new"):
+        rows(rest(server, {"path": "/api/v17/ting"}), context(tmp_path))
+
+
+def test_children_are_asked_for_once_per_parent_and_know_it(server: Server, tmp_path: Path) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        if path == "/borgere":
+            side = int(query["page"])
+            return [{"id": n, "cpr": f"010101000{n}"} for n in (1, 2, 2, None)] if side == 0 else []
+        borger = path.split("/")[2]
+        return {"antal": 2, "poster": [{"nr": 1}, {"nr": 2, "borger": "x"}]} if borger == "1" else (404, {}, "")
+
+    server.answer = answer
+    source = {
+        "path": "/borgere/{borger}/kontakter",
+        "records": "poster",
+        "total": "antal",
+        "for_each": {"table": "borgere", "parameters": {"borger": "id", "ubrugt": "cpr"}, "missing": "empty"},
+    }
+    of = with_parents(server, source, {"borger": column(), "nr": column()}, paging={"type": "page"})
+    found = context(tmp_path)
+    result = rows(of, found)
+    assert [(row["borger"], row["nr"], row["_source_row"]) for row in result] == [("1", "1", 1), ("x", "2", 2)]
+    assert {row["_source_ref"] for row in result} == {"/borgere/{borger}/kontakter"}
+    assert found.source_rows == 2
+    assert [path for path, _ in server.requests if path != "/borgere"] == ["/borgere/1/kontakter", "/borgere/2/kontakter"]
+    assert rejected(found) == []
+    source["for_each"]["missing"] = "fail"  # type: ignore[index]
+    with pytest.raises(SourceError, match="answers 404"):
+        rows(with_parents(server, source, {"nr": column()}, paging={"type": "page"}), context(tmp_path))
+
+
+def test_a_cpr_number_in_an_address_is_escaped_and_not_told(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: (500, {}, {"message": "ukendt 010101-0001"})
+    of = rest(server, {"path": "/p/{cpr}", "for_each": {"values": {"cpr": ["0101010001"]}}})
+    with pytest.raises(SourceError, match=r"/p/######-#### answers 500: ukendt ######-####"):
+        rows(of, context(tmp_path))
+    server.answer = lambda path, query, headers: []
+    rows(rest(server, {"path": "/p/{x}", "for_each": {"values": {"x": ["a/../b?c"]}}}), context(tmp_path))
+    assert server.requests[-1][0] == "/p/a%2F..%2Fb%3Fc"
+
+
+@pytest.mark.parametrize(
+    ("for_each", "message"),
+    [
+        ({"table": "borgere"}, "give either `table` with `parameters`"),
+        ({"values": {"a": ["1"], "b": ["2"]}}, "give either"),
+        ({"table": "ingen", "parameters": {"a": "b"}}, "names table 'ingen', which the system doesn't have"),
+        ({"table": TABLE, "parameters": {"a": "id"}}, "goes in a ring: tabel → tabel"),
+    ],
+)
+def test_what_for_each_cannot_mean_is_refused(server: Server, for_each: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        rest(server, {"for_each": for_each})
+
+
+def test_requests_keep_to_the_pace(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: [{"id": query["page"]}] if int(query["page"]) < 3 else []
+    began = time.monotonic()
+    of = rest(server, {"paging": {"type": "page"}}, limits={"timeout_seconds": 5, "retries": 0, "requests_per_second": 10})
+    assert len(rows(of, context(tmp_path))) == 3
+    assert time.monotonic() - began >= 0.3
+
+
+def quota(server: Server, most: int, **more: Any) -> System:
+    limits = {"timeout_seconds": 5, "retries": 3, "max_calls_per_day": most, **more}
+    return rest(server, {"path": "/skole/{skole}", "for_each": {"values": {"skole": ["a", "b"]}}}, limits=limits)
+
+
+def test_the_days_calls_are_counted_over_loads_that_fail(server: Server, home: Home) -> None:
+    server.answer = lambda path, query, headers: (503, {}, "") if path == "/skole/b" else []
+    of = quota(server, 3)
+    assert "answers 503" in land_system(of, home).tables[TABLE].message
+    assert len(server.requests) == 2, "where calls are counted, a failed one is not tried again"
+    server.answer = lambda path, query, headers: []
+    assert "the system allows 3 calls a day, and today's are used up" in land_system(of, home).tables[TABLE].message
+    assert len(server.requests) == 3
+    assert "used up" in land_system(of, home, full=True).tables[TABLE].message
+    assert len(server.requests) == 3
+
+
+def test_calls_are_counted_for_each_institution(server: Server, home: Home) -> None:
+    server.answer = lambda path, query, headers: []
+    of = quota(server, 2, calls_counted="by_arguments")
+    assert [land_system(of, home).tables[TABLE].status for _ in range(3)] == ["loaded", "loaded", "failed"]
+    assert len(server.requests) == 4
+    assert "skole" not in home.quota_file("proeve").read_text()
+
+
+def test_a_new_day_begins_at_nought_and_two_at_once_are_both_counted(tmp_path: Path) -> None:
+    path = tmp_path / "quotas" / "x.json"
+    path.parent.mkdir()
+    path.write_text('{"2020-01-01": {"all": 99}}')
+    limits = Limits(max_calls_per_day=20)
+    threads = [threading.Thread(target=lambda: [Quota(path, limits).take("") for _ in range(5)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with pytest.raises(SourceError, match="used up"):
+        Quota(path, limits).take("")
