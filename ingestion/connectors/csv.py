@@ -19,7 +19,7 @@ from typing import IO, Any
 from ingestion.connectors import duck
 from ingestion.connectors.base import RawNames, ReadContext, SourceError
 from ingestion.naming import fold
-from ingestion.register.model import CsvSource, FilesTable
+from ingestion.register.files import CsvSource, FilesTable
 
 _CHUNK = 4 << 20
 _BLOCK = 1000

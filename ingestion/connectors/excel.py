@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches
 from ingestion.naming import fold
-from ingestion.register.model import ExcelSource, FilesTable
+from ingestion.register.files import ExcelSource, FilesTable
 
 if TYPE_CHECKING:
     import pyarrow as pa

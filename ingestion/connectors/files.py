@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from ingestion.connectors.base import ReadContext, SourceError
-from ingestion.register.model import FilesSystem, FilesTable, Limits, LocalTransport, SftpTransport
+from ingestion.register.basics import Limits
+from ingestion.register.files import FilesTable, LocalTransport, SftpTransport
+from ingestion.register.model import FilesSystem
 from ingestion.settings import resolve
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, Row, SourceError, batches
-from ingestion.register.model import FilesTable, FixedSource
+from ingestion.register.files import FilesTable, FixedSource
 
 if TYPE_CHECKING:
     import pyarrow as pa

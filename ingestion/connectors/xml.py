@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
-from ingestion.register.model import FilesTable, XmlSource
+from ingestion.register.files import FilesTable, XmlSource
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,7 +8,7 @@ completes and checks them while a file is written.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
@@ -40,97 +40,12 @@ from ingestion.register.basics import (
     Secret,
     Setting,
     Strict,
-    TableBase,
     Text,
 )
 from ingestion.register.database import SqlConnection, SqlTable
+from ingestion.register.files import FilesConnection, FilesTable
 
 __all__ = ["Column", "EnvRef", "FileRef", "Freshness", "Limits", "Register", "RowRange", "Secret", "Setting", "System", "Table"]
-
-# --- Files -------------------------------------------------------------------------------------------------------------------
-
-
-class LocalTransport(Strict):
-    type: Literal["local"]
-    folder: Setting
-
-
-class SftpTransport(Strict):
-    type: Literal["sftp"]
-    host: Setting
-    port: Setting = "22"
-    username: Setting
-    password: Secret | None = None
-    private_key: Secret | None = None
-    host_key: Setting
-    """The server's public key as in known_hosts (`ssh-ed25519 AAAA…`): checked on every connection."""
-    folder: Text = "."
-
-
-Transport = Annotated[LocalTransport | SftpTransport, Field(discriminator="type")]
-
-
-class FilesConnection(Strict):
-    protocol: Literal["files"]
-    transport: Transport
-    quiet_seconds: Annotated[int, Field(ge=0)] = 0
-    """A file younger than this is taken as half-written and waits for the next load."""
-
-
-Encoding = Literal["utf-8", "cp1252", "latin-1"]
-
-
-class CsvSource(Strict):
-    format: Literal["csv"]
-    glob: Text
-    encoding: Encoding = "utf-8"
-    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ";"
-    quote: Annotated[str, StringConstraints(min_length=1, max_length=1)] = '"'
-
-
-class ExcelSource(Strict):
-    format: Literal["excel"]
-    glob: Text
-    sheet: Text
-    header_row: Annotated[int, Field(ge=1)] = 1
-    """Row, from 1, that holds the headings; what stands above is a banner."""
-
-
-class XmlSource(Strict):
-    format: Literal["xml"]
-    glob: Text
-    record: Text
-    """Element that makes a row, by its local name; `parent/name` where the name also stands elsewhere."""
-
-
-class FixedSource(Strict):
-    """Fixed width with record types (CPR: three digits first on each line)."""
-
-    format: Literal["fixed"]
-    glob: Text
-    encoding: Encoding = "latin-1"
-    record_type: Text
-    type_length: Annotated[int, Field(gt=0)] = 3
-    header: Text = "000"
-    trailer: Text = "999"
-    trailer_count_at: tuple[int, int] | None = None
-    """Position and length, in the trailer record, of the count of records between header and trailer."""
-
-
-FileSource = Annotated[CsvSource | ExcelSource | XmlSource | FixedSource, Field(discriminator="format")]
-
-
-class FilesTable(TableBase):
-    source: FileSource
-
-    @model_validator(mode="after")
-    def _positions(self) -> FilesTable:
-        fixed = isinstance(self.source, FixedSource)
-        wrong = [name for name, column in self.columns.items() if (column.at is not None) != fixed]
-        if wrong:
-            raise ValueError(f"columns {', '.join(wrong)}: `at` is required for fixed width and for nothing else")
-        return self
-
 
 # --- Systems -----------------------------------------------------------------------------------------------------------------
 
