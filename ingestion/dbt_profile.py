@@ -10,7 +10,9 @@ import yaml
 
 from ingestion.home import Home
 from ingestion.register import Register
+from ingestion.vault import vault_key
 
+KEY_VARIABLE = "DBT_ENV_SECRET_FAELLESDATA_VAULT_KEY"
 PROFILE = "faellesdata"
 TARGET = "embedded"
 
@@ -23,13 +25,20 @@ def write_profile(register: Register, home: Home) -> Path:
     connect.
     """
     read_only = [(f"raw_{system_id}", home.raw_file(system_id)) for system_id in (*register.systems, "platform")]
-    read_only.append(("vault", home.vault))
     output: dict[str, Any] = {
         "type": "duckdb",
         "path": str(home.warehouse),
         "schema": "main",
         "threads": 2,
-        "attach": [{"path": str(path), "alias": alias, "read_only": True} for alias, path in read_only],
+        "attach": [
+            *({"path": str(path), "alias": alias, "read_only": True} for alias, path in read_only),
+            {
+                "path": str(home.vault),
+                "alias": "vault",
+                "read_only": True,
+                "options": {"encryption_key": f"{{{{ env_var('{KEY_VARIABLE}') }}}}"},
+            },
+        ],
         # A reader of the warehouse (a publish that is just ending) holds it for a moment; dbt's default is to try once.
         "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
         "settings": {
@@ -41,6 +50,8 @@ def write_profile(register: Register, home: Home) -> Path:
             "preserve_insertion_order": False,
         },
     }
+    # By reference, so that the file holds no key; dbt strikes values of variables with this prefix out of its logs.
+    os.environ[KEY_VARIABLE] = vault_key(home)
     text = yaml.safe_dump({PROFILE: {"target": TARGET, "outputs": {TARGET: output}}}, sort_keys=False, allow_unicode=True)
     home.dbt.mkdir(parents=True, exist_ok=True)
     (home.work / "spill").mkdir(parents=True, exist_ok=True)
@@ -60,4 +71,5 @@ def dbt_environment(home: Home) -> dict[str, str]:
         "DBT_TARGET_PATH": str(home.dbt / "target"),
         "DBT_LOG_PATH": str(home.dbt / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        KEY_VARIABLE: vault_key(home),
     }

@@ -7,8 +7,11 @@ unkeyed hash would, since all 365 million possible numbers can be tried in minut
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.home import Home
@@ -20,6 +23,67 @@ if TYPE_CHECKING:
 PERSON_KEYS = (
     "create table if not exists person_keys (cpr varchar primary key, person_id uuid not null, first_seen timestamp not null)"
 )
+
+
+KEY_VARIABLE = "FAELLESDATA_VAULT_KEY"
+KEY_FILE_VARIABLE = "FAELLESDATA_VAULT_KEY_FILE"
+
+
+class VaultKeyError(Exception):
+    """The vault's key is missing or cannot be used. One line, with what to do."""
+
+
+def vault_key(home: Home) -> str:
+    """Return the key that the vault is encrypted with.
+
+    It comes from the environment (`FAELLESDATA_VAULT_KEY`, or the file that `FAELLESDATA_VAULT_KEY_FILE` names, as systemd and
+    containers hand out secrets). Without either it is made once and kept in the home, readable by its owner only: good for a
+    practice home, but a copy of the whole disk then holds lock and key.
+
+    Raises:
+        VaultKeyError: the file is not there, or the key is not of 32 or more letters and digits.
+    """
+    if os.environ.get(KEY_VARIABLE):
+        key = os.environ[KEY_VARIABLE]
+    else:
+        path = Path(os.environ.get(KEY_FILE_VARIABLE) or home.vault_key)
+        if not path.exists():
+            if path != home.vault_key:
+                raise VaultKeyError(f"there is no file {path}, which {KEY_FILE_VARIABLE} names. Put the vault's key there")
+            if home.vault.exists():
+                raise VaultKeyError(f"{home.vault} is there, but not its key. Put it in {path}, or set {KEY_VARIABLE}")
+            _make_key(path)
+        key = path.read_text(encoding="ascii").strip()
+    # DuckDB derives the cipher's key from this text, so its length is its strength; it goes into SQL, so no quotes.
+    if not re.fullmatch(r"[A-Za-z0-9]{32,}", key):
+        raise VaultKeyError("the vault's key must be 32 or more letters and digits. `openssl rand -hex 32` makes one")
+    return key
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32))
+    draft.replace(path)
+
+
+def _wrong_key(home: Home, error: Exception) -> VaultKeyError:
+    return VaultKeyError(f"{home.vault} cannot be opened with the key given ({type(error).__name__}). Check {KEY_VARIABLE}")
+
+
+def attach_vault(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """Attach the vault, for reading, as `vault`.
+
+    Raises:
+        VaultKeyError: the key is missing, or is not the one the vault was made with.
+    """
+    import duckdb
+
+    try:
+        connection.execute(f"attach '{home.vault}' as vault (read_only, encryption_key '{vault_key(home)}')")
+    except duckdb.Error as error:
+        raise _wrong_key(home, error) from None
 
 
 def normalised_cpr(column: str) -> str:
@@ -40,33 +104,38 @@ def cpr_columns(register: Register) -> Iterator[tuple[System, str, Table, str]]:
 
 
 def build_vault(register: Register, home: Home) -> int:
-    """Give every CPR number in the raw files a person id; return how many numbers were new.
+    """Give every CPR number in the raw files a person id in the encrypted vault; return how many numbers were new.
 
     A number that the CPR register names as somebody's earlier one shares that person's id. If both had ids of their own before
     the change was known, the one seen first is kept for both.
     """
     import duckdb
+    from duckdb_extensions import import_extension
     from filelock import FileLock
 
-    home.path.mkdir(parents=True, exist_ok=True)
     home.work.mkdir(parents=True, exist_ok=True)
     with FileLock(home.work / "vault.lock"):
-        if not home.vault.exists():
-            os.close(os.open(home.vault, os.O_CREAT | os.O_WRONLY, 0o600))
-            home.vault.unlink()
-        previous = os.umask(0o077)
-        try:
-            connection = duckdb.connect(str(home.vault))
-        finally:
-            os.umask(previous)
-        with connection:
+        key = vault_key(home)
+        with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+            # DuckDB reads an encrypted file by itself, but writes one only with OpenSSL, which this extension brings.
+            import_extension("httpfs", con=connection)
+            connection.execute("load httpfs")
+            previous = os.umask(0o077)
+            try:
+                connection.execute(f"attach '{home.vault}' as vault (encryption_key '{key}')")
+            except duckdb.Error as error:
+                raise _wrong_key(home, error) from None
+            finally:
+                os.umask(previous)
+            connection.execute("use vault")
             connection.execute(PERSON_KEYS)
             # One transaction: a vault killed half-way must not have given one person two ids.
             connection.execute("begin")
             new = _add_numbers(connection, register, home)
             _join_earlier_numbers(connection, register, home)
             connection.execute("commit")
-            connection.execute("checkpoint")
+            connection.execute("checkpoint vault")
+            connection.execute("use memory")
         home.vault.chmod(0o600)
     return new
 
@@ -78,7 +147,7 @@ def _attached(connection: duckdb.DuckDBPyConnection, system: System, home: Home)
 
 
 def _add_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home: Home) -> int:
-    connection.execute("create temporary table seen (cpr varchar)")
+    connection.execute("create temporary table seen (cpr varchar)")  # in memory: it never touches the disk unencrypted
     for system, name, table, column in cpr_columns(register):
         if not home.raw_file(system.id).exists():
             continue

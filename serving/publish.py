@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
+from ingestion.vault import attach_vault
 
 if TYPE_CHECKING:
     import duckdb
@@ -112,7 +113,7 @@ def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str
         # v1.0.0 opens in every DuckDB from 1.0 on: BI tools bring their own, often older one.
         connection.execute(f"attach '{building / DATABASE}' as published (storage_version 'v1.0.0')")
         if home.vault.exists():
-            connection.execute(f"attach '{home.vault}' as vault (read_only)")
+            attach_vault(connection, home)
         for table in tables:
             _refuse_cpr(connection, table, vault=home.vault.exists())
             target = f'published.main."{table.name}"'

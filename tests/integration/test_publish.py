@@ -10,8 +10,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from duckdb_extensions import import_extension
 
 from ingestion.home import Home
+from ingestion.register import Register
+from ingestion.vault import build_vault, vault_key
 from serving.publish import PublicationError, publish
 from serving.query import QueryError, run_query
 
@@ -112,9 +115,12 @@ def test_what_a_killed_publication_left_is_swept_and_was_never_seen(small: Home)
 @pytest.mark.parametrize("text", ["'0101901234'", "'ring til 010190-1234 i morgen'", "'010190 1234'", "['x', '0101901234']"])
 def test_a_known_cpr_number_stops_the_publication(small: Home, text: str) -> None:
     before = publish(small, ROLE)
-    with duckdb.connect(str(small.vault)) as vault:
-        vault.execute("create table person_keys (cpr varchar, person_id uuid, first_seen timestamp)")
-        vault.execute("insert into person_keys values ('0101901234', ?, now())", [uuid.uuid4()])
+    build_vault(Register(systems={}), small)
+    with duckdb.connect() as vault:
+        import_extension("httpfs", con=vault)
+        vault.execute("load httpfs")
+        vault.execute(f"attach '{small.vault}' as vault (encryption_key '{vault_key(small)}')")
+        vault.execute("insert into vault.person_keys values ('0101901234', ?, now())", [uuid.uuid4()])
     warehouse(small, f"create or replace table marts.mart_a as select 1 as antal, {text} as tekst")
     with pytest.raises(PublicationError, match=r"mart_a\.tekst holds 1 CPR"):
         publish(small, ROLE)

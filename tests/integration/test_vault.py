@@ -8,11 +8,12 @@ import duckdb
 import pytest
 from test_landing import column, put, system_of, table
 
+from ingestion.dbt_profile import write_profile
 from ingestion.home import Home
 from ingestion.landing import land_system
 from ingestion.platform import build_platform, read_loads
 from ingestion.register import Register, System
-from ingestion.vault import build_vault
+from ingestion.vault import KEY_FILE_VARIABLE, KEY_VARIABLE, VaultKeyError, attach_vault, build_vault, vault_key
 
 CPR = {"pii": "P2", "key_domain": "citizen"}
 
@@ -35,8 +36,9 @@ def register(tmp_path: Path, drop: Path) -> Register:
 
 
 def ids(home: Home) -> dict[str, str]:
-    with duckdb.connect(str(home.vault), read_only=True) as vault:
-        return {cpr: str(person) for cpr, person in vault.execute("select cpr, person_id from person_keys").fetchall()}
+    with duckdb.connect() as vault:
+        attach_vault(vault, home)
+        return {cpr: str(person) for cpr, person in vault.execute("select cpr, person_id from vault.person_keys").fetchall()}
 
 
 def refresh(register: Register, home: Home) -> int:
@@ -85,3 +87,48 @@ def test_the_platform_file_tells_of_systems_that_never_loaded(register: Register
     assert counts == {"systems": 1, "system_tables": 2, "system_columns": 3, "loads": 2, "rejects": 0}
     assert [entry["status"] for entry in read_loads(register, home)] == ["failed", "failed"]
     assert all("borger." in entry["message"] for entry in read_loads(register, home))
+
+
+def test_the_vault_is_encrypted_and_its_key_stands_in_no_other_file(register: Register, drop: Path, home: Home) -> None:
+    put(drop, "personer.csv", "cpr", "0101901234")
+    put(drop, "skift.csv", "cpr;før")
+    refresh(register, home)
+    assert b"0101901234" not in home.vault.read_bytes()
+    with pytest.raises(duckdb.Error):
+        duckdb.connect(str(home.vault), read_only=True)
+    assert home.vault_key.stat().st_mode & 0o077 == 0
+    build_platform(register, home)
+    profile = write_profile(register, home).read_text()
+    key = home.vault_key.read_text()
+    assert key not in profile
+    assert not any(
+        key.encode() in path.read_bytes() for path in home.path.rglob("*") if path.is_file() and path != home.vault_key
+    )
+
+
+def test_another_key_is_refused_in_words(register: Register, drop: Path, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(drop, "personer.csv", "cpr", "0101901234")
+    put(drop, "skift.csv", "cpr;før")
+    monkeypatch.setenv(KEY_VARIABLE, "a" * 32)
+    refresh(register, home)
+    assert not home.vault_key.exists()
+    monkeypatch.setenv(KEY_VARIABLE, "b" * 32)
+    with pytest.raises(VaultKeyError, match=KEY_VARIABLE) as caught:
+        build_vault(register, home)
+    assert "b" * 32 not in str(caught.value)
+    with duckdb.connect() as connection, pytest.raises(VaultKeyError):
+        attach_vault(connection, home)
+    monkeypatch.delenv(KEY_VARIABLE)
+    with pytest.raises(VaultKeyError, match="not its key"):
+        vault_key(home)
+
+
+def test_a_key_file_is_read_and_a_weak_key_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_FILE_VARIABLE, str(tmp_path / "key"))
+    with pytest.raises(VaultKeyError, match="no file"):
+        vault_key(home)
+    (tmp_path / "key").write_text("c" * 40 + "\n")
+    assert vault_key(home) == "c" * 40
+    monkeypatch.setenv(KEY_VARIABLE, "kort")
+    with pytest.raises(VaultKeyError, match="32 or more"):
+        vault_key(home)
