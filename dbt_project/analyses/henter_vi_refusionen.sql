@@ -8,5 +8,6 @@ select
     round(sum(samtaler) / nullif(sum(uger), 0), 3) as samtaler_pr_uge,
     bool_or(diskretioneret) as noget_er_skjult
 from {{ ref('mart_ydelse_refusion') }}
+where ydelsesgruppe <> 'I alt'
 group by ydelsesgruppe
 order by brutto desc

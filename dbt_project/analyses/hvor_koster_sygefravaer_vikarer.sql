@@ -9,7 +9,7 @@ select
     round(100 * sum(leverede_timer) / nullif(sum(bevilgede_timer), 0), 1) as leveret_pct_af_bevilget,
     bool_or(diskretioneret) as noget_er_skjult
 from {{ ref('mart_fravaer_vikar') }}
-where year(maaned) = year(current_date)
+where raekketype = 'enhed' and year(maaned) = year(current_date)
 group by center, enhed
 having sum(vikarudgift) > 0
 order by vikarudgift desc

@@ -10,8 +10,11 @@ from zoneinfo import ZoneInfo
 import duckdb
 import jinja2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 MACROS = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "sql" / "warehouse.sql"
+GENERIC = MACROS.parents[1] / "tests" / "generic.sql"
 
 
 class Refused(Exception):
@@ -64,3 +67,85 @@ def test_danish_time_on_both_nights_of_the_clock(macros: Any) -> None:
         connection.executemany("insert into moments values (?, ?)", rows)
         found = connection.execute("select " + macros.danish_time("moment") + " from moments order by position").fetchall()
     assert [row[0] for row in found] == expected
+
+
+# --- Complementary suppression -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def recovered() -> Any:
+    """The generic test `not_recoverable`, as a function from a table to the cells that can be worked out."""
+    source = GENERIC.read_text(encoding="utf-8")
+    body = source[source.index("{% test not_recoverable") :]
+    body = body.replace("{% test", "{% macro").replace("{% endtest %}", "{% endmacro %}")
+    macro: Any = jinja2.Environment().from_string(body).module
+    return macro.not_recoverable
+
+
+def published(macros: Any, persons: list[int], threshold: int = 5, complement: bool = True) -> str:
+    """Return a query of one set and its total: `kroner` is a thousand a person."""
+    cells = ", ".join(f"('m', 'c{number:02d}', {count})" for number, count in enumerate(persons))
+    hidden = macros.hidden_cell("n", ["maaned"], "celle", threshold) if complement else macros.is_small("n", threshold)
+    total_hidden = macros.hidden_total("n", "skjult", "sum(n)", threshold) if complement else "false"
+    return f"""
+        with celler as (select * from (values {cells}) as t(maaned, celle, n)),
+        valgt as (select *, {hidden} as skjult from celler)
+        select maaned, celle, if(skjult, null, n) as personer, if(skjult, null, 1000 * n) as kroner from valgt
+        union all
+        select maaned, 'I alt', if({total_hidden}, null, sum(n)), if({total_hidden}, null, sum(1000 * n))
+        from valgt group by maaned
+    """
+
+
+def leaks(recovered: Any, query: str) -> list[Any]:
+    checked = recovered(f"({query})", ["maaned"], "celle = 'I alt'", ["kroner"], ["personer"])
+    with duckdb.connect() as connection:
+        return connection.execute(checked).fetchall()
+
+
+def test_primary_suppression_alone_leaks(macros: Any, recovered: Any) -> None:
+    found = leaks(recovered, published(macros, [3, 20, 40], complement=False))
+    assert [(measure, left) for measure, _, _, _, left in found] == [("kroner", 3000), ("personer", 3)]
+    assert leaks(recovered, published(macros, [3, 20, 40])) == []
+
+
+@pytest.mark.parametrize(
+    ("persons", "shown"),
+    [
+        ([20, 40], [20, 40, 60]),
+        ([3, 20, 40], [None, None, 40, 63]),
+        ([0, 3, 20, 40], [0, None, None, 40, 63]),  # nobody is no place to hide
+        ([4, 4, 20, 40], [None, None, None, 40, 68]),
+        ([1, 5, 20, 40], [None, None, None, 40, 66]),  # 1 + 5 could be nothing else
+        ([2, 0, 0], [None, 0, 0, None]),
+        ([2, 3], [None, None, None]),
+        ([1, 5], [None, None, None]),
+        ([3, 30], [None, None, 33]),
+    ],
+)
+def test_the_smallest_other_cell_is_hidden_with_the_small_ones(macros: Any, persons: list[int], shown: list[int | None]) -> None:
+    with duckdb.connect() as connection:
+        rows = connection.execute(published(macros, persons)).fetchall()
+    assert [row[2] for row in sorted(rows, key=lambda row: (row[1] == "I alt", row[1]))] == shown
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=7), st.sampled_from([3, 5, 10]))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_who_knows_the_rule_reads_no_small_cell(macros: Any, persons: list[int], threshold: int) -> None:
+    """What is left of the total covers a cell that is not small, and more than the least it could be."""
+    with duckdb.connect() as connection:
+        rows = connection.execute(published(macros, persons, threshold)).fetchall()
+    by_cell = {row[1]: row[2] for row in rows}
+    total = by_cell.pop("I alt")
+    small = [cell for cell, count in zip(sorted(by_cell), persons, strict=True) if 0 < count < threshold]
+    assert all(by_cell[cell] is None for cell in small)
+    if total is None or not small:
+        return
+    hidden = [count for cell, count in zip(sorted(by_cell), persons, strict=True) if by_cell[cell] is None]
+    assert sum(hidden) == total - sum(count for count in by_cell.values() if count is not None)
+    assert len(hidden) >= 2
+    # A group of persons that is not small itself: with a cell that is not, or everybody.
+    assert max(hidden) >= threshold or sum(hidden) == total >= threshold
+    # One small cell could be more or fewer by one with the same sum left.
+    smallest = len([count for count in hidden if count < threshold]) + threshold
+    assert sum(hidden) > smallest or len([count for count in hidden if count >= threshold]) > 1

@@ -28,6 +28,35 @@ coalesce({{ count }} > 0 and {{ count }} < {{ threshold }}, false)
 case when not {{ is_small(count, threshold) }} then {{ value }} end
 {%- endmacro -%}
 
+{#-
+    Whether a cell must be hidden in a set whose total is published: the small ones, and with them the smallest that is not small, or the
+    total less what is shown would tell. Two, where the one would leave the least sum that is possible: who knows this rule would read the
+    small cell from it. One row a cell, not grouped; `within` are the set's columns, `tie` decides between cells of the same size.
+-#}
+{%- macro hidden_cell(count, within, tie, threshold=5) -%}
+{%- set small = is_small(count, threshold) -%}
+{%- set smallest_first = "partition by " ~ within | join(", ") ~ " order by coalesce(" ~ count ~ ", 0) = 0, " ~ count ~ ", " ~ tie -%}
+{%- set smalls = "count(*) filter (where " ~ small ~ ") over (partition by " ~ within | join(", ") ~ ")" -%}
+coalesce({{ count }} > 0 and {{ smalls }} > 0 and (
+    row_number() over ({{ smallest_first }}) <= {{ smalls }} + 1
+    or sum({{ count }}) over ({{ smallest_first }} rows between unbounded preceding and 1 preceding) <= {{ smalls }} + {{ threshold }}
+), false)
+{%- endmacro -%}
+
+{#- Whether a set's total must be hidden as well: it is small itself, or there were too few cells to hide the small ones among. An aggregate
+    over the set's cells; `hidden` is what `hidden_cell` said of each, `total` the persons in the whole set. -#}
+{%- macro hidden_total(count, hidden, total, threshold=5) -%}
+coalesce(
+    {{ is_small(total, threshold) }}
+    or (
+        bool_or({{ hidden }})
+        and coalesce(sum({{ count }}) filter (where {{ hidden }}), 0)
+        <= count(*) filter (where {{ is_small(count, threshold) }}) + {{ threshold }}
+    ),
+    false
+)
+{%- endmacro -%}
+
 {#- A moment in UTC (as landing logs them) as Danish clock time: CEST from the last Sunday of March to that of October, both at 01:00 UTC. -#}
 {%- macro danish_time(column) -%}
 {%- set last_sunday = "date_trunc('week', make_date(year(" ~ column ~ "), MONTH, 31) + 1)::date - 1" -%}

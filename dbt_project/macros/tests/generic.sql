@@ -127,3 +127,30 @@ having count(*) > 0
 select 1 as times where false
 {% endfor %}
 {% endtest %}
+
+{#-
+    No hidden cell can be worked out from what is published: in each set (`within`) the total less the cells that are shown must leave two
+    unknowns at least. `total` tells the row of the total from those of its cells. Of `counts`, of which a hidden cell holds at least one,
+    what is left must also be more than the least that can be: one for each small cell and the threshold for the one hidden beside them.
+    Protection of persons: whoever wrote the model mends it, before anything is published.
+-#}
+{% test not_recoverable(model, within, total, measures, counts=[], threshold=5) %}
+{% for measure in measures + counts %}
+select
+    '{{ measure }}' as measure,
+    md5(concat_ws('|', {{ within | join(', ') }})) as cells,
+    count(*) filter (where not ({{ total }}) and {{ measure }} is null) as hidden,
+    max({{ measure }}) filter (where {{ total }}) as published_total,
+    published_total - coalesce(sum({{ measure }}) filter (where not ({{ total }})), 0) as remainder
+from {{ model }}
+group by {{ within | join(', ') }}
+having
+    -- One unknown in the equation: a cell, or the total itself.
+    (hidden = 1 and published_total is not null)
+    or (hidden = 0 and published_total is null and bool_or({{ total }}))
+    {%- if measure in counts %}
+    or (hidden > 1 and remainder <= hidden - 1 + {{ threshold }})
+    {%- endif %}
+{% if not loop.last %}union all{% endif %}
+{% endfor %}
+{% endtest %}

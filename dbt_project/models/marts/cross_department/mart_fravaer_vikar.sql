@@ -1,13 +1,13 @@
 with
 
--- What each system says of a unit in a month, before anything is hidden; persons are counted to know what must be. All who are not
--- known count as one.
+-- What each system says of a unit in a month, before anything is hidden; persons are kept, to count each once in the unit as in its
+-- centre. All who are not known count as one.
 fravaer as (
     select
         fravaer.maaned,
         fct.enhed_id,
         sum(fravaer.timer) filter (where fravaer.fravaersart = 'syg') as sygetimer,
-        count(distinct coalesce(medarbejder.person_id::varchar, 'ukendt')) filter (where fravaer.fravaersart = 'syg') as antal_syge
+        list(distinct coalesce(medarbejder.person_id::varchar, 'ukendt')) filter (where fravaer.fravaersart = 'syg') as syge
     from {{ ref('int_fravaer__maaned') }} as fravaer
     inner join {{ ref('fct_fravaer') }} as fct on fravaer.fravaer_id = fct.fravaer_id
     left join {{ ref('dim_medarbejder') }} as medarbejder on fct.medarbejder_noegle = medarbejder.medarbejder_noegle
@@ -30,7 +30,7 @@ bevilget as (
         bevilling.maaned,
         fct.enhed_id,
         sum(bevilling.timer) as bevilgede_timer,
-        count(distinct bevilling.borger_id) as antal_bevilgede
+        list(distinct bevilling.borger_id) as bevilgede
     from {{ ref('int_bevilling__maaned') }} as bevilling
     inner join {{ ref('fct_bevilget_omsorg') }} as fct on bevilling.indsats_id = fct.indsats_id
     group by bevilling.maaned, fct.enhed_id
@@ -42,7 +42,7 @@ leveret as (
         enhed_id,
         sum(leverede_minutter) / 60 as leverede_timer,
         sum(planlagte_minutter) / 60 as planlagte_timer,
-        count(distinct coalesce(person_id::varchar, 'ukendt')) as antal_besoegte
+        list(distinct coalesce(person_id::varchar, 'ukendt')) as besoegte
     from {{ ref('fct_leveret_omsorg') }}
     group by 1, 2
 ),
@@ -71,7 +71,7 @@ ansatte as (
     select
         maaneder.maaned,
         medarbejder.enhed_id,
-        count(distinct coalesce(medarbejder.person_id::varchar, 'ukendt')) as antal_ansatte
+        list(distinct coalesce(medarbejder.person_id::varchar, 'ukendt')) as ansatte
     from maaneder
     inner join {{ ref('dim_medarbejder') }} as medarbejder
         on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
@@ -104,37 +104,112 @@ celler as (
         maaned,
         enhed_id
     from loen
+),
+
+enheder as (
+    select
+        celler.maaned,
+        coalesce(organisation.center_id, {{ unknown_key() }}) as center_id,
+        celler.enhed_id,
+        'enhed' as raekketype,
+        ansatte.ansatte,
+        fravaer.syge,
+        bevilget.bevilgede,
+        leveret.besoegte,
+        coalesce(len(ansatte.ansatte), 0) as antal_ansatte,
+        coalesce(len(fravaer.syge), 0) as antal_syge,
+        coalesce(len(bevilget.bevilgede), 0) as antal_bevilgede,
+        coalesce(len(leveret.besoegte), 0) as antal_besoegte,
+        -- Salary in a unit where nobody is known to be employed is somebody's.
+        if(loen.loenudgift is null, 0, coalesce(len(ansatte.ansatte), 1)) as antal_loennede,
+        fravaer.sygetimer,
+        vagter.faste_timer,
+        vagter.vikartimer,
+        vagter.vikarudgift,
+        bevilget.bevilgede_timer,
+        leveret.planlagte_timer,
+        leveret.leverede_timer,
+        loen.loenudgift
+    from celler
+    left join fravaer on celler.maaned = fravaer.maaned and celler.enhed_id = fravaer.enhed_id
+    left join vagter on celler.maaned = vagter.maaned and celler.enhed_id = vagter.enhed_id
+    left join bevilget on celler.maaned = bevilget.maaned and celler.enhed_id = bevilget.enhed_id
+    left join leveret on celler.maaned = leveret.maaned and celler.enhed_id = leveret.enhed_id
+    left join ansatte on celler.maaned = ansatte.maaned and celler.enhed_id = ansatte.enhed_id
+    left join loen on celler.maaned = loen.maaned and celler.enhed_id = loen.enhed_id
+    left join {{ ref('dim_organisation') }} as organisation on celler.enhed_id = organisation.enhed_id
+),
+
+valgt as (
+    select
+        *,
+        {{ hidden_cell('antal_ansatte', ['maaned', 'center_id'], 'enhed_id') }} as skjul_ansatte,
+        {{ hidden_cell('antal_syge', ['maaned', 'center_id'], 'enhed_id') }} as skjul_syge,
+        {{ hidden_cell('antal_bevilgede', ['maaned', 'center_id'], 'enhed_id') }} as skjul_bevilgede,
+        {{ hidden_cell('antal_besoegte', ['maaned', 'center_id'], 'enhed_id') }} as skjul_besoegte,
+        {{ hidden_cell('antal_loennede', ['maaned', 'center_id'], 'enhed_id') }} as skjul_loennede
+    from enheder
+),
+
+-- The centre's row stands for the whole centre; the unit that is the centre's own office has a row of its own beside it.
+centre as (
+    select
+        maaned,
+        center_id,
+        center_id as enhed_id,
+        'center i alt' as raekketype,
+        coalesce(len(list_distinct(flatten(list(ansatte)))), 0) as antal_ansatte,
+        coalesce(len(list_distinct(flatten(list(syge)))), 0) as antal_syge,
+        coalesce(len(list_distinct(flatten(list(bevilgede)))), 0) as antal_bevilgede,
+        coalesce(len(list_distinct(flatten(list(besoegte)))), 0) as antal_besoegte,
+        sum(sygetimer) as sygetimer,
+        sum(faste_timer) as faste_timer,
+        sum(vikartimer) as vikartimer,
+        sum(vikarudgift) as vikarudgift,
+        sum(bevilgede_timer) as bevilgede_timer,
+        sum(planlagte_timer) as planlagte_timer,
+        sum(leverede_timer) as leverede_timer,
+        sum(loenudgift) as loenudgift,
+        {{ hidden_total('antal_ansatte', 'skjul_ansatte', 'coalesce(len(list_distinct(flatten(list(ansatte)))), 0)') }} as skjul_ansatte,
+        {{ hidden_total('antal_syge', 'skjul_syge', 'coalesce(len(list_distinct(flatten(list(syge)))), 0)') }} as skjul_syge,
+        {{ hidden_total('antal_bevilgede', 'skjul_bevilgede', 'coalesce(len(list_distinct(flatten(list(bevilgede)))), 0)') }} as skjul_bevilgede,
+        {{ hidden_total('antal_besoegte', 'skjul_besoegte', 'coalesce(len(list_distinct(flatten(list(besoegte)))), 0)') }} as skjul_besoegte,
+        {{ hidden_total('antal_loennede', 'skjul_loennede', 'if(max(antal_loennede) = 0, 0, greatest(coalesce(len(list_distinct(flatten(list(ansatte)))), 0), 1))') }} as skjul_loennede
+    from valgt
+    group by maaned, center_id
+),
+
+med_total as (
+    select * exclude (ansatte, syge, bevilgede, besoegte, antal_loennede) from valgt
+    union all by name
+    select * from centre
 )
 
 select
-    celler.maaned,
-    celler.enhed_id,
+    med_total.maaned,
+    med_total.enhed_id,
+    med_total.raekketype,
     organisation.enhed,
     organisation.enhedstype,
     organisation.center,
     coalesce(fagomraader.fagomraade_navn, 'Ukendt') as fagomraade,
-    {{ suppress('ansatte.antal_ansatte', 'coalesce(ansatte.antal_ansatte, 0)') }}::integer as antal_ansatte,
-    {{ suppress('fravaer.antal_syge', 'coalesce(fravaer.antal_syge, 0)') }}::integer as antal_syge,
-    {{ suppress('fravaer.antal_syge', 'coalesce(fravaer.sygetimer, 0)') }}::decimal(18, 2) as sygetimer,
-    coalesce(vagter.faste_timer, 0)::decimal(18, 2) as faste_timer,
-    coalesce(vagter.vikartimer, 0)::decimal(18, 2) as vikartimer,
-    coalesce(vagter.vikarudgift, 0)::decimal(18, 2) as vikarudgift,
-    {{ suppress('bevilget.antal_bevilgede', 'coalesce(bevilget.bevilgede_timer, 0)') }}::decimal(18, 2) as bevilgede_timer,
-    {{ suppress('leveret.antal_besoegte', 'coalesce(leveret.planlagte_timer, 0)') }}::decimal(18, 2) as planlagte_timer,
-    {{ suppress('leveret.antal_besoegte', 'coalesce(leveret.leverede_timer, 0)') }}::decimal(18, 2) as leverede_timer,
-    {{ suppress('coalesce(ansatte.antal_ansatte, 1)', 'coalesce(loen.loenudgift, 0)') }}::decimal(18, 2) as loenudgift,
+    case when not med_total.skjul_ansatte then med_total.antal_ansatte end::integer as antal_ansatte,
+    case when not med_total.skjul_syge then med_total.antal_syge end::integer as antal_syge,
+    case when not med_total.skjul_syge then coalesce(med_total.sygetimer, 0) end::decimal(18, 2) as sygetimer,
+    coalesce(med_total.faste_timer, 0)::decimal(18, 2) as faste_timer,
+    coalesce(med_total.vikartimer, 0)::decimal(18, 2) as vikartimer,
+    coalesce(med_total.vikarudgift, 0)::decimal(18, 2) as vikarudgift,
+    case when not med_total.skjul_bevilgede then coalesce(med_total.bevilgede_timer, 0) end::decimal(18, 2) as bevilgede_timer,
+    case when not med_total.skjul_besoegte then coalesce(med_total.planlagte_timer, 0) end::decimal(18, 2) as planlagte_timer,
+    case when not med_total.skjul_besoegte then coalesce(med_total.leverede_timer, 0) end::decimal(18, 2) as leverede_timer,
+    case when not med_total.skjul_loennede then coalesce(med_total.loenudgift, 0) end::decimal(18, 2) as loenudgift,
     (
-        {{ is_small('fravaer.antal_syge') }}
-        or {{ is_small('coalesce(ansatte.antal_ansatte, 1)') }}
-        or {{ is_small('bevilget.antal_bevilgede') }}
-        or {{ is_small('leveret.antal_besoegte') }}
+        med_total.skjul_ansatte
+        or med_total.skjul_syge
+        or med_total.skjul_bevilgede
+        or med_total.skjul_besoegte
+        or med_total.skjul_loennede
     ) as diskretioneret
-from celler
-left join fravaer on celler.maaned = fravaer.maaned and celler.enhed_id = fravaer.enhed_id
-left join vagter on celler.maaned = vagter.maaned and celler.enhed_id = vagter.enhed_id
-left join bevilget on celler.maaned = bevilget.maaned and celler.enhed_id = bevilget.enhed_id
-left join leveret on celler.maaned = leveret.maaned and celler.enhed_id = leveret.enhed_id
-left join ansatte on celler.maaned = ansatte.maaned and celler.enhed_id = ansatte.enhed_id
-left join loen on celler.maaned = loen.maaned and celler.enhed_id = loen.enhed_id
-left join {{ ref('dim_organisation') }} as organisation on celler.enhed_id = organisation.enhed_id
+from med_total
+left join {{ ref('dim_organisation') }} as organisation on med_total.enhed_id = organisation.enhed_id
 left join {{ ref('fagomraader') }} as fagomraader on organisation.fagomraade = fagomraader.fagomraade

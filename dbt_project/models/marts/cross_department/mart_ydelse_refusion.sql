@@ -6,14 +6,13 @@ ydelser as (
         ydelsesgruppe,
         count(distinct person_id) as personer,
         count(*) as uger,
-        sum(beloeb) as brutto,
-        sum(refusion) as refusion,
-        sum(kommunal_andel) as kommunal_andel
+        coalesce(sum(beloeb), 0) as brutto,
+        coalesce(sum(refusion), 0) as refusion,
+        coalesce(sum(kommunal_andel), 0) as kommunal_andel
     from {{ ref('fct_ydelse') }}
     group by 1, 2
 ),
 
--- Conversations with those who have the benefit in the month.
 modtagere as (
     select distinct
         date_trunc('month', uge_mandag)::date as maaned,
@@ -22,16 +21,25 @@ modtagere as (
     from {{ ref('fct_ydelse') }}
 ),
 
+-- Conversations with those who have the benefit in the month. Who has two benefits is one in the month's total, with each conversation.
 samtaler as (
     select
         modtagere.maaned,
-        modtagere.ydelsesgruppe,
-        count(*) as samtaler
+        coalesce(modtagere.ydelsesgruppe, 'I alt') as ydelsesgruppe,
+        count(distinct kontakt.samtale_id) as samtaler
     from {{ ref('fct_kontaktforloeb') }} as kontakt
     inner join modtagere
         on kontakt.person_id = modtagere.person_id and date_trunc('month', kontakt.dato)::date = modtagere.maaned
     where kontakt.udfald = 'afholdt'
-    group by modtagere.maaned, modtagere.ydelsesgruppe
+    group by grouping sets ((modtagere.maaned, modtagere.ydelsesgruppe), (modtagere.maaned))
+),
+
+modtagere_i_alt as (
+    select
+        maaned,
+        count(distinct person_id) as personer
+    from modtagere
+    group by maaned
 ),
 
 -- Several benefits may share a group, its function, or a benchmark: each is joined once.
@@ -77,27 +85,67 @@ jobindsats as (
     inner join benchmark on tal.ydelsesgruppe = benchmark.jobindsats_gruppe
     where regexp_full_match(tal.periode, '\d{4}M(0[1-9]|1[0-2])')
     group by 1, 2
+),
+
+celler as (
+    select
+        ydelser.maaned,
+        ydelser.ydelsesgruppe,
+        ydelser.personer,
+        ydelser.uger,
+        ydelser.brutto,
+        ydelser.refusion,
+        ydelser.kommunal_andel,
+        coalesce(samtaler.samtaler, 0) as samtaler,
+        coalesce(opus.brutto, 0) as opus_brutto,
+        coalesce(opus.refusion, 0) as opus_refusion,
+        jobindsats.fuldtidspersoner as jobindsats_fuldtidspersoner,
+        jobindsats.andel_kommune as jobindsats_andel_kommune_pct,
+        jobindsats.andel_landet as jobindsats_andel_landet_pct,
+        {{ hidden_cell('ydelser.personer', ['ydelser.maaned'], 'ydelser.ydelsesgruppe') }} as diskretioneret
+    from ydelser
+    left join samtaler on ydelser.maaned = samtaler.maaned and ydelser.ydelsesgruppe = samtaler.ydelsesgruppe
+    left join opus on ydelser.maaned = opus.maaned and ydelser.ydelsesgruppe = opus.ydelsesgruppe
+    left join jobindsats on ydelser.maaned = jobindsats.maaned and ydelser.ydelsesgruppe = jobindsats.ydelsesgruppe
+),
+
+med_total as (
+    select * from celler
+    union all by name
+    select
+        celler.maaned,
+        'I alt' as ydelsesgruppe,
+        any_value(modtagere_i_alt.personer) as personer,
+        sum(celler.uger) as uger,
+        sum(celler.brutto) as brutto,
+        sum(celler.refusion) as refusion,
+        sum(celler.kommunal_andel) as kommunal_andel,
+        coalesce(any_value(samtaler.samtaler), 0) as samtaler,
+        sum(celler.opus_brutto) as opus_brutto,
+        sum(celler.opus_refusion) as opus_refusion,
+        {{ hidden_total('celler.personer', 'celler.diskretioneret', 'any_value(modtagere_i_alt.personer)') }} as diskretioneret
+    from celler
+    inner join modtagere_i_alt on celler.maaned = modtagere_i_alt.maaned
+    left join samtaler on celler.maaned = samtaler.maaned and samtaler.ydelsesgruppe = 'I alt'
+    group by celler.maaned
 )
 
 select
-    ydelser.maaned,
-    ydelser.ydelsesgruppe,
-    {{ suppress('ydelser.personer', 'ydelser.personer') }}::integer as personer,
-    {{ suppress('ydelser.personer', 'ydelser.uger') }}::integer as uger,
-    {{ suppress('ydelser.personer', 'ydelser.brutto') }}::decimal(18, 2) as brutto,
-    {{ suppress('ydelser.personer', 'ydelser.refusion') }}::decimal(18, 2) as refusion,
-    {{ suppress('ydelser.personer', 'ydelser.kommunal_andel') }}::decimal(18, 2) as kommunal_andel,
-    {{ suppress('ydelser.personer', 'round(100 * ydelser.refusion / nullif(ydelser.brutto, 0), 2)') }}::decimal(9, 2) as refusionsandel_pct,
-    {{ suppress('ydelser.personer', 'coalesce(samtaler.samtaler, 0)') }}::integer as samtaler,
-    {{ suppress('ydelser.personer', 'coalesce(opus.brutto, 0)') }}::decimal(18, 2) as opus_brutto,
-    {{ suppress('ydelser.personer', 'coalesce(opus.refusion, 0)') }}::decimal(18, 2) as opus_refusion,
-    {{ suppress('ydelser.personer', 'ydelser.brutto - coalesce(opus.brutto, 0)') }}::decimal(18, 2) as difference_brutto,
-    {{ suppress('ydelser.personer', 'ydelser.refusion - coalesce(opus.refusion, 0)') }}::decimal(18, 2) as difference_refusion,
-    jobindsats.fuldtidspersoner::decimal(18, 2) as jobindsats_fuldtidspersoner,
-    jobindsats.andel_kommune::decimal(9, 2) as jobindsats_andel_kommune_pct,
-    jobindsats.andel_landet::decimal(9, 2) as jobindsats_andel_landet_pct,
-    {{ is_small('ydelser.personer') }} as diskretioneret
-from ydelser
-left join samtaler on ydelser.maaned = samtaler.maaned and ydelser.ydelsesgruppe = samtaler.ydelsesgruppe
-left join opus on ydelser.maaned = opus.maaned and ydelser.ydelsesgruppe = opus.ydelsesgruppe
-left join jobindsats on ydelser.maaned = jobindsats.maaned and ydelser.ydelsesgruppe = jobindsats.ydelsesgruppe
+    maaned,
+    ydelsesgruppe,
+    case when not diskretioneret then personer end::integer as personer,
+    case when not diskretioneret then uger end::integer as uger,
+    case when not diskretioneret then brutto end::decimal(18, 2) as brutto,
+    case when not diskretioneret then refusion end::decimal(18, 2) as refusion,
+    case when not diskretioneret then kommunal_andel end::decimal(18, 2) as kommunal_andel,
+    case when not diskretioneret then round(100 * refusion / nullif(brutto, 0), 2) end::decimal(9, 2) as refusionsandel_pct,
+    case when not diskretioneret then samtaler end::integer as samtaler,
+    case when not diskretioneret then opus_brutto end::decimal(18, 2) as opus_brutto,
+    case when not diskretioneret then opus_refusion end::decimal(18, 2) as opus_refusion,
+    case when not diskretioneret then brutto - opus_brutto end::decimal(18, 2) as difference_brutto,
+    case when not diskretioneret then refusion - opus_refusion end::decimal(18, 2) as difference_refusion,
+    jobindsats_fuldtidspersoner::decimal(18, 2) as jobindsats_fuldtidspersoner,
+    jobindsats_andel_kommune_pct::decimal(9, 2) as jobindsats_andel_kommune_pct,
+    jobindsats_andel_landet_pct::decimal(9, 2) as jobindsats_andel_landet_pct,
+    diskretioneret
+from med_total
