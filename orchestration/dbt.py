@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 import os
 import queue
 import shutil
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ingestion.home import Home
 from ingestion.register import Register
 from orchestration.locks import exclusive
+from serving.purposes import misused
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -63,14 +65,17 @@ def prepare_manifest(register: Register, home: Home) -> Path:
     """Parse the dbt project if the project, the seeds or the register changed since the last time; return the manifest's path.
 
     Raises:
-        DbtError: the project does not parse.
+        DbtError: the project does not parse, or a mart has a purpose that a system it draws on does not allow.
     """
     with exclusive(home, "dbt_parse"):
         fingerprint, path = _fingerprint(register), manifest_path(home)
         if not (path.exists() and _stamp(home).exists() and _stamp(home).read_text() == fingerprint):
             parse(register, home)
+            fresh = home.dbt / "target" / "manifest.json"
+            if refused := misused(json.loads(fresh.read_bytes())):
+                raise DbtError("; ".join(refused))
             draft = path.with_suffix(f".{os.getpid()}.draft")
-            shutil.copyfile(home.dbt / "target" / "manifest.json", draft)
+            shutil.copyfile(fresh, draft)
             draft.replace(path)
             _stamp(home).write_text(fingerprint)
     return path

@@ -22,6 +22,7 @@ from ingestion.home import Home
 from ingestion.platform import build_platform
 from ingestion.register import read_register
 from ingestion.vault import build_vault
+from serving.purposes import misused
 
 ROOT = Path(__file__).resolve().parents[2]
 ANNA, BO, CLARA = "0101851234", "6502801111", "0703154321"  # Bo's is a replacement number (day 05 + 60)
@@ -235,6 +236,13 @@ def test_conformed_and_marts_have_contracts(models: dict[str, Any]) -> None:
             assert node["config"]["contract"]["enforced"], name
             assert node["config"]["meta"]["purpose"], name
             assert node["config"]["meta"]["legal_basis"], name
+
+
+def test_every_mart_has_a_purpose_its_systems_allow(home: Home) -> None:
+    manifest = json.loads((home.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
+    assert misused(manifest) == []
+    manifest["nodes"]["model.faellesdata.mart_ydelse_refusion"]["config"]["meta"]["purpose"] = ["personaleadministration"]
+    assert [line.split(",")[0] for line in misused(manifest)] == ["mart_ydelse_refusion is for personaleadministration"] * 3
 
 
 def test_published_models_hold_no_persons(models: dict[str, Any]) -> None:

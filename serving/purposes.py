@@ -1,0 +1,83 @@
+"""Purpose limitation: a mart may draw on personal data only for what the systems it comes from may be used for.
+
+Decided by lineage, in dbt's manifest: from a mart upwards to the staging models, which carry their system's purposes. A table of
+which no column is personal (class P0 throughout) may serve any purpose: the rule protects persons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ingestion.register.vocabulary import terms
+
+Manifest = Mapping[str, Any]
+Node = Mapping[str, Any]
+NOT_PERSONAL = "P0"
+
+
+def misused(manifest: Manifest) -> list[str]:
+    """Return a line for each mart and system whose purposes do not meet: which, why, by which models, and what to do.
+
+    Marts are the models of the schema `marts` and every other model that is published to a role. A purpose that the vocabulary
+    marks `always` (governance of the data themselves) is open to every mart.
+    """
+    always = {code for code, term in terms("purposes").items() if term.extra.get("always")}
+    lines = []
+    for node in manifest["nodes"].values():
+        meta = _meta(node)
+        if node["resource_type"] != "model" or not (node["schema"] == "marts" or meta.get("audience")):
+            continue
+        declared = set(meta.get("purpose", ()))
+        if not declared:
+            lines.append(f"{node['name']} has no purpose. Declare one of {', '.join(terms('purposes'))} in its meta")
+        for system, (allowed, owner, path) in sorted(_systems(manifest, node).items()):
+            refused = sorted(declared - allowed - always)
+            if refused:
+                lines.append(
+                    f"{node['name']} is for {', '.join(refused)}, but {system} may be used for {', '.join(sorted(allowed))} only."
+                    f" It comes by {' < '.join(path)}. Leave it out, or let {owner}, who own {system}, decide on the purpose in"
+                    " the register"
+                )
+    return sorted(lines)
+
+
+def _systems(manifest: Manifest, node: Node) -> dict[str, tuple[set[str], str, list[str]]]:
+    """Return, by system whose personal data `node` draws on: its purposes, its owner, and one way it comes."""
+    found: dict[str, tuple[set[str], str, list[str]]] = {}
+    for ancestor, path in _ancestry(manifest, node):
+        meta = _meta(ancestor)
+        system = meta.get("system")
+        if system and system not in found and _personal(ancestor):
+            owner = meta.get("owner", {}).get("team", "its owners")
+            found[system] = (set(meta.get("purpose", ())), owner, path)
+    return found
+
+
+def _ancestry(manifest: Manifest, node: Node) -> Iterator[tuple[Node, list[str]]]:
+    """Yield the nearest ancestors that belong to a system, each once, with the names of the models on the way to it."""
+    seen: set[str] = set()
+    waiting: list[tuple[str, list[str]]] = [(parent, []) for parent in node["depends_on"]["nodes"]]
+    while waiting:
+        name, path = waiting.pop(0)
+        if name in seen:
+            continue
+        seen.add(name)
+        parent = manifest["nodes"].get(name) or manifest["sources"].get(name)
+        if parent is None:
+            continue
+        here = [*path, parent["name"]]
+        # What stands below a system's own staging is that system's; a source read past staging counts like it.
+        if _meta(parent).get("system") and (parent["resource_type"] == "source" or parent["schema"] == "staging"):
+            yield parent, here
+        else:
+            waiting += [(grandparent, here) for grandparent in parent.get("depends_on", {}).get("nodes", ())]
+
+
+def _personal(node: Node) -> bool:
+    return any(_meta(column).get("pii", NOT_PERSONAL) != NOT_PERSONAL for column in node["columns"].values())
+
+
+def _meta(node: Node) -> Mapping[str, Any]:
+    meta: Mapping[str, Any] = node.get("config", {}).get("meta") or node.get("meta") or {}
+    return meta
