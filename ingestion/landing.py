@@ -251,6 +251,7 @@ def _resource(load: _Load, name: str) -> Any:
             since=_since(table, state, load.full),
             files_seen={} if load.full else dict(state.get("files", {})),
             quota_file=load.quota_file,
+            shared=load.workdir / "shared",
         )
         outcome = load.result.tables[name] = TableLoad("failed", context.load_id)
         try:

@@ -50,6 +50,8 @@ class ReadContext:
     """Stop after about this many rows (preview)."""
     quota_file: Path | None = None
     """Where the system's calls of the day are counted."""
+    shared: Path | None = None
+    """Folder that the tables of one load share, for answers that serve several."""
 
     files_loaded: dict[str, str] = field(default_factory=dict)
     """Out: file name → fingerprint of the files read now."""

@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,15 @@ from urllib.parse import urljoin, urlsplit
 
 from ingestion.connectors.base import NotThereError, Number, ReadContext, SourceError
 from ingestion.connectors.quota import Quota
-from ingestion.register.api import ApiKeyAuth, BasicAuth, BearerAuth, ClientCertificate, HttpConnection, OAuth2Auth
+from ingestion.register.api import (
+    ApiKeyAuth,
+    BasicAuth,
+    BearerAuth,
+    ClientCertificate,
+    HttpConnection,
+    OAuth2Auth,
+    SoapConnection,
+)
 from ingestion.register.basics import Limits
 from ingestion.settings import resolve
 
@@ -41,9 +49,15 @@ _last_asked: dict[str, float] = {}
 class HttpClient:
     """A session with one system: retries with back-off, time-outs, log-in, the system's limits."""
 
-    def __init__(self, connection: HttpConnection, limits: Limits, quota: Quota | None, accept: str = "application/json") -> None:
-        self._session = _session(limits, connection.certificate)
-        self._session.headers.update({"Accept": accept})
+    def __init__(
+        self,
+        connection: HttpConnection | SoapConnection,
+        limits: Limits,
+        quota: Quota | None,
+        retried: Collection[int] = _RETRIED,
+    ) -> None:
+        self._session = _session(limits, connection.certificate, retried)
+        self._session.headers.update({"Accept": "application/json"})
         self._session.headers.update({name: resolve(value) for name, value in connection.headers.items()})
         self._limits = limits
         self._auth = connection.auth
@@ -75,13 +89,20 @@ class HttpClient:
         response = self.send(method, url, params=params, json=body, headers=headers)
         return _body(response), response.links.get("next", {}).get("url")
 
-    def send(self, method: str, url: str, headers: Mapping[str, str] | None = None, **arguments: Any) -> requests.Response:
-        """Send a request with the log-in, counted and paced. Answers with an error status come back too."""
-        response = self._send(method, url, headers={**self._login(), **(headers or {})}, **arguments)
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, counted_as: str | None = None, **arguments: Any
+    ) -> requests.Response:
+        """Send a request with the log-in, paced and counted (as `counted_as`; not at all if that is empty).
+
+        Answers with an error status come back too.
+        """
+        if counted_as is None:
+            counted_as = f"{method} {url} {_counted_arguments(arguments)}"
+        response = self._send(method, url, counted_as, headers={**self._login(), **(headers or {})}, **arguments)
         if response.status_code == 401 and isinstance(self._auth, OAuth2Auth):
             # The server may forget a token before the time it promised.
             self._token = None
-            response = self._send(method, url, headers={**self._login(), **(headers or {})}, **arguments)
+            response = self._send(method, url, counted_as, headers={**self._login(), **(headers or {})}, **arguments)
         return response
 
     def _login(self) -> dict[str, str]:
@@ -106,7 +127,7 @@ class HttpClient:
             }
             if auth.scope:
                 form["scope"] = auth.scope
-            answer = _body(self._send("POST", resolve(auth.token_url), data=form))
+            answer = _body(self._send("POST", resolve(auth.token_url), "", data=form))
             if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
                 raise SourceError("the token service answers without an access_token. Check token_url")
             self._token = answer["access_token"]
@@ -114,17 +135,19 @@ class HttpClient:
             self._token_expires = time.monotonic() + max(lifetime - _EARLY, lifetime / 2)
         return self._token
 
-    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
+    def _send(self, method: str, url: str, counted_as: str, **arguments: Any) -> requests.Response:
         import requests
 
         place = _place(url)
-        if self._quota is not None and "data" not in arguments:  # A form is the log-in.
-            self._quota.take(f"{method} {url} {_counted_arguments(arguments)}")
+        if self._quota is not None and counted_as:
+            self._quota.take(counted_as)
         self._pace(url)
         try:
             # Redirects are not followed: the log-in would go along, API keys even to another host.
             return self._session.request(method, url, timeout=self._limits.timeout_seconds, allow_redirects=False, **arguments)
-        except requests.exceptions.SSLError:
+        except requests.exceptions.SSLError as error:
+            if "alert" in str(error):  # The server's word in the handshake, not ours.
+                raise SourceError(f"{place} refuses our client certificate. Check `certificate`, or ask the vendor") from None
             raise SourceError(
                 f"{place} has a certificate that isn't trusted. Ask the vendor, or install the root certificate"
             ) from None
@@ -134,7 +157,7 @@ class HttpClient:
             if "timed out" in str(error):  # A time-out that outlived its retries comes as a ConnectionError.
                 raise SourceError(self._slow(place)) from None
             raise SourceError(
-                f"no connection to {place} ({_cause(error)}). Check the address, the firewall and whether the system is up"
+                f"no connection to {place} ({_cause(error, url)}). Check the address, the firewall and whether the system is up"
             ) from None
 
     def _pace(self, url: str) -> None:
@@ -152,10 +175,10 @@ class HttpClient:
 
 @contextmanager
 def client(
-    connection: HttpConnection, limits: Limits, context: ReadContext, accept: str = "application/json"
+    connection: HttpConnection | SoapConnection, limits: Limits, context: ReadContext, retried: Collection[int] = _RETRIED
 ) -> Iterator[HttpClient]:
     quota = Quota(context.quota_file, limits) if context.quota_file and limits.max_calls_per_day else None
-    http = HttpClient(connection, limits, quota, accept)
+    http = HttpClient(connection, limits, quota, retried)
     try:
         yield http
     finally:
@@ -164,6 +187,27 @@ def client(
 
 def _counted_arguments(arguments: Mapping[str, Any]) -> str:
     return json.dumps([arguments.get("params"), arguments.get("json")], sort_keys=True, default=str)
+
+
+def save(response: requests.Response, path: Path) -> None:
+    """Write the body of a streamed `response` to `path`, piece by piece.
+
+    Raises:
+        SourceError: it ends before its time.
+
+    """
+    import requests
+
+    new = path.with_suffix(".new")
+    try:
+        with new.open("wb") as file:
+            for piece in response.iter_content(1 << 16):
+                file.write(piece)
+    except requests.exceptions.RequestException as error:
+        raise SourceError(
+            f"{_place(response.url)} stops in the middle of its answer ({_cause(error, response.url)}). Try later"
+        ) from None
+    new.replace(path)
 
 
 def follow(current: str, link: str) -> str:
@@ -190,7 +234,7 @@ def counted(value: Any) -> int | None:
         raise SourceError(f"the row count is {str(value)[:40]!r}, not a number. Ask the vendor") from None
 
 
-def _session(limits: Limits, certificate: ClientCertificate | None) -> requests.Session:
+def _session(limits: Limits, certificate: ClientCertificate | None, retried: Collection[int]) -> requests.Session:
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
@@ -202,7 +246,7 @@ def _session(limits: Limits, certificate: ClientCertificate | None) -> requests.
         read=0 if counted else None,
         status=0 if counted else None,
         other=0 if counted else None,
-        status_forcelist=_RETRIED,
+        status_forcelist=retried,
         allowed_methods={"GET", "POST"},  # Nothing that we send changes anything.
         backoff_factor=0.5,
         backoff_jitter=0.5,
@@ -312,14 +356,16 @@ def _place(url: str) -> str:
     return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: Exception, url: str) -> str:
     reason = str(error)
+    # TLS 1.3 servers that want another client certificate hang up instead of saying so.
+    cut = "the connection is cut" + (", as it is where our client certificate is not accepted" if url.startswith("https") else "")
     known = {
         "resolve": "the host's name is unknown",
         "Name or service": "the host's name is unknown",
         "refused": "the connection is refused",
-        "reset": "the connection is cut",
-        "aborted": "the connection is cut",
+        "reset": cut,
+        "aborted": cut,
         "IncompleteRead": "the answer is cut short",
     }
     return next((text for mark, text in known.items() if mark in reason), type(error).__name__)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
+from ingestion.register.basics import TableBase
 from ingestion.register.files import FilesTable, XmlSource
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _forget_before(element: _Element) -> None:
 class _Shape:
     """Turns an element into a row: declared columns by their path, then whatever else it holds under its own name."""
 
-    def __init__(self, table: FilesTable) -> None:
+    def __init__(self, table: TableBase) -> None:
         self._paths = {column: (spec.path or column).split("/") for column, spec in table.columns.items()}
         self._taken = {"/".join(steps) for steps in self._paths.values()}
         self._opened = {steps[0] for steps in self._paths.values() if len(steps) > 1}

@@ -1,4 +1,4 @@
-"""Systems that are asked over HTTP: OData, REST and GraphQL."""
+"""Systems that are asked over HTTP: OData, REST, GraphQL and SOAP."""
 
 from __future__ import annotations
 
@@ -242,3 +242,61 @@ class GraphQLSource(Strict):
 
 class GraphQLTable(TableBase):
     source: GraphQLSource
+
+
+# --- SOAP --------------------------------------------------------------------------------------------------------------------
+
+
+class UsernameTokenAuth(Strict):
+    """WS-Security's UsernameToken, in the envelope's header."""
+
+    type: Literal["username_token"]
+    username: Setting
+    password: Secret
+    digest: bool = False
+
+
+SoapAuth = Annotated[BasicAuth | BearerAuth | ApiKeyAuth | OAuth2Auth | UsernameTokenAuth, Field(discriminator="type")]
+
+
+class SoapConnection(Strict):
+    protocol: Literal["soap"]
+    wsdl: Setting
+    """Address or file of the service's description."""
+    endpoint: Setting | None = None
+    """Address of the service, where the WSDL has another one (a test system's)."""
+    service: Text | None = None
+    """By default the WSDL's first service and port."""
+    port: Text | None = None
+    auth: SoapAuth | None = None
+    headers: dict[Text, Setting | Secret] = {}
+    certificate: ClientCertificate | None = None
+
+
+class SoapSource(Strict):
+    """One call. Tables that make the same call share its answer within a load, so that it costs one call."""
+
+    operation: Text
+    arguments: dict[Text, JsonValue] = {}
+    """By the names and types of the WSDL. May hold `{since}`, `{since:2020-01-01}`, `{today}` (Danish date), `{now}` (UTC) and
+    the parameters of `for_each`; what has no value is left out."""
+    secret_arguments: dict[Text, Secret] = {}
+    """Arguments that must not stand in the register; dotted (`login.kode`) for one inside another."""
+    record: Text
+    """Path of the element that makes a row, by local names: `Person`, or `Person/Employment` for its children. `../` first in a
+    column's path goes up, as far as the path's first element, so that a child's table has its parents' keys."""
+    for_each: ForEach | None = None
+
+
+class SoapTable(TableBase):
+    source: SoapSource
+
+    @model_validator(mode="after")
+    def _heights(self) -> SoapTable:
+        depth = self.source.record.count("/")
+        high = [name for name, column in self.columns.items() if (column.path or "").count("../") > depth]
+        if high:
+            raise ValueError(
+                f"columns {', '.join(high)}: the path goes above the first element of `record`. Begin `record` higher"
+            )
+        return self

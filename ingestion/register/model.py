@@ -19,6 +19,8 @@ from ingestion.register.api import (
     ODataTable,
     RestConnection,
     RestTable,
+    SoapConnection,
+    SoapTable,
     check_parents,
 )
 from ingestion.register.basics import (
@@ -98,6 +100,16 @@ class GraphQLSystem(SystemBase):
     tables: Annotated[dict[Identifier, GraphQLTable], Field(min_length=1)]
 
 
+class SoapSystem(SystemBase):
+    connection: SoapConnection
+    tables: Annotated[dict[Identifier, SoapTable], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _parents(self) -> SoapSystem:
+        check_parents({name: (table, table.source.for_each) for name, table in self.tables.items()})
+        return self
+
+
 class FilesSystem(SystemBase):
     connection: FilesConnection
     tables: Annotated[dict[Identifier, FilesTable], Field(min_length=1)]
@@ -109,13 +121,14 @@ def _protocol(value: Any) -> str | None:
     return protocol if isinstance(protocol, str) else None
 
 
-System = SqlSystem | ODataSystem | RestSystem | GraphQLSystem | FilesSystem
-Table = SqlTable | ODataTable | RestTable | GraphQLTable | FilesTable
+System = SqlSystem | ODataSystem | RestSystem | GraphQLSystem | SoapSystem | FilesSystem
+Table = SqlTable | ODataTable | RestTable | GraphQLTable | SoapTable | FilesTable
 SYSTEM_BY_PROTOCOL: dict[str, type[SystemBase]] = {
     "sql": SqlSystem,
     "odata": ODataSystem,
     "rest": RestSystem,
     "graphql": GraphQLSystem,
+    "soap": SoapSystem,
     "files": FilesSystem,
 }
 TaggedSystem = Annotated[
@@ -123,6 +136,7 @@ TaggedSystem = Annotated[
     | Annotated[ODataSystem, Tag("odata")]
     | Annotated[RestSystem, Tag("rest")]
     | Annotated[GraphQLSystem, Tag("graphql")]
+    | Annotated[SoapSystem, Tag("soap")]
     | Annotated[FilesSystem, Tag("files")],
     Discriminator(_protocol),
 ]
