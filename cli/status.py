@@ -42,7 +42,8 @@ def status(home: HomeOption = None, json_output: JsonOption = False) -> None:
         out.print(table(None, columns, [_row(row) for row in rows], right=["rows", "rejects"]))
         for row in rows:
             if row["message"]:
-                out.print(f"[red]{row['system']}.{row['table']}[/red] {escape(row['message'])}", soft_wrap=True)
+                colour = "red" if row["state"] in BAD else "yellow"
+                out.print(f"[{colour}]{escape(row['message'])}[/{colour}]", soft_wrap=True)
     if problems or any(row["state"] in BAD for row in rows):
         raise typer.Exit(FAILED)
 

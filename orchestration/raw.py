@@ -138,9 +138,7 @@ def check_results(system_id: str, table_name: str, table: Table, loaded: "TableL
         check_name="rejects",
         asset_key=key,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{loaded.rejects:,} rows could not be read. The quarantine has them, with file and line"
-        if loaded.rejects
-        else None,
+        description=loaded.message if loaded.rejects else None,
         metadata={"rejects": loaded.rejects},
     )
 

@@ -78,7 +78,8 @@ def read_file(path: Path) -> tuple[System | None, list[Problem]]:
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         return None, [Problem(path, line, 1, "not UTF-8. Save the file as UTF-8")]
-    except yaml.MarkedYAMLError as error:
+    except yaml.MarkedYAMLError as found:
+        error = _better_told(text, found)
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         return None, [Problem(path, line, column, f"not valid YAML: {error.problem}. Check indentation, colons and quotes here")]
@@ -93,6 +94,15 @@ def read_file(path: Path) -> tuple[System | None, list[Problem]]:
         return None, list(dict.fromkeys(problems + [_problem(path, node, detail) for detail in error.errors()]))
     problems += _cross_checks(path, node, system)
     return (None, problems) if problems else (system, [])
+
+
+def _better_told(text: str, error: yaml.MarkedYAMLError) -> yaml.MarkedYAMLError:
+    """Return the same error as Python's own reader words it: libyaml places it past the end where something is left open."""
+    try:
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as told:
+        return told
+    return error
 
 
 def _cross_checks(path: Path, node: yaml.MappingNode, system: System) -> list[Problem]:
