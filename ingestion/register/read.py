@@ -79,10 +79,10 @@ def read_file(path: Path) -> tuple[System | None, list[Problem]]:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         return None, [Problem(path, line, 1, "not UTF-8. Save the file as UTF-8")]
     except yaml.MarkedYAMLError as found:
-        error = _better_told(text, found)
-        mark = error.problem_mark or error.context_mark
+        told = _better_told(text, found)
+        mark = told.problem_mark or told.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return None, [Problem(path, line, column, f"not valid YAML: {error.problem}. Check indentation, colons and quotes here")]
+        return None, [Problem(path, line, column, f"not valid YAML: {told.problem}. Check indentation, colons and quotes here")]
     if not isinstance(node, yaml.MappingNode):
         return None, [Problem(path, 1, 1, "the file is empty or not a mapping. Start from `faellesdata systems new`")]
     problems = [Problem(path, *_position(key), f"'{key.value}' is given twice. Keep one") for key in _duplicates(node)]
