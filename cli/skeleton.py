@@ -24,17 +24,32 @@ _CONNECTION = {
     client_id: {{env: {ENV}_CLIENT_ID}}
     client_secret: {{env: {ENV}_CLIENT_SECRET}}
 """,
+    "graphql": """\
+  url: {{env: {ENV}_URL}}
+  auth: {{type: bearer, token: {{env: {ENV}_TOKEN}}}}               # or: oauth2, basic, api_key
+""",
+    "soap": """\
+  wsdl: {{env: {ENV}_WSDL}}          # address or file
+  # certificate and key as PEM, in files that the service alone can read
+  certificate: {{certificate: {{env: {ENV}_CERTIFICATE}}, key: {{env: {ENV}_KEY}}}}
+""",
     "files": """\
   # or sftp: host, port, username, password or private_key, host_key, folder
   transport: {{type: local, folder: {{env: {ENV}_FOLDER}}}}
   quiet_seconds: 60                 # a file younger than this may be half-written and waits for the next load
+""",
+    "python": """\
+  settings: {{url: {{env: {ENV}_URL}}}}      # given to the function by name
 """,
 }
 _SOURCE = {
     "sql": "{table: public.eksempel}          # or: query: select …",
     "odata": "{entity_set: EksempelSet}",
     "rest": "{path: /eksempel, records: $.items, paging: {type: page, size: 250}}   # paging: page, cursor, next_link, single",
+    "graphql": "{query: 'query ($after: String) {…}', records: $.eksempler.nodes}   # paging: {variable, cursor, more}",
+    "soap": "{operation: HentEksempler, arguments: {}, record: Eksempel}",
     "files": '{format: csv, glob: "eksempel*.csv", encoding: cp1252}   # or format: excel, xml, fixed',
+    "python": '{function: "ingestion.functions.eksempel:rows"}',
 }
 
 

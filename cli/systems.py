@@ -23,7 +23,10 @@ class Protocol(StrEnum):
     sql = "sql"
     odata = "odata"
     rest = "rest"
+    graphql = "graphql"
+    soap = "soap"
     files = "files"
+    python = "python"
 
 
 @app.command("list")
@@ -146,6 +149,40 @@ def preview(
         out.print(table(f"{system_id}.{name}", rows.column_names, records))
     if failed:
         fail("\n".join(failed))
+
+
+@app.command()
+@expected("duckdb:Error")
+def rejects(
+    system_id: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system's id.")],
+    table_name: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="One table; all of them by default.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Show the text itself, personal data included, and not its shape.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Rejects to show, the newest first.")] = 100,
+    home: HomeOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """List what could not be read as rows of a system: file or address, line or record number, reason, and the text's shape.
+
+    Exit codes: 0 listed (also when there are none); 2 no such system or table.
+    """
+    from ingestion.raw_file import read_rejects
+    from ingestion.register import read_leniently
+
+    at = home_at(home)
+    system = read_leniently()[0].systems.get(system_id)
+    if system is None:
+        fail(f"no system '{system_id}' in the register. `faellesdata systems list` shows what there is", USAGE)
+    if table_name is not None and table_name not in system.tables:
+        fail(f"{system_id} has no table '{table_name}'. It has: {', '.join(system.tables)}", USAGE)
+    found, total = read_rejects(at.raw_file(system_id), table_name, raw, limit)
+    if json_output:
+        print_json(found)
+        return
+    columns = ["table", "where", "row", "column", "reason", "text"]
+    rows = [[r["table_name"], r["source_ref"], r["source_row"], r["column_name"], r["reason"], r["raw_text"]] for r in found]
+    if rows:
+        out.print(table(None, columns, [[escape(str(cell)) if cell is not None else "" for cell in row] for row in rows]))
+    out.print(f"{total} rejects" + (f", the newest {len(rows)} shown" if total > len(rows) else ""), highlight=False)
 
 
 def _summary(system: System) -> Mapping[str, object]:

@@ -205,3 +205,25 @@ def read_log(path: Path) -> list[dict[str, Any]]:
             f"select {', '.join(LOAD_COLUMNS)} from {SCHEMA}.load_log order by started_at, table_name"
         ).fetchall()
     return [dict(zip(LOAD_COLUMNS, row, strict=True)) for row in rows]
+
+
+def read_rejects(path: Path, table: str | None, raw: bool, limit: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the newest rejects of a raw file (of one table, if named) and how many there are in all.
+
+    Without `raw` their text comes as its shape: 9 for each digit, a for each letter.
+    """
+    import duckdb
+
+    if not path.exists():
+        return [], 0
+    text = "raw_text" if raw else "regexp_replace(regexp_replace(raw_text, '[0-9]', '9', 'g'), '\\pL', 'a', 'g')"
+    named = [name for name in REJECT_COLUMNS if name != "raw_text"]
+    chosen = f"from {SCHEMA}.load_rejects where ? is null or table_name = ?"
+    with duckdb.connect(str(path), read_only=True) as connection:
+        rows = connection.execute(
+            f"select {', '.join(named)}, {text} as raw_text {chosen}"
+            " order by load_id desc, table_name, source_ref, source_row limit ?",
+            [table, table, limit],
+        ).fetchall()
+        count = connection.execute(f"select count(*) {chosen}", [table, table]).fetchone()
+    return [dict(zip([*named, "raw_text"], row, strict=True)) for row in rows], count[0] if count else 0

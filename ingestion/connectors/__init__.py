@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Reader = Callable[[System, str, Table, ReadContext], "Iterator[pa.Table | Path]"]
 
-_SECRET_FIELDS = {"password", "private_key", "token", "value", "client_secret", "headers", "key", "secret_arguments"}
+_SECRET_FIELDS = {"password", "private_key", "token", "value", "client_secret", "headers", "key", "secret_arguments", "settings"}
 _CPR = re.compile(r"(?<!\d)[0-3]\d[01]\d{3}-?\d{4}(?!\d)")
 """Messages are logged and mailed; an address or a database's answer may hold a CPR number."""
 

@@ -44,6 +44,7 @@ from ingestion.register.basics import (
     Strict,
     Text,
 )
+from ingestion.register.custom import PythonConnection, PythonTable
 from ingestion.register.database import SqlConnection, SqlTable
 from ingestion.register.files import FilesConnection, FilesTable
 
@@ -110,6 +111,11 @@ class SoapSystem(SystemBase):
         return self
 
 
+class PythonSystem(SystemBase):
+    connection: PythonConnection
+    tables: Annotated[dict[Identifier, PythonTable], Field(min_length=1)]
+
+
 class FilesSystem(SystemBase):
     connection: FilesConnection
     tables: Annotated[dict[Identifier, FilesTable], Field(min_length=1)]
@@ -121,8 +127,8 @@ def _protocol(value: Any) -> str | None:
     return protocol if isinstance(protocol, str) else None
 
 
-System = SqlSystem | ODataSystem | RestSystem | GraphQLSystem | SoapSystem | FilesSystem
-Table = SqlTable | ODataTable | RestTable | GraphQLTable | SoapTable | FilesTable
+System = SqlSystem | ODataSystem | RestSystem | GraphQLSystem | SoapSystem | FilesSystem | PythonSystem
+Table = SqlTable | ODataTable | RestTable | GraphQLTable | SoapTable | FilesTable | PythonTable
 SYSTEM_BY_PROTOCOL: dict[str, type[SystemBase]] = {
     "sql": SqlSystem,
     "odata": ODataSystem,
@@ -130,6 +136,7 @@ SYSTEM_BY_PROTOCOL: dict[str, type[SystemBase]] = {
     "graphql": GraphQLSystem,
     "soap": SoapSystem,
     "files": FilesSystem,
+    "python": PythonSystem,
 }
 TaggedSystem = Annotated[
     Annotated[SqlSystem, Tag("sql")]
@@ -137,7 +144,8 @@ TaggedSystem = Annotated[
     | Annotated[RestSystem, Tag("rest")]
     | Annotated[GraphQLSystem, Tag("graphql")]
     | Annotated[SoapSystem, Tag("soap")]
-    | Annotated[FilesSystem, Tag("files")],
+    | Annotated[FilesSystem, Tag("files")]
+    | Annotated[PythonSystem, Tag("python")],
     Discriminator(_protocol),
 ]
 

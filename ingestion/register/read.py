@@ -151,7 +151,7 @@ _ADVICE = {
     "missing": "'{field}' is missing. Add it",
     "extra_forbidden": "unknown key '{field}'. Remove it, or correct its spelling",
     "union_tag_invalid": "{msg}",
-    "union_tag_not_found": "`connection.protocol` is missing. Say how the system is read: sql, odata, rest or files",
+    "union_tag_not_found": "`connection.protocol` is missing. Say how it is read: sql, odata, rest, graphql, soap, files, python",
 }
 
 

@@ -28,6 +28,8 @@ from orchestration.refresh import Refresh, Stage, UnknownSelectionError
 ROOT = Path(__file__).resolve().parents[2]
 runner = CliRunner()
 COMMANDS = ["demo", "refresh", "ui", "systems", "publish", "status", "query", "doctor"]
+PROTOCOLS = ["sql", "odata", "rest", "graphql", "soap", "files", "python"]
+SYSTEMS_COMMANDS = ["list", "validate", "new", "generate", "preview", "rejects"]
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +64,10 @@ def test_without_arguments_it_helps() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [*([name] for name in COMMANDS), *(["systems", name] for name in ("list", "validate", "new", "generate", "preview"))],
+    [
+        *([name] for name in COMMANDS),
+        *(["systems", name] for name in ("list", "validate", "new", "generate", "preview", "rejects")),
+    ],
 )
 def test_every_command_says_what_it_does_and_how_it_ends(command: list[str]) -> None:
     text = invoke(*command, "--help")
@@ -107,7 +112,7 @@ def test_a_broken_file_does_not_hide_the_others(register_copy: Path) -> None:
     assert f"{path}:1:" in output
 
 
-@pytest.mark.parametrize("protocol", ["sql", "odata", "rest", "files"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_new_writes_a_file_that_is_valid_as_it_stands(register_copy: Path, protocol: str) -> None:
     options = ["--id", "nyt_system", "--title", "Nyt: system", "--department", "boern_familie", "--protocol", protocol]
     invoke("systems", "new", *options)
@@ -130,8 +135,8 @@ def test_new_refuses_what_the_register_would(register_copy: Path, system_id: str
 
 
 def test_skeletons_hold_no_secret() -> None:
-    for protocol in ("sql", "odata", "rest", "files"):
-        assert "password: {env:" in skeleton("x1", "X", "boern_familie", protocol) or protocol in ("rest", "files")
+    for protocol in PROTOCOLS:
+        assert "password: {env:" in skeleton("x1", "X", "boern_familie", protocol) or protocol not in ("sql", "odata")
 
 
 def test_preview_of_what_is_not_there() -> None:
