@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import yaml
-from dagster import DagsterRunStatus, RunsFilter
+from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.launcher import DefaultRunLauncher
 
 from ingestion.home import Home
 from orchestration.locks import is_dead
@@ -32,6 +34,10 @@ def settings(home: Home) -> dict[str, Any]:
         # What the ops have to say stands in the event log. Capturing standard output costs a process per step and, for a refresh
         # from a terminal, takes that terminal away.
         "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"},
+        # After days without a daemon, one night makes up for all of them.
+        "scheduler": {"module": "dagster._core.scheduler", "class": "DagsterDaemonScheduler", "config": {"max_catchup_runs": 1}},
+        # On the service's own log; the run's log in the UI has every event whatever stands here.
+        "python_logs": {"python_log_level": "INFO"},
         "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"},
         "concurrency": {
             # Granularity `run`, else two overlapping runs take turns step by step on one file.
@@ -79,18 +85,43 @@ def open_instance(home: Home) -> dg.DagsterInstance:
 
 
 def end_orphans(instance: dg.DagsterInstance, home: Home) -> list[str]:
-    """Mark as failed what a killed `faellesdata refresh` left as running: it would hold its pools, and the queue with them.
+    """Mark as failed what a killed `refresh` or `ui` left as running: it would hold its pools, and the queue with them.
 
-    Each refresh holds a lock named in its runs' tags for as long as it lives. Returns the ids of the runs ended.
+    Each refresh holds a lock named in its runs' tags for as long as it lives; of a run that the daemon started, the log tells the
+    process. Returns the ids of the runs ended.
     """
     ended = []
     for run in instance.get_runs(RunsFilter(statuses=UNFINISHED)):
         name = run.tags.get(PROCESS_TAG)
-        if name is None or not is_dead(home, name):
-            continue
-        instance.report_run_failed(run, "The refresh that ran this was ended before it was done. Nothing half-done is seen")
-        ended.append(run.run_id)
+        if is_dead(home, name) if name else _worker_is_gone(instance, run):
+            instance.report_run_failed(run, "The process that ran this was ended before it was done. Nothing half-done is seen")
+            ended.append(run.run_id)
     return ended
+
+
+def _worker_is_gone(instance: dg.DagsterInstance, run: DagsterRun) -> bool:
+    """Whether the process that the daemon had started for `run`, on this machine, is no more. Dagster itself never looks."""
+    if not isinstance(instance.run_launcher, DefaultRunLauncher) or os.name != "posix":
+        return False
+    for record in instance.get_records_for_run(run.run_id, of_type=DagsterEventType.ENGINE_EVENT).records:
+        event = record.event_log_entry.dagster_event
+        pid = event.engine_event_data.metadata.get("pid") if event else None
+        if pid is not None:
+            return not _runs_python(int(str(pid.value)))
+    # Not started yet: Dagster gives up on it after `start_timeout_seconds`.
+    return False
+
+
+def _runs_python(pid: int) -> bool:
+    """Whether `pid` is a living process, and not one of another program that has got the number since."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return False
+    command = Path(f"/proc/{pid}/cmdline")
+    return not command.exists() or b"python" in command.read_bytes()
 
 
 def delete_old_runs(instance: dg.DagsterInstance, keep_days: int = KEEP_RUNS_DAYS, at_most: int = 100) -> int:
