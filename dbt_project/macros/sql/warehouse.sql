@@ -9,6 +9,11 @@
 {#- Surrogate key of a dimension's version: its natural key and the day it is valid from. -#}
 {%- macro version_key(natural_key, valid_from) -%}md5({{ natural_key }} || '|' || {{ valid_from }}){%- endmacro -%}
 
+{#- Key of a service or benefit: the system whose catalogue it stands in, its name there and its paragraph. -#}
+{%- macro service_key(system, name, paragraph) -%}
+{{ system }} || ':' || {{ name }} || coalesce(' ' || {{ paragraph }}, '')
+{%- endmacro -%}
+
 {#- Joins a slowly changing dimension as it was on the day of the event. Versions of one member never overlap, so no row doubles. -#}
 {%- macro join_as_of(dimension, alias, natural_key, event_key, event_date) -%}
 left join {{ ref(dimension) }} as {{ alias }}

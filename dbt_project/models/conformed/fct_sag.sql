@@ -1,4 +1,4 @@
--- Cases of all departments. A case number's KLE subject is its first part, in the newer of the two generations.
+-- Cases of all departments, as far as they have come; what the number says stands in dim_sag.
 with
 
 sager as (
@@ -6,7 +6,6 @@ sager as (
         'dubu' as system_id,
         dubu.sag_id::varchar as sag_id,
         dubu.sagsnummer,
-        nullif(regexp_extract(dubu.sagsnummer, '^(\d{2}\.\d{2}\.\d{2})-', 1), '') as kle_emne,
         'Børne- og ungesag' as sagstype,
         dubu.person_id,
         dubu.enhed_id,
@@ -19,7 +18,6 @@ sager as (
         'geoenviron' as system_id,
         bygge.byggesag_id::varchar as sag_id,
         bygge.sagsnummer,
-        coalesce(bygge.kle_emne, nullif(regexp_extract(bygge.sagsnummer, '^(\d{2}\.\d{2}\.\d{2})-', 1), '')) as kle_emne,
         'Byggesag' as sagstype,
         null as person_id,
         null as enhed_id,
@@ -32,8 +30,9 @@ sager as (
 select
     sager.system_id,
     sager.sag_id,
+    coalesce(dim.sag_noegle, {{ unknown_key() }}) as sag_noegle,
     sager.sagsnummer,
-    sager.kle_emne,
+    coalesce(dim.kle_emne, {{ unknown_key() }}) as kle_emne,
     sager.sagstype,
     sager.person_id,
     coalesce(borger.borger_noegle, {{ unknown_key() }}) as borger_noegle,
@@ -43,5 +42,6 @@ select
     sager.status,
     sager.lukket_dato - sager.aabnet_dato as sagsbehandlingsdage
 from sager
+left join {{ ref('dim_sag') }} as dim on sager.system_id = dim.system_id and sager.sag_id = dim.sag_id
 {{ join_as_of('dim_borger', 'borger', 'person_id', 'sager.person_id', 'sager.aabnet_dato') }}
 left join {{ ref('dim_organisation') }} as organisation on sager.enhed_id = organisation.enhed_id

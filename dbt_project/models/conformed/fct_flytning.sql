@@ -1,0 +1,53 @@
+-- Moves over the municipality's border, from the address history. Somebody's first address is a move only if it is not where she was born;
+-- who leaves the country (status 80) has no address after. A mover in is the citizen she is here, a mover out the one she was.
+with
+
+adresser as (
+    select
+        adresser.person_id,
+        adresser.tilflytningsdato,
+        adresser.fraflytningsdato,
+        adresser.kommunekode,
+        personer.foedselsdato,
+        personer.status,
+        lag(adresser.kommunekode) over person as fra_kommune,
+        lead(adresser.tilflytningsdato) over person as naeste_dato,
+        row_number() over person as nummer
+    from {{ ref('stg_cpr_sf6002__adresser') }} as adresser
+    left join {{ ref('stg_cpr_sf6002__personer') }} as personer on adresser.person_id = personer.person_id
+    window person as (partition by adresser.person_id order by adresser.tilflytningsdato)
+),
+
+flytninger as (
+    select
+        person_id,
+        tilflytningsdato as dato,
+        case when kommunekode = '0306' then 'tilflytning' else 'fraflytning' end as retning,
+        fra_kommune,
+        kommunekode as til_kommune
+    from adresser
+    where
+        (kommunekode = '0306' and (fra_kommune <> '0306' or (nummer = 1 and foedselsdato < tilflytningsdato)))
+        or (kommunekode <> '0306' and fra_kommune = '0306')
+    union all
+    select
+        person_id,
+        fraflytningsdato as dato,
+        'fraflytning' as retning,
+        kommunekode as fra_kommune,
+        null as til_kommune
+    from adresser
+    where kommunekode = '0306' and status = '80' and naeste_dato is null and fraflytningsdato is not null
+)
+
+select
+    flytninger.person_id,
+    flytninger.dato,
+    flytninger.retning,
+    coalesce(borger.borger_noegle, {{ unknown_key() }}) as borger_noegle,
+    coalesce(fra.kommunekode, {{ unknown_key() }}) as fra_kommune,
+    coalesce(til.kommunekode, {{ unknown_key() }}) as til_kommune
+from flytninger
+{{ join_as_of('dim_borger', 'borger', 'person_id', 'flytninger.person_id', "if(flytninger.retning = 'tilflytning', flytninger.dato, flytninger.dato - 1)") }}
+left join {{ ref('dim_kommune') }} as fra on flytninger.fra_kommune = fra.kommunekode
+left join {{ ref('dim_kommune') }} as til on flytninger.til_kommune = til.kommunekode

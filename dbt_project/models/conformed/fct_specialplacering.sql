@@ -1,0 +1,15 @@
+select
+    placeringer.placeringsnummer,
+    placeringer.barn_person_id as person_id,
+    placeringer.startdato,
+    coalesce(placeringer.slutdato, date '9999-12-31') as slutdato,
+    coalesce(borger.borger_noegle, {{ unknown_key() }}) as borger_noegle,
+    coalesce(institutioner.institutionsnummer, {{ unknown_key() }}) as institutionsnummer,
+    coalesce(kommuner.kommunekode, {{ unknown_key() }}) as betalingskommune,
+    placeringer.tilbud,
+    placeringer.takstgruppe,
+    placeringer.aarlig_takst
+from {{ ref('stg_specialtilbud__placeringer') }} as placeringer
+{{ join_as_of('dim_borger', 'borger', 'person_id', 'placeringer.barn_person_id', 'placeringer.startdato') }}
+left join {{ ref('dim_institution') }} as institutioner on placeringer.institutionsnummer = institutioner.institutionsnummer
+left join {{ ref('dim_kommune') }} as kommuner on placeringer.betalingskommune = kommuner.kommunekode
