@@ -24,6 +24,7 @@ def write_profile(register: Register, home: Home) -> Path:
     there when dbt starts (`build_platform` completes the raw files, `build_vault` makes the vault): a missing one stops dbt at
     connect.
     """
+    _keep_to_ourselves(home)
     read_only = [(f"raw_{system_id}", home.raw_file(system_id)) for system_id in (*register.systems, "platform")]
     output: dict[str, Any] = {
         "type": "duckdb",
@@ -62,6 +63,20 @@ def write_profile(register: Register, home: Home) -> Path:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     return path
+
+
+def _keep_to_ourselves(home: Home) -> None:
+    """Make the warehouse, which holds persons by their ids, readable by its owner only, from the moment it is there."""
+    import duckdb
+
+    if not home.warehouse.exists():
+        previous = os.umask(0o077)
+        try:
+            home.path.mkdir(parents=True, exist_ok=True)
+            duckdb.connect(str(home.warehouse)).close()
+        finally:
+            os.umask(previous)
+    home.warehouse.chmod(0o600)
 
 
 def dbt_environment(home: Home) -> dict[str, str]:

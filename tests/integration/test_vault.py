@@ -99,6 +99,7 @@ def test_the_vault_is_encrypted_and_its_key_stands_in_no_other_file(register: Re
     assert home.vault_key.stat().st_mode & 0o077 == 0
     build_platform(register, home)
     profile = write_profile(register, home).read_text()
+    assert home.warehouse.stat().st_mode & 0o077 == 0
     key = home.vault_key.read_text()
     assert key not in profile
     assert not any(
