@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors import connector_for
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
+from ingestion.connectors.duck import Scan, identifier, literal
 from ingestion.cursor import highest
 from ingestion.register import System, Table
 from ingestion.settings import MissingSetting
@@ -26,10 +27,10 @@ _OURS = {LOAD_ID, SOURCE_REF, SOURCE_ROW}
 
 @dataclass
 class Extract:
-    """A table as read: Parquet files in the load's private folder, not yet loaded."""
+    """A table as read, not yet loaded: Parquet files, and scans of other files, in the load's private folder."""
 
     connection: duckdb.DuckDBPyConnection
-    parts: list[Path] = field(default_factory=list)
+    parts: list[Path | Scan] = field(default_factory=list)
     rows: int = 0
     schema: dict[str, pa.DataType] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
@@ -41,8 +42,11 @@ class Extract:
 
     @property
     def relation(self) -> str:
-        listed = ", ".join(f"'{str(part).replace(chr(39), chr(39) * 2)}'" for part in self.parts)
-        return f"read_parquet([{listed}], union_by_name = true)"
+        listed = ", ".join(f"'{str(part).replace(chr(39), chr(39) * 2)}'" for part in self.parts if isinstance(part, Path))
+        selects = [part.sql for part in self.parts if isinstance(part, Scan)]
+        if listed:
+            selects.append(f"select * from read_parquet([{listed}], union_by_name = true)")
+        return f"({' union all by name '.join(f'({select})' for select in selects)})"
 
     def query(self, sql: str) -> pa.Table:
         return self.connection.sql(sql).to_arrow_table()
@@ -50,8 +54,8 @@ class Extract:
     def highest(self, column: str, column_type: str) -> str | None:
         return highest(self.connection, self.relation, column, column_type)
 
-    def dlt_items(self, disposition: dict[str, Any]) -> Iterator[Any]:
-        """Hand the Parquet files to dlt as they are: no row passes through Python again."""
+    def dlt_items(self, disposition: dict[str, Any], folder: Path) -> Iterator[Any]:
+        """Hand the files to dlt as they are: no row passes through Python again."""
         import dlt
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -64,8 +68,22 @@ class Extract:
                 # dlt takes a timestamp without a zone for one in UTC and moves it; a source's local time must stay as written.
                 columns[name]["timezone"] = False
         hints = dlt.mark.make_hints(columns=columns, **disposition)
-        for part in self.parts:
-            yield dlt.mark.with_file_import(str(part), "parquet", pq.ParquetFile(part).metadata.num_rows, hints=hints)
+        for number, part in enumerate(self.parts):
+            if isinstance(part, Path):
+                yield dlt.mark.with_file_import(str(part), "parquet", pq.ParquetFile(part).metadata.num_rows, hints=hints)
+            else:
+                model = folder / f"scan-{number:05}.model"
+                model.write_text(_dlt_model(part, list(self.schema)), encoding="utf-8")
+                yield dlt.mark.with_file_import(str(model), "model", part.rows, hints=hints)
+
+
+def _dlt_model(scan: Scan, columns: list[str]) -> str:
+    """Return the scan in dlt's `model` format: a SELECT that the destination inserts.
+
+    It stands in a string, so that dlt's parser has nothing to misread. What other parts have, and this one lacks, is NULL.
+    """
+    listed = ", ".join(f"{identifier(name) if name in scan.columns else 'NULL'} AS {identifier(name)}" for name in columns)
+    return f"dialect: duckdb\nSELECT {listed} FROM query({literal(scan.sql)})\n"
 
 
 def extract(
@@ -130,6 +148,10 @@ def _read(system: System, name: str, table: Table, context: ReadContext, found: 
                 found.parts.append(batch)
                 found.rows += file.metadata.num_rows
                 _learn(found, file.schema_arrow)
+            elif isinstance(batch, Scan):
+                found.parts.append(batch)
+                found.rows += batch.rows
+                _learn(found, pa.schema([(name, pa.int64() if name == SOURCE_ROW else pa.string()) for name in batch.columns]))
             else:
                 if LOAD_ID not in batch.column_names:
                     batch = batch.append_column(LOAD_ID, pa.repeat(pa.scalar(context.load_id, pa.string()), batch.num_rows))
@@ -225,7 +247,7 @@ def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[s
         import pyarrow.parquet as pq
 
         found.parts.append(context.workdir / "empty.parquet")
-        pq.write_table(pa.schema(list(found.schema.items())).empty_table(), found.parts[0])
+        pq.write_table(pa.schema(list(found.schema.items())).empty_table(), context.workdir / "empty.parquet")
     elif stored:
         _check_types(found, stored)
 

@@ -224,7 +224,8 @@ def _run_pipeline(load: _Load, names: list[str]) -> None:
         destination=dlt.destinations.duckdb(str(load.work)),
         dataset_name=raw_file.SCHEMA,
     )
-    info = pipeline.run(dlt.source(lambda: resources, name=load.system.id)(), loader_file_format="parquet")
+    # No loader_file_format: each item says its own (Parquet, or the model of a scan), and there are no others.
+    info = pipeline.run(dlt.source(lambda: resources, name=load.system.id)())
     info.raise_on_failed_jobs()
     trace = pipeline.last_trace
     for step in trace.steps if trace else []:
@@ -270,7 +271,7 @@ def _resource(load: _Load, name: str) -> Any:
         else:
             outcome.status = "loaded"
             load.extracts[name], load.rejects[name] = found, context.reject_path
-            yield from found.dlt_items(_disposition(system, table, load.full))
+            yield from found.dlt_items(_disposition(system, table, load.full), folder)
 
     return rows
 

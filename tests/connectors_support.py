@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from ingestion.connectors import connector_for
 from ingestion.connectors.base import ReadContext
+from ingestion.connectors.duck import Scan
 from ingestion.register.model import System, TaggedSystem
 
 TABLE = "tabel"
@@ -68,9 +70,15 @@ def batches(of: System, into: ReadContext) -> list[pa.Table]:
     table = of.tables[TABLE]
     found = connector_for(of, table)(of, TABLE, table, into)
     try:
-        return [pq.read_table(batch) if isinstance(batch, Path) else batch for batch in found]
+        return [_arrow(batch) for batch in found]
     finally:
         into.close()
+
+
+def _arrow(batch: pa.Table | Path | Scan) -> pa.Table:
+    if isinstance(batch, Path):
+        return pq.read_table(batch)
+    return duckdb.sql(batch.sql).to_arrow_table() if isinstance(batch, Scan) else batch
 
 
 def rows(of: System, into: ReadContext) -> list[dict[str, Any]]:

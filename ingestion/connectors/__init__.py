@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-Reader = Callable[[System, str, Table, ReadContext], "Iterator[pa.Table | Path]"]
+    from ingestion.connectors.duck import Scan
+
+Reader = Callable[[System, str, Table, ReadContext], "Iterator[pa.Table | Path | Scan]"]
 
 _SECRET_FIELDS = {"password", "private_key", "token", "value", "client_secret", "headers", "key", "secret_arguments", "settings"}
 _CPR = re.compile(r"(?<!\d)[0-3]\d[01]\d{3}-?\d{4}(?!\d)")
@@ -33,7 +35,7 @@ def connector_for(system: System, table: Table | None = None) -> Reader:
     """
     read: Reader = importlib.import_module(f"ingestion.connectors.{system.connection.protocol}").read
 
-    def guarded(system: System, table_name: str, table: Table, context: ReadContext) -> Iterator[pa.Table | Path]:
+    def guarded(system: System, table_name: str, table: Table, context: ReadContext) -> Iterator[pa.Table | Path | Scan]:
         try:
             yield from read(system, table_name, table, context)
         except (SourceError, MissingSetting) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,26 @@ from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext
 
 if TYPE_CHECKING:
     import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Rows that DuckDB reads off a file in the load's folder when they are loaded, without a copy in between."""
+
+    sql: str
+    """A SELECT that names its columns."""
+    columns: tuple[str, ...]
+    """Raw names, the load's three among them. All are text but `_source_row`."""
+    rows: int
+
+    @classmethod
+    def of(cls, values: Mapping[str, str], relation: str, rows: int, context: ReadContext, ref: str, row: str) -> Scan:
+        """Select `values` (raw name → SQL expression) from `relation`; `ref` is a text, `row` an SQL expression."""
+        every = {**values, "_dlt_load_id": literal(context.load_id), SOURCE_REF: literal(ref), SOURCE_ROW: row}
+        listed = ", ".join(f"{value} as {identifier(name)}" for name, value in every.items())
+        return cls(f"select {listed} from {relation}", tuple(every), rows)
 
 
 def connect(context: ReadContext) -> duckdb.DuckDBPyConnection:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import paramiko
     import pyarrow as pa
 
+    from ingestion.connectors.duck import Scan
+
 _CHUNK = 1 << 20
 
 
@@ -54,7 +56,7 @@ class Folder(Protocol):
     def open(self, name: str) -> AbstractContextManager[Any]: ...
 
 
-def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table | Path]:
+def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table | Scan]:
     """Yield new and changed files in the order of their names; for a table that is replaced, all of them if any is new.
 
     Nothing at all is yielded, and `context.files_loaded` stays empty, when nothing is new.

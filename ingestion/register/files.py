@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -36,15 +37,47 @@ class FilesConnection(Strict):
     """A file younger than this is taken as half-written and waits for the next load."""
 
 
+def _with_groups(pattern: str, *needed: str) -> re.Pattern[str]:
+    """Return the compiled expression, or raise if it is none or lacks a named group that is needed."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
+    missing = [name for name in needed if name not in compiled.groupindex]
+    if missing:
+        raise ValueError(f"'{pattern}' has no group called {missing[0]}. Write (?P<{missing[0]}>…)")
+    return compiled
+
+
 Encoding = Literal["utf-8", "cp1252", "latin-1"]
 
 
 class CsvSource(Strict):
+    """Delimited text with headings."""
+
     format: Literal["csv"]
     glob: Text
     encoding: Encoding = "utf-8"
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ";"
     quote: Annotated[str, StringConstraints(min_length=1, max_length=1)] = '"'
+    header: bool = True
+    """False: the first line is a record already, and fields come in the order in which the columns are declared."""
+    preamble_lines: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Lines above the headings (a title, the date of the extract), which are passed over."""
+    trailer_lines: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Lines, blank ones not counted, below the last record, which are no records."""
+    trailer_count: Text | None = None
+    """Regular expression that finds, in the trailer lines, the number of records in a group called `rows`: it must agree."""
+    excel_text: bool = False
+    """Cells written as `="0012"`, so that Excel keeps their zeros, are unwrapped to 0012."""
+
+    @model_validator(mode="after")
+    def _trailer(self) -> CsvSource:
+        if self.trailer_count is not None:
+            if not self.trailer_lines:
+                raise ValueError("`trailer_count` looks in the trailer. Say how many `trailer_lines` there are")
+            _with_groups(self.trailer_count, "rows")
+        return self
 
 
 class ExcelSource(Strict):

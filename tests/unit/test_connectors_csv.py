@@ -86,7 +86,8 @@ def test_a_stray_opening_quote_swallows_no_other_line(drop: Path, tmp_path: Path
 def test_a_quoted_field_that_crosses_a_chunk(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingestion.connectors.csv._CHUNK", 40)
     write(drop, HEADER + "".join(f'{n};"en lang tekst\nover flere\nlinjer";x\n{n};b;c\n' for n in range(50)))
-    kept = rows(csv_system(drop), context(tmp_path))
+    monkeypatch.setattr("ingestion.connectors.csv._PIECE", 100)
+    kept = sorted(rows(csv_system(drop), context(tmp_path)), key=lambda row: row["_source_row"])
     assert len(kept) == 100
     assert [row["_source_row"] for row in kept] == [line for n in range(50) for line in (2 + 4 * n, 5 + 4 * n)]
 
@@ -170,3 +171,78 @@ def test_whatever_a_csv_writer_writes_comes_back(
     ]
     assert read == records
     assert (found.source_rows, found.rejects) == (len(records), 0)
+
+
+def test_one_strange_line_leaves_the_pieces_around_it_to_duckdb(
+    drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.connectors.csv._CHUNK", 200)
+    monkeypatch.setattr("ingestion.connectors.csv._PIECE", 500)
+    lines = [f"{number};{'x' * 20};ø" for number in range(2, 102)]
+    lines[50] = "for;mange;felter;her"
+    write(drop, HEADER + "\r\n".join(lines) + "\r\n")
+    found = context(tmp_path)
+    table = csv_system(drop)
+    kept = rows(table, found)
+    assert sorted((int(row["cpr_nr"]), row["_source_row"]) for row in kept) == [(n, n) for n in range(2, 102) if n != 52]
+    assert [(r["source_row"], r["raw_text"]) for r in rejected(found)] == [(52, lines[50])]
+    assert len(list(found.workdir.glob("*.numbered"))) == 1
+    assert len(list(found.workdir.glob("*.000??"))) > 3, "only the piece with the strange line was taken apart"
+
+
+@pytest.mark.parametrize(
+    "line", ["1;2", "1;2;3;4", "", '1;"2;3', '1;2"x;3\n"', '1;"2"x;3', '1; "2";3', '1;";2;3', "1;2\r3;4", "\N{NO-BREAK SPACE};;"]
+)
+@pytest.mark.parametrize("around", ["a;b;c", '"a";"b";"c"'])
+def test_in_bulk_and_by_the_careful_way_the_same_comes_out(
+    drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, around: str
+) -> None:
+    write(drop, HEADER + f"{around}\n{line}\n{around}\n")
+    outcomes = []
+    for number in range(2):
+        found = context(tmp_path / str(number)) if (tmp_path / str(number)).mkdir() is None else None
+        assert found is not None
+        kept = sorted(rows(csv_system(drop), found), key=lambda row: row["_source_row"])
+        outcomes.append((kept, rejected(found), found.source_rows))
+        monkeypatch.setattr("ingestion.connectors.csv._is_regular", lambda *_: False)
+    assert outcomes[0] == outcomes[1]
+
+
+def test_lines_above_and_below_the_records(drop: Path, tmp_path: Path) -> None:
+    text = "Udtræk 01-11-2026\r\n\r\n" + HEADER + "1;2;x\r\n3;4;y\r\n\r\nI alt\r\nAntal linjer: {}\r\n\r\n"
+    options = {"preamble_lines": 2, "trailer_lines": 2, "trailer_count": r"Antal linjer: (?P<rows>\d+)"}
+    write(drop, text.format(2))
+    found = context(tmp_path)
+    kept = rows(csv_system(drop, **options), found)
+    assert [(row["cpr_nr"], row["_source_row"]) for row in kept] == [("1", 4), ("3", 5)]
+    assert (found.source_rows, found.rejects) == (2, 0)
+    write(drop, text.format(3))
+    with pytest.raises(SourceError, match="the trailer counts 3, the file has 2"):
+        rows(csv_system(drop, **options), context(tmp_path))
+    write(drop, text.format(2).partition("\r\n\r\nI alt")[0])
+    with pytest.raises(SourceError, match="without the trailer that tells its count"):
+        rows(csv_system(drop, **options), context(tmp_path))
+
+
+def test_without_headings_fields_come_as_declared(drop: Path, tmp_path: Path) -> None:
+    write(drop, "0101010001;2;x\r\n1;2\r\n")
+    found = context(tmp_path)
+    kept = rows(csv_system(drop, header=False), found)
+    assert [(row["cpr_nr"], row["bemaerkning"], row["_source_row"]) for row in kept] == [("0101010001", "x", 1)]
+    assert [r["source_row"] for r in rejected(found)] == [2]
+
+
+def test_cells_written_for_excel_are_unwrapped_where_declared(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER + '="0012";="";"=""a """"b"""\r\n=7;2;"x"\r\n')
+    kept = rows(csv_system(drop, excel_text=True), context(tmp_path))
+    assert [(row["cpr_nr"], row["beloeb"], row["bemaerkning"]) for row in kept] == [("0012", "", 'a "b'), ("=7", "2", "x")]
+
+
+def test_a_trailer_count_needs_a_trailer_and_a_group(drop: Path) -> None:
+    for options in (
+        {"trailer_count": "x"},
+        {"trailer_count": "x", "trailer_lines": 1},
+        {"trailer_count": "(", "trailer_lines": 1},
+    ):
+        with pytest.raises(ValueError, match=r"trailer_lines|no group called rows|not a regular expression"):
+            csv_system(drop, **options)
