@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from calendar import monthrange
+from collections import Counter, defaultdict
+from datetime import date, timedelta
 from typing import Any
 
-from demo.municipality import TODAY, Municipality
+from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, Measure, Municipality, SpecialPlacement
 from demo.values import kroner_text
 
 
@@ -43,4 +45,83 @@ def facts(municipality: Municipality) -> dict[str, Any]:
         "vikarudgift": {unit: kroner_text(substitutes[unit]) for unit in sorted(substitutes)},
         "besoeg_minutter": minutes,
         "posteringer": {year: kroner_text(ledger[year]) for year in sorted(ledger)},
+        "flytninger": _moves(municipality),
+        "byggesager": _building_cases(municipality),
+        "boern_forloeb": _before_and_after(municipality),
     }
+
+
+def _moves(municipality: Municipality) -> dict[str, dict[str, int]]:
+    """Return the moves over the municipality's border since FIRST_DAY, by direction and month."""
+    found: dict[str, Counter[str]] = {"tilflytning": Counter(), "fraflytning": Counter()}
+    for person in municipality.persons:
+        stays = person.residences
+        here = [stay.address.municipality_code == MUNICIPALITY_CODE for stay in stays]
+        days: list[tuple[str, date | None]] = []
+        if here[0] and stays[0].moved_in > person.born:
+            days.append(("tilflytning", stays[0].moved_in))
+        for position in range(1, len(stays)):
+            if here[position] != here[position - 1]:
+                days.append(("tilflytning" if here[position] else "fraflytning", stays[position].moved_in))
+        if here[-1] and person.status == "80":
+            days.append(("fraflytning", stays[-1].moved_out))
+        for direction, day in days:
+            if day is not None and day >= FIRST_DAY:
+                found[direction][f"{day:%Y-%m}"] += 1
+    return {direction: dict(sorted(months.items())) for direction, months in found.items()}
+
+
+def _building_cases(municipality: Municipality) -> dict[str, dict[str, int]]:
+    """Return building cases received and decided, by month."""
+    received = Counter(f"{case.received:%Y-%m}" for case in municipality.building_cases)
+    decided = Counter(f"{case.decided:%Y-%m}" for case in municipality.building_cases if case.decided)
+    return {"modtagne": dict(sorted(received.items())), "afgjorte": dict(sorted(decided.items()))}
+
+
+def _before_and_after(municipality: Municipality) -> dict[str, dict[str, int | str]]:
+    """Return children, days of absence and costs by quarter from the child's first notification (-4 to 7).
+
+    Only quarters of which every day is covered by the absence register, and costs that this municipality bears.
+    """
+    first: dict[str, date] = {}
+    for notification in municipality.notifications:
+        first[notification.cpr] = min(notification.received, first.get(notification.cpr, date.max))
+    absent: dict[str, list[date]] = defaultdict(list)
+    for absence in municipality.school_absences:
+        absent[absence.cpr].append(absence.day)
+    measures: dict[str, list[Measure]] = defaultdict(list)
+    for measure in municipality.measures:
+        measures[measure.cpr].append(measure)
+    placements: dict[str, list[SpecialPlacement]] = defaultdict(list)
+    for place in municipality.placements:
+        if place.payer == MUNICIPALITY_CODE:
+            placements[place.cpr].append(place)
+    days = [absence.day for absence in municipality.school_absences]
+    from_day, to_day = min(days, default=date.max), max(days, default=date.min)
+    found = {quarter: Counter[str]() for quarter in range(-4, 8)}
+    for cpr, notified in first.items():
+        for quarter, sums in found.items():
+            start, end = add_months(notified, 3 * quarter), add_months(notified, 3 * quarter + 3) - timedelta(days=1)
+            if start < from_day or end > to_day:
+                continue
+            sums["boern"] += 1
+            sums["fravaersdage"] += sum(start <= day <= end for day in absent[cpr])
+            for measure in measures[cpr]:
+                sums["oere"] += measure.day_oere * _shared(start, end, measure.start, measure.end)
+            for place in placements[cpr]:
+                sums["oere"] += round(place.yearly_oere * _shared(start, end, place.start, place.end) / 365)
+    return {
+        str(quarter): {"boern": sums["boern"], "fravaersdage": sums["fravaersdage"], "udgift": kroner_text(sums["oere"])}
+        for quarter, sums in found.items()
+    }
+
+
+def add_months(day: date, months: int) -> date:
+    """Return the same day of the month `months` later, or that month's last day where it is shorter."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def _shared(start: date, end: date, first: date, last: date | None) -> int:
+    """Days that two periods share; both ends count, and no `last` is for ever."""
+    return max(0, (min(end, last or end) - max(start, first)).days + 1)

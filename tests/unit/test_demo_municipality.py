@@ -12,7 +12,7 @@ from stdnum import ean
 from stdnum.dk import cpr as stdnum_cpr
 from stdnum.dk import cvr
 
-from demo.facts import facts
+from demo.facts import add_months, facts
 from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, Municipality, build_municipality, kitos_uuid
 from demo.population.common import roads
 from demo.population.cpr import modulus_11
@@ -223,3 +223,30 @@ def test_the_register_and_kitos_name_the_same_systems(municipality: Municipality
     register = read_register().systems
     assert {name: register[name].kitos_uuid for name in known} == known
     assert all(kitos_uuid(name) == value for name, value in known.items())
+
+
+def test_totals_across_systems(municipality: Municipality) -> None:
+    """What the marts are held against, counted another way."""
+    found = facts(municipality)
+    moved_in = {
+        (person.cpr, stay.moved_in)
+        for person in municipality.persons
+        for before, stay in zip(person.residences, person.residences[1:], strict=False)
+        if before.address.municipality_code != MUNICIPALITY_CODE == stay.address.municipality_code and stay.moved_in >= FIRST_DAY
+    }
+    assert sum(found["flytninger"]["tilflytning"].values()) == len(moved_in) > 10
+    assert sum(found["flytninger"]["fraflytning"].values()) > 10
+    cases = municipality.building_cases
+    assert sum(found["byggesager"]["modtagne"].values()) == len(cases)
+    assert sum(found["byggesager"]["afgjorte"].values()) == len([case for case in cases if case.decided])
+    course = found["boern_forloeb"]
+    assert list(course) == [str(quarter) for quarter in range(-4, 8)]
+    # Absence rises before a notification, and what is done about it costs afterwards.
+    assert course["-1"]["fravaersdage"] / course["-1"]["boern"] > course["-4"]["fravaersdage"] / max(1, course["-4"]["boern"])
+    assert float(course["1"]["udgift"]) > float(course["-1"]["udgift"])
+
+
+def test_months_are_added_as_a_database_does() -> None:
+    assert add_months(date(2024, 1, 31), 1) == date(2024, 2, 29)
+    assert add_months(date(2024, 1, 31), -2) == date(2023, 11, 30)
+    assert add_months(date(2024, 11, 30), 3) == date(2025, 2, 28)

@@ -14,6 +14,11 @@
 {{ system }} || ':' || {{ name }} || coalesce(' ' || {{ paragraph }}, '')
 {%- endmacro -%}
 
+{#- Days that a window [fra_dato, til_dato] and a period [startdato, slutdato] share; both ends count, and the two are known to meet. -#}
+{%- macro shared_days(window, period) -%}
+(least({{ window }}.til_dato, {{ period }}.slutdato) - greatest({{ window }}.fra_dato, {{ period }}.startdato) + 1)
+{%- endmacro -%}
+
 {#- Joins a slowly changing dimension as it was on the day of the event. Versions of one member never overlap, so no row doubles. -#}
 {%- macro join_as_of(dimension, alias, natural_key, event_key, event_date) -%}
 left join {{ ref(dimension) }} as {{ alias }}

@@ -1,0 +1,13 @@
+-- Budget follow-up: what each centre has used this year of what it has, and what is left, as of the last month that can be shown.
+select
+    center,
+    count(*) as maaneder,
+    sum(maanedsbudget) as budget_til_dato,
+    sum(forbrug) as forbrug,
+    round(100 * sum(forbrug) / nullif(sum(maanedsbudget), 0), 1) as forbrug_pct_af_budget,
+    arg_max(rest_af_aarsbudget, maaned) as rest_af_aarsbudget,
+    bool_or(diskretioneret) as noget_er_skjult
+from {{ ref('mart_budgetopfoelgning') }}
+where raekketype = 'center i alt' and regnskabsaar = (select max(regnskabsaar) from {{ ref('mart_budgetopfoelgning') }})
+group by center
+order by forbrug_pct_af_budget desc nulls last

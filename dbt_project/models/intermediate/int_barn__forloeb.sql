@@ -1,0 +1,96 @@
+-- A child's three-month windows before and after its first notification. A window counts only when the absence register covers all of
+-- it: no child is counted in a quarter that is not over.
+with
+
+foerste as (
+    select
+        person_id,
+        min(modtaget_dato) as foerste_dato,
+        arg_min(underretter, modtaget_dato) as underretter
+    from {{ ref('fct_underretning') }}
+    where person_id is not null
+    group by person_id
+),
+
+daekning as (
+    select
+        min(dato) as fra_dato,
+        max(dato) as til_dato
+    from {{ ref('fct_elevfravaer') }}
+),
+
+kvartaler as (
+    select unnest(generate_series(-4, 7)) as kvartal
+),
+
+vinduer as (
+    select
+        foerste.person_id,
+        foerste.underretter,
+        kvartaler.kvartal,
+        (foerste.foerste_dato + to_months((3 * kvartaler.kvartal)::integer))::date as fra_dato,
+        (foerste.foerste_dato + to_months((3 * kvartaler.kvartal + 3)::integer))::date - 1 as til_dato
+    from foerste
+    cross join kvartaler
+),
+
+daekkede as (
+    select vinduer.*
+    from vinduer
+    inner join daekning on vinduer.fra_dato >= daekning.fra_dato and vinduer.til_dato <= daekning.til_dato
+),
+
+fravaer as (
+    select
+        daekkede.person_id,
+        daekkede.kvartal,
+        count(*) as fravaersdage
+    from daekkede
+    inner join {{ ref('fct_elevfravaer') }} as fravaer
+        on daekkede.person_id = fravaer.person_id and fravaer.dato between daekkede.fra_dato and daekkede.til_dato
+    group by daekkede.person_id, daekkede.kvartal
+),
+
+foranstaltninger as (
+    select
+        daekkede.person_id,
+        daekkede.kvartal,
+        sum({{ shared_days('daekkede', 'foranstaltninger') }} * foranstaltninger.pris_pr_dag) as udgift
+    from daekkede
+    inner join {{ ref('fct_foranstaltning') }} as foranstaltninger
+        on
+            daekkede.person_id = foranstaltninger.person_id
+            and daekkede.til_dato >= foranstaltninger.startdato
+            and daekkede.fra_dato <= foranstaltninger.slutdato
+    group by daekkede.person_id, daekkede.kvartal
+),
+
+-- What another municipality pays is not ours. A yearly price is spread over the days of a year.
+specialtilbud as (
+    select
+        daekkede.person_id,
+        daekkede.kvartal,
+        sum({{ shared_days('daekkede', 'placeringer') }} * placeringer.aarlig_takst / 365) as udgift
+    from daekkede
+    inner join {{ ref('fct_specialplacering') }} as placeringer
+        on
+            daekkede.person_id = placeringer.person_id
+            and daekkede.til_dato >= placeringer.startdato
+            and daekkede.fra_dato <= placeringer.slutdato
+    where placeringer.betalingskommune = '0306'
+    group by daekkede.person_id, daekkede.kvartal
+)
+
+select
+    daekkede.person_id,
+    daekkede.kvartal::integer as kvartal,
+    daekkede.underretter,
+    daekkede.fra_dato,
+    daekkede.til_dato,
+    coalesce(fravaer.fravaersdage, 0)::integer as fravaersdage,
+    coalesce(foranstaltninger.udgift, 0)::decimal(18, 4) as foranstaltninger,
+    coalesce(specialtilbud.udgift, 0)::decimal(18, 4) as specialtilbud
+from daekkede
+left join fravaer on daekkede.person_id = fravaer.person_id and daekkede.kvartal = fravaer.kvartal
+left join foranstaltninger on daekkede.person_id = foranstaltninger.person_id and daekkede.kvartal = foranstaltninger.kvartal
+left join specialtilbud on daekkede.person_id = specialtilbud.person_id and daekkede.kvartal = specialtilbud.kvartal

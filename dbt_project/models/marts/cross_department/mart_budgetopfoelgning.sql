@@ -1,0 +1,186 @@
+-- Budget and consumption by cost centre and function. The functions of benefits are one line, since mart_ydelse_refusion shows them one by
+-- one and hides the small: shown here too, what is hidden there could be worked out. A year's budget is spread evenly over its months.
+with
+
+overfoersler as (
+    select distinct funktion
+    from {{ ref('ydelser') }}
+),
+
+forbrug as (
+    select
+        date_trunc('month', postering.bogfoeringsdato)::date as maaned,
+        postering.omkostningssted,
+        if(overfoersler.funktion is null, postering.funktion, 'Overførsler') as funktion,
+        sum(postering.beloeb) as forbrug,
+        bool_or(konto.hovedart = '1') as har_loen
+    from {{ ref('fct_postering') }} as postering
+    inner join {{ ref('dim_konto') }} as konto on postering.artskonto = konto.artskonto
+    left join overfoersler on postering.funktion = overfoersler.funktion
+    group by 1, 2, 3
+),
+
+budget as (
+    select
+        budget.regnskabsaar,
+        budget.omkostningssted,
+        if(overfoersler.funktion is null, budget.funktion, 'Overførsler') as funktion,
+        sum(budget.beloeb) filter (where budget.budgetversion = '0') as oprindeligt,
+        sum(budget.beloeb) filter (where budget.budgetversion = '1') as korrigeret
+    from {{ ref('fct_budget') }} as budget
+    left join overfoersler on budget.funktion = overfoersler.funktion
+    group by 1, 2, 3
+),
+
+-- Up to the last month that anything is posted in: an empty month to come is no saving.
+maaneder as (
+    select
+        dato.maaned,
+        max(dato.dato) as sidste_dag
+    from {{ ref('dim_dato') }} as dato
+    where dato.maaned between (select min(forbrug.maaned) from forbrug) and (select max(forbrug.maaned) from forbrug)
+    group by dato.maaned
+),
+
+linjer as (
+    select
+        omkostningssted,
+        funktion,
+        year(maaned) as regnskabsaar
+    from forbrug
+    union
+    select
+        omkostningssted,
+        funktion,
+        regnskabsaar
+    from budget
+),
+
+-- Whose money it is: employees paid by the cost centre's unit, citizens with benefits, children with a placement or a measure.
+ansatte as (
+    select
+        maaneder.maaned,
+        medarbejder.enhed_id,
+        count(distinct coalesce(medarbejder.person_id::varchar, 'ukendt')) as personer
+    from maaneder
+    inner join {{ ref('dim_medarbejder') }} as medarbejder
+        on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
+    where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
+    group by maaneder.maaned, medarbejder.enhed_id
+),
+
+borgere as (
+    select
+        date_trunc('month', uge_mandag)::date as maaned,
+        'Overførsler' as funktion,
+        count(distinct person_id) as personer
+    from {{ ref('fct_ydelse') }}
+    group by 1
+    union all
+    select
+        maaneder.maaned,
+        '3.22.08' as funktion,
+        count(distinct placering.person_id) as personer
+    from maaneder
+    inner join {{ ref('fct_specialplacering') }} as placering
+        on maaneder.sidste_dag >= placering.startdato and maaneder.maaned <= placering.slutdato and placering.betalingskommune = '0306'
+    group by maaneder.maaned
+    union all
+    select
+        maaneder.maaned,
+        '5.28.21' as funktion,
+        count(distinct foranstaltning.person_id) as personer
+    from maaneder
+    inner join {{ ref('fct_foranstaltning') }} as foranstaltning
+        on maaneder.sidste_dag >= foranstaltning.startdato and maaneder.maaned <= foranstaltning.slutdato
+    group by maaneder.maaned
+),
+
+celler as (
+    select
+        linjer.regnskabsaar,
+        maaneder.maaned,
+        steder.enhed_id,
+        coalesce(organisation.center_id, {{ unknown_key() }}) as center_id,
+        linjer.omkostningssted,
+        linjer.funktion,
+        coalesce(budget.oprindeligt, 0) as aarsbudget_oprindeligt,
+        coalesce(budget.korrigeret, 0) as aarsbudget,
+        coalesce(forbrug.forbrug, 0) as forbrug,
+        -- What rests on nobody may be shown, and hidden beside what may not.
+        case
+            when coalesce(forbrug.forbrug, 0) = 0 then 0
+            else coalesce(least(borgere.personer, if(forbrug.har_loen, coalesce(ansatte.personer, 1), null)), 5)
+        end as personer
+    from linjer
+    inner join maaneder on linjer.regnskabsaar = year(maaneder.maaned)
+    left join {{ ref('dim_omkostningssted') }} as steder on linjer.omkostningssted = steder.omkostningssted
+    left join {{ ref('dim_organisation') }} as organisation on steder.enhed_id = organisation.enhed_id
+    left join budget
+        on
+            linjer.regnskabsaar = budget.regnskabsaar
+            and linjer.omkostningssted = budget.omkostningssted
+            and linjer.funktion = budget.funktion
+    left join forbrug
+        on maaneder.maaned = forbrug.maaned and linjer.omkostningssted = forbrug.omkostningssted and linjer.funktion = forbrug.funktion
+    left join ansatte on maaneder.maaned = ansatte.maaned and steder.enhed_id = ansatte.enhed_id
+    left join borgere on maaneder.maaned = borgere.maaned and linjer.funktion = borgere.funktion
+),
+
+valgt as (
+    select
+        * exclude (enhed_id),
+        'linje' as raekketype,
+        {{ hidden_cell('personer', ['maaned', 'center_id'], "omkostningssted || '|' || funktion") }} as diskretioneret
+    from celler
+),
+
+med_total as (
+    select * exclude (personer) from valgt
+    union all by name
+    select
+        regnskabsaar,
+        maaned,
+        center_id,
+        'I alt' as omkostningssted,
+        'I alt' as funktion,
+        'center i alt' as raekketype,
+        sum(aarsbudget_oprindeligt) as aarsbudget_oprindeligt,
+        sum(aarsbudget) as aarsbudget,
+        sum(forbrug) as forbrug,
+        {{ hidden_total('personer', 'diskretioneret', 'sum(personer)') }} as diskretioneret
+    from valgt
+    group by regnskabsaar, maaned, center_id
+),
+
+-- From a hidden month on the rest of the year's budget is hidden too: the step from one month to the next is the consumption.
+loebende as (
+    select
+        *,
+        sum(forbrug) over linje as forbrug_i_aaret,
+        bool_or(diskretioneret) over linje as rest_skjult
+    from med_total
+    window linje as (partition by regnskabsaar, center_id, omkostningssted, funktion, raekketype order by maaned)
+)
+
+select
+    loebende.regnskabsaar::integer as regnskabsaar,
+    loebende.maaned,
+    loebende.raekketype,
+    loebende.center_id,
+    coalesce(center.enhed, 'Ukendt') as center,
+    loebende.omkostningssted,
+    steder.omkostningssted_navn,
+    loebende.funktion,
+    coalesce(funktioner.funktion_navn, loebende.funktion) as funktion_navn,
+    loebende.aarsbudget_oprindeligt::decimal(18, 2) as aarsbudget_oprindeligt,
+    loebende.aarsbudget::decimal(18, 2) as aarsbudget,
+    (loebende.aarsbudget / 12)::decimal(18, 2) as maanedsbudget,
+    case when not loebende.diskretioneret then loebende.forbrug end::decimal(18, 2) as forbrug,
+    case when not loebende.diskretioneret then loebende.aarsbudget / 12 - loebende.forbrug end::decimal(18, 2) as afvigelse,
+    case when not loebende.rest_skjult then loebende.aarsbudget - loebende.forbrug_i_aaret end::decimal(18, 2) as rest_af_aarsbudget,
+    loebende.diskretioneret or loebende.rest_skjult as diskretioneret
+from loebende
+left join {{ ref('dim_organisation') }} as center on loebende.center_id = center.enhed_id
+left join {{ ref('dim_omkostningssted') }} as steder on loebende.omkostningssted = steder.omkostningssted
+left join {{ ref('dim_funktion') }} as funktioner on loebende.funktion = funktioner.funktion

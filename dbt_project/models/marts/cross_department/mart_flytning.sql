@@ -1,0 +1,99 @@
+-- Who moved, and what the movers in were paid and given in their first 24 months here.
+with
+
+flytninger as (
+    select
+        flytning.person_id,
+        flytning.dato,
+        flytning.retning,
+        date_trunc('quarter', flytning.dato)::date as kvartal,
+        coalesce(borger.aldersgruppe, 'Ukendt alder') as aldersgruppe
+    from {{ ref('fct_flytning') }} as flytning
+    inner join {{ ref('dim_borger') }} as borger on flytning.borger_noegle = borger.borger_noegle
+    -- From the first whole quarter for which benefits are known: of earlier movers the first 24 months are not.
+    where flytning.dato >= (select date_trunc('quarter', min(ydelse.uge_mandag)) + interval 3 month from {{ ref('fct_ydelse') }} as ydelse)
+),
+
+ydelser as (
+    select
+        flytninger.person_id,
+        flytninger.dato,
+        sum(ydelse.beloeb) as ydelser,
+        sum(ydelse.refusion) as refusion
+    from flytninger
+    inner join {{ ref('fct_ydelse') }} as ydelse
+        on
+            flytninger.person_id = ydelse.person_id
+            and flytninger.dato <= ydelse.uge_mandag
+            and ydelse.uge_mandag < flytninger.dato + interval 24 month
+    where flytninger.retning = 'tilflytning'
+    group by flytninger.person_id, flytninger.dato
+),
+
+omsorg as (
+    select
+        flytninger.person_id,
+        flytninger.dato,
+        sum(besoeg.leverede_minutter) / 60 as timer
+    from flytninger
+    inner join {{ ref('fct_leveret_omsorg') }} as besoeg
+        on
+            flytninger.person_id = besoeg.person_id
+            and flytninger.dato <= besoeg.dato
+            and besoeg.dato < flytninger.dato + interval 24 month
+    where flytninger.retning = 'tilflytning'
+    group by flytninger.person_id, flytninger.dato
+),
+
+celler as (
+    select
+        flytninger.kvartal,
+        flytninger.retning,
+        flytninger.aldersgruppe,
+        count(*) as flytninger,
+        count(distinct flytninger.person_id) as personer,
+        coalesce(sum(ydelser.ydelser), 0) as ydelser,
+        coalesce(sum(ydelser.refusion), 0) as refusion,
+        coalesce(sum(omsorg.timer), 0) as omsorgstimer
+    from flytninger
+    left join ydelser
+        on flytninger.person_id = ydelser.person_id and flytninger.dato = ydelser.dato and flytninger.retning = 'tilflytning'
+    left join omsorg
+        on flytninger.person_id = omsorg.person_id and flytninger.dato = omsorg.dato and flytninger.retning = 'tilflytning'
+    group by flytninger.kvartal, flytninger.retning, flytninger.aldersgruppe
+),
+
+valgt as (
+    select
+        *,
+        {{ hidden_cell('personer', ['kvartal', 'retning'], 'aldersgruppe') }} as diskretioneret
+    from celler
+),
+
+med_total as (
+    select * from valgt
+    union all by name
+    select
+        kvartal,
+        retning,
+        'I alt' as aldersgruppe,
+        sum(flytninger) as flytninger,
+        sum(ydelser) as ydelser,
+        sum(refusion) as refusion,
+        sum(omsorgstimer) as omsorgstimer,
+        {{ hidden_total('personer', 'diskretioneret', 'sum(personer)') }} as diskretioneret
+    from valgt
+    group by kvartal, retning
+)
+
+select
+    med_total.kvartal,
+    med_total.retning,
+    med_total.aldersgruppe,
+    case when not med_total.diskretioneret then med_total.flytninger end::integer as flytninger,
+    case when not med_total.diskretioneret and med_total.retning = 'tilflytning' then med_total.ydelser end::decimal(18, 2) as ydelser_24_mdr,
+    case when not med_total.diskretioneret and med_total.retning = 'tilflytning' then med_total.refusion end::decimal(18, 2) as refusion_24_mdr,
+    case when not med_total.diskretioneret and med_total.retning = 'tilflytning' then med_total.omsorgstimer end::decimal(18, 2) as omsorgstimer_24_mdr,
+    med_total.kvartal + interval 27 month <= (select max(ydelse.uge_mandag) from {{ ref('fct_ydelse') }} as ydelse) as fulgt_i_24_mdr,
+    med_total.diskretioneret
+from med_total

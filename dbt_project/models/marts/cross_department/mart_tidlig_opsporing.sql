@@ -1,0 +1,146 @@
+-- Half-years of which both they and the one before are covered by the absence register, and the twelve months after by notifications.
+with
+
+daekning as (
+    select
+        (select min(fravaer.dato) from {{ ref('fct_elevfravaer') }} as fravaer) as fra_dato,
+        (select max(underretning.modtaget_dato) from {{ ref('fct_underretning') }} as underretning) as til_dato
+),
+
+halvaar as (
+    select distinct
+        make_date(aar, if(maaned_nummer < 7, 1, 7), 1) as halvaar,
+        (halvaar + interval 6 month)::date - 1 as sidste_dag,
+        (halvaar - interval 6 month)::date as forrige
+    from {{ ref('dim_dato') }}
+),
+
+maalte as (
+    select halvaar.*
+    from halvaar
+    inner join daekning
+        on halvaar.forrige >= daekning.fra_dato and (halvaar.sidste_dag + interval 12 month)::date <= daekning.til_dato
+),
+
+-- A child belongs to the place it came to last in the half-year.
+boern as (
+    select
+        maalte.halvaar,
+        maalte.sidste_dag,
+        maalte.forrige,
+        indskrivning.person_id,
+        indskrivning.institutionsnummer
+    from maalte
+    inner join {{ ref('fct_indskrivning') }} as indskrivning
+        on
+            maalte.sidste_dag >= indskrivning.startdato
+            and coalesce(indskrivning.slutdato, date '9999-12-31') >= maalte.halvaar
+    where indskrivning.person_id is not null
+    qualify
+        row_number() over (
+            partition by maalte.halvaar, indskrivning.person_id order by indskrivning.startdato desc, indskrivning.indskrivning_id desc
+        ) = 1
+),
+
+fravaer as (
+    select
+        boern.halvaar,
+        boern.person_id,
+        boern.institutionsnummer,
+        boern.sidste_dag,
+        count(fravaer.dato) filter (where fravaer.dato >= boern.halvaar) as dage,
+        count(fravaer.dato) filter (where fravaer.dato < boern.halvaar) as dage_foer
+    from boern
+    left join {{ ref('fct_elevfravaer') }} as fravaer
+        on boern.person_id = fravaer.person_id and fravaer.dato between boern.forrige and boern.sidste_dag
+    group by boern.halvaar, boern.person_id, boern.institutionsnummer, boern.sidste_dag
+),
+
+fulgte as (
+    select
+        fravaer.*,
+        -- A rise is half as much again and three days at the least: a cold more is none.
+        fravaer.dage >= 1.5 * fravaer.dage_foer and fravaer.dage >= fravaer.dage_foer + 3 as stigende,
+        exists(
+            select 1
+            from {{ ref('fct_underretning') }} as underretning
+            where
+                underretning.person_id = fravaer.person_id
+                and underretning.modtaget_dato > fravaer.sidste_dag + interval 3 month
+                and underretning.modtaget_dato <= fravaer.sidste_dag + interval 12 month
+        ) as underrettet
+    from fravaer
+),
+
+celler as (
+    select
+        halvaar,
+        institutionsnummer,
+        count(*) as boern,
+        sum(dage) as fravaersdage,
+        count(*) filter (where stigende) as boern_stigende,
+        count(*) filter (where stigende and underrettet) as underrettede_stigende,
+        count(*) filter (where not stigende and underrettet) as underrettede_oevrige
+    from fulgte
+    group by halvaar, institutionsnummer
+),
+
+valgt as (
+    select
+        *,
+        {{ hidden_cell('boern', ['halvaar'], 'institutionsnummer') }} as skjul_boern,
+        {{ hidden_cell('boern_stigende', ['halvaar'], 'institutionsnummer') }} as skjul_stigende,
+        {{ hidden_cell('underrettede_stigende', ['halvaar'], 'institutionsnummer') }} as skjul_underrettede_stigende,
+        {{ hidden_cell('underrettede_oevrige', ['halvaar'], 'institutionsnummer') }} as skjul_underrettede_oevrige
+    from celler
+),
+
+med_total as (
+    select * from valgt
+    union all by name
+    select
+        halvaar,
+        'I alt' as institutionsnummer,
+        sum(boern) as boern,
+        sum(fravaersdage) as fravaersdage,
+        sum(boern_stigende) as boern_stigende,
+        sum(underrettede_stigende) as underrettede_stigende,
+        sum(underrettede_oevrige) as underrettede_oevrige,
+        {{ hidden_total('boern', 'skjul_boern', 'sum(boern)') }} as skjul_boern,
+        {{ hidden_total('boern_stigende', 'skjul_stigende', 'sum(boern_stigende)') }} as skjul_stigende,
+        {{ hidden_total('underrettede_stigende', 'skjul_underrettede_stigende', 'sum(underrettede_stigende)') }} as skjul_underrettede_stigende,
+        {{ hidden_total('underrettede_oevrige', 'skjul_underrettede_oevrige', 'sum(underrettede_oevrige)') }} as skjul_underrettede_oevrige
+    from valgt
+    group by halvaar
+),
+
+vist as (
+    select
+        halvaar,
+        institutionsnummer,
+        case when not skjul_boern then boern end::integer as boern,
+        case when not skjul_boern then fravaersdage end::integer as fravaersdage,
+        case when not skjul_stigende then boern_stigende end::integer as boern_stigende,
+        case when not skjul_underrettede_stigende then underrettede_stigende end::integer as underrettede_stigende,
+        case when not skjul_underrettede_oevrige then underrettede_oevrige end::integer as underrettede_oevrige,
+        skjul_boern or skjul_stigende or skjul_underrettede_stigende or skjul_underrettede_oevrige as diskretioneret
+    from med_total
+)
+
+select
+    vist.halvaar,
+    vist.institutionsnummer,
+    coalesce(institutioner.institution, 'Alle') as institution,
+    institutioner.institutionstype,
+    vist.boern,
+    vist.fravaersdage,
+    vist.boern_stigende,
+    vist.underrettede_stigende,
+    vist.underrettede_oevrige,
+    -- Shares of what is shown alone: an empty part leaves the share empty.
+    (vist.fravaersdage / nullif(vist.boern, 0))::decimal(9, 2) as fravaersdage_pr_barn,
+    (100 * vist.underrettede_stigende / nullif(vist.boern_stigende, 0))::decimal(9, 2) as underrettede_stigende_pct,
+    (100 * vist.underrettede_oevrige / nullif(vist.boern - vist.boern_stigende, 0))::decimal(9, 2) as underrettede_oevrige_pct,
+    vist.diskretioneret
+from vist
+left join {{ ref('dim_institution') }} as institutioner on vist.institutionsnummer = institutioner.institutionsnummer
