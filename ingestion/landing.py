@@ -210,6 +210,8 @@ def _configure_dlt(workdir: Path) -> None:
     os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"
     os.environ["SCHEMA__NAMING"] = "ingestion.dlt_naming"
     os.environ["DLT_DATA_DIR"] = str(workdir.parent)
+    # DuckDB uses all cores for each job; 20 at once, as dlt does by itself, cost only memory.
+    os.environ["LOAD__WORKERS"] = "2"
 
 
 def _run_pipeline(load: _Load, names: list[str]) -> None:

@@ -86,7 +86,7 @@ def test_a_stray_opening_quote_swallows_no_other_line(drop: Path, tmp_path: Path
 def test_a_quoted_field_that_crosses_a_chunk(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingestion.connectors.csv._CHUNK", 40)
     write(drop, HEADER + "".join(f'{n};"en lang tekst\nover flere\nlinjer";x\n{n};b;c\n' for n in range(50)))
-    monkeypatch.setattr("ingestion.connectors.csv._PIECE", 100)
+    monkeypatch.setattr("ingestion.connectors.csv._PIECE", 7)
     kept = sorted(rows(csv_system(drop), context(tmp_path)), key=lambda row: row["_source_row"])
     assert len(kept) == 100
     assert [row["_source_row"] for row in kept] == [line for n in range(50) for line in (2 + 4 * n, 5 + 4 * n)]
@@ -177,7 +177,7 @@ def test_one_strange_line_leaves_the_pieces_around_it_to_duckdb(
     drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingestion.connectors.csv._CHUNK", 200)
-    monkeypatch.setattr("ingestion.connectors.csv._PIECE", 500)
+    monkeypatch.setattr("ingestion.connectors.csv._PIECE", 13)
     lines = [f"{number};{'x' * 20};ø" for number in range(2, 102)]
     lines[50] = "for;mange;felter;her"
     write(drop, HEADER + "\r\n".join(lines) + "\r\n")
