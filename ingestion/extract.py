@@ -37,6 +37,9 @@ class Extract:
     missing_columns: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     """Names of the files read to the end; their earlier rows are replaced by these."""
+    deleted: Path | None = None
+    """Rows of the stored table that are gone from the source, whole, as Parquet."""
+    deleted_rows: int = 0
     unchanged: bool = False
     """The source had nothing that earlier loads have not taken: the table stays as it is, and is not empty."""
 
@@ -122,7 +125,8 @@ def extract(
 def _is_unchanged(system: System, table: Table, context: ReadContext, found: Extract) -> bool:
     if system.connection.protocol == "files":
         return bool(context.files_seen) and not context.files_loaded
-    return context.since is not None and not found.rows and not context.rejects
+    incremental = (context.since is not None or context.token is not None) and not context.complete
+    return incremental and not found.rows and not context.rejects and not context.deletions
 
 
 def _named(system: System, name: str, message: str) -> str:

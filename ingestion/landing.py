@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ingestion import raw_file
+from ingestion import deletions, raw_file
 from ingestion.connectors.base import ReadContext, SourceError
 from ingestion.cursor import less_lag
 from ingestion.extract import Extract, extract
@@ -45,6 +45,8 @@ class TableLoad:
     """The source's own count, where it gives one."""
     table_rows: int = 0
     """Rows in the raw table after the load."""
+    deleted_rows: int = 0
+    """Rows that this load found gone from the source."""
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -252,6 +254,7 @@ def _resource(load: _Load, name: str) -> Any:
             folder,
             load_id=str(dlt.current.load_package_state()["load_id"]),
             since=_since(table, state, load.full),
+            token=None if load.full else state.get("token"),
             files_seen={} if load.full else dict(state.get("files", {})),
             quota_file=load.quota_file,
             shared=load.workdir / "shared",
@@ -259,6 +262,15 @@ def _resource(load: _Load, name: str) -> Any:
         outcome = load.result.tables[name] = TableLoad("failed", context.load_id)
         try:
             found = extract(system, name, table, context, stored=load.stored.get(name))
+            full = load.full or context.complete
+            disposition = _disposition(system, table, full)
+            if name in load.stored and not found.unchanged:
+                context.flush_deletions()
+                snapshot = disposition["write_disposition"] == "replace"
+                try:
+                    deletions.find(table, name, load.work, context, found, snapshot)
+                except SourceError as error:
+                    raise SourceError(f"{system.id}.{name}: {error}") from None
         except SourceError as error:
             outcome.message = str(error)
             return
@@ -266,6 +278,7 @@ def _resource(load: _Load, name: str) -> Any:
             context.close()
             outcome.seconds = time.perf_counter() - began
         outcome.rows, outcome.rejects, outcome.source_rows = found.rows, context.rejects, context.source_rows
+        outcome.deleted_rows = found.deleted_rows
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
         _advance(state, table, found, context)
         if found.unchanged:
@@ -273,7 +286,7 @@ def _resource(load: _Load, name: str) -> Any:
         else:
             outcome.status = "loaded"
             load.extracts[name], load.rejects[name] = found, context.reject_path
-            yield from found.dlt_items(_disposition(system, table, load.full), folder)
+            yield from found.dlt_items(disposition, folder)
 
     return rows
 
@@ -302,5 +315,7 @@ def _advance(state: dict[str, Any], table: Table, found: Extract, context: ReadC
         top = found.highest(table.raw_names()[column], table.columns[column].type)
         if top is not None:
             state["cursor"] = top
+    if context.next_token is not None:
+        state["token"] = context.next_token
     if context.files_loaded:
         state["files"] = {**state.get("files", {}), **context.files_loaded}

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ingestion import deletions
 from ingestion.register import System
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def finish(
                     " where split_part(_source_ref, '#', 1) in (select unnest(?)) and _dlt_load_id <> ?",
                     [found.files, loads[name].load_id],
                 )
+            deletions.apply(connection, system.tables[name], name, found)
             _store_rejects(connection, system, name, loads[name], found, rejects.get(name))
             if loads[name].rejects:
                 loads[name].message = f"{system.id}.{name}: {_summary(connection, loads[name].rejects, rejects[name])}"

@@ -15,6 +15,10 @@ class Server:
 
     def __init__(self) -> None:
         self.answer: Callable[[str, dict[str, Any], Any], Any] = lambda path, query, headers: (404, {}, "")
+        self.metadata = ""
+        """Answers `$metadata`, which is not among the requests."""
+        self.counts = False
+        """Whether `…/$count` is asked of `answer`, and not just refused."""
         self.requests: list[tuple[str, dict[str, Any]]] = []
         outer = self
 
@@ -27,8 +31,13 @@ class Server:
                     query["body"] = json.loads(self.rfile.read(length))
                 elif length:
                     query |= {name: values[-1] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
-                outer.requests.append((parts.path, query))
-                result = outer.answer(parts.path, query, self.headers)
+                if parts.path.endswith("/$metadata"):
+                    result: Any = outer.metadata or (404, {}, "")
+                elif parts.path.endswith("/$count") and not outer.counts:
+                    result = (404, {}, "")
+                else:
+                    outer.requests.append((parts.path, query))
+                    result = outer.answer(parts.path, query, self.headers)
                 status, headers, body = result if isinstance(result, tuple) else (200, {}, result)
                 data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
                 self.send_response(status)

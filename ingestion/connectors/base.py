@@ -35,6 +35,10 @@ class NotThereError(SourceError):
     """Nothing stands at the address (HTTP 404)."""
 
 
+class GoneError(SourceError):
+    """What stood at the address is gone for good (HTTP 410)."""
+
+
 @dataclass
 class ReadContext:
     """One table's load: what is known from earlier loads goes in, what the connector learns comes out."""
@@ -50,6 +54,8 @@ class ReadContext:
     """Stop after about this many rows (preview)."""
     quota_file: Path | None = None
     """Where the system's calls of the day are counted."""
+    token: str | None = None
+    """Where the source's own list of changes (OData's delta link) goes on. None reads everything."""
     shared: Path | None = None
     """Folder that the tables of one load share, for answers that serve several."""
 
@@ -57,8 +63,19 @@ class ReadContext:
     """Out: file name → fingerprint of the files read now."""
     source_rows: int | None = None
     """Out: the source's own count of the rows it should have given (count query, `$count`, trailer record)."""
+    next_token: str | None = None
+    """Out: where the list of changes goes on at the next load."""
+    complete: bool = False
+    """Out: an increment was asked for, and everything came."""
+    deletions: int = 0
+    """Out: keys that the source tells are deleted. It is asked before the rows are, so that one made anew since wins."""
     rejects: int = 0
     _reject_file: IO[str] | None = None
+    _deletion_file: IO[str] | None = None
+
+    @property
+    def deletion_path(self) -> Path:
+        return self.workdir / "deletions.jsonl"
 
     @property
     def reject_path(self) -> Path:
@@ -78,7 +95,22 @@ class ReadContext:
         self._reject_file.write(json.dumps(record, ensure_ascii=False) + "\n")
         self.rejects += 1
 
+    def delete(self, key: Mapping[str, str | None]) -> None:
+        """Tell that the row with `key` (raw name → value as text) is gone from the source."""
+        if self._deletion_file is None:
+            self._deletion_file = self.deletion_path.open("a", encoding="utf-8")
+        self._deletion_file.write(json.dumps(dict(key), ensure_ascii=False) + "\n")
+        self.deletions += 1
+
+    def flush_deletions(self) -> None:
+        """Bring them to disk, to be read."""
+        if self._deletion_file is not None:
+            self._deletion_file.flush()
+
     def close(self) -> None:
+        if self._deletion_file is not None:
+            self._deletion_file.close()
+            self._deletion_file = None
         if self._reject_file is not None:
             self._reject_file.close()
             self._reject_file = None

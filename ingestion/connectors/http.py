@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from ingestion.connectors.base import NotThereError, Number, ReadContext, SourceError
+from ingestion.connectors.base import GoneError, NotThereError, Number, ReadContext, SourceError
 from ingestion.connectors.quota import Quota
 from ingestion.register.api import (
     ApiKeyAuth,
@@ -289,7 +289,7 @@ def _tls(certificate: ClientCertificate) -> ssl.SSLContext:
 
 
 def check(response: requests.Response) -> None:
-    """Raise `SourceError` if the server says no; `NotThereError` on 404."""
+    """Raise `SourceError` if the server says no; `NotThereError` on 404, `GoneError` on 410."""
     place, status = _place(response.url), response.status_code
     if 300 <= status < 400:
         raise SourceError(
@@ -297,7 +297,7 @@ def check(response: requests.Response) -> None:
         )
     if status >= 400:
         said = _error_message(response)
-        kind = NotThereError if status == 404 else SourceError
+        kind = {404: NotThereError, 410: GoneError}.get(status, SourceError)
         raise kind(f"{place} answers {status}{f': {said}' if said else ''}. {_advice(status, response.url)}")
 
 

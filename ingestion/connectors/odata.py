@@ -8,12 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
+from ingestion.connectors import odata_delta, odata_metadata
+from ingestion.connectors.base import (
+    SOURCE_REF,
+    SOURCE_ROW,
+    GoneError,
+    NotThereError,
+    RawNames,
+    ReadContext,
+    Row,
+    SourceError,
+    batches,
+    text,
+)
 from ingestion.connectors.http import HttpClient, client, counted, follow
+from ingestion.connectors.odata_delta import deleted_key, is_deleted
 from ingestion.register.api import ODataTable
 from ingestion.register.model import ODataSystem
 from ingestion.settings import resolve
@@ -27,22 +42,42 @@ _NUMBER_TYPES = {"integer", "decimal"}
 
 
 @dataclass(frozen=True)
-class _Page:
+class Page:
     rows: list[Any]
     next_link: str | None
     count: int | None
+    delta_link: str | None = None
 
 
 def read(system: ODataSystem, table_name: str, table: ODataTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the entity set in Arrow tables of text."""
-    with client(system.connection, system.limits, context) as http:
-        yield from batches(_rows(http, system, table, context))
+    connection = system.connection
+    url = resolve(connection.url).rstrip("/")
+    params = {name: resolve(value) for name, value in connection.params.items()}
+    with client(connection, system.limits, context) as http:
+        if connection.metadata and connection.dialect != "plain":
+            odata_metadata.check(http, url, params, connection.dialect, table)
+        if connection.dialect == "plain" and table.source.count and context.limit is None:
+            context.source_rows = _plain_count(http, url, params, table, context)
+        if table.source.delta:
+            pages = _changes(http, connection.dialect, url, params, table, context)
+        else:
+            pages = all_pages(http, connection.dialect, url, params, table, context)
+        yield from batches(_rows(pages, table, context))
 
 
-def _rows(http: HttpClient, system: ODataSystem, table: ODataTable, context: ReadContext) -> Iterator[Row]:
+def _plain_count(http: HttpClient, url: str, params: dict[str, str], table: ODataTable, context: ReadContext) -> int | None:
+    """Ask for the number of rows; near-OData need not have an answer."""
+    condition = {name: value for name, value in query_of("plain", table, context).items() if name == "$filter"}
+    response = http.send("GET", f"{url}/{table.source.entity_set}/$count", {"Accept": "text/plain"}, params=params | condition)
+    said = response.text.strip().removeprefix("\ufeff") if response.status_code == 200 else ""
+    return int(said) if said.isdigit() else None
+
+
+def _rows(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> Iterator[Row]:
     names = RawNames()
     ordinal = 0
-    for page in _pages(http, system, table, context):
+    for page in pages:
         if page.count is not None and context.source_rows is None:
             context.source_rows = page.count
         for record in page.rows:
@@ -52,6 +87,12 @@ def _rows(http: HttpClient, system: ODataSystem, table: ODataTable, context: Rea
             if not isinstance(record, dict):
                 context.reject(table.source.entity_set, ordinal, "posten er ikke et objekt", text(record) or "")
                 continue
+            if table.source.delta and is_deleted(record):
+                if (key := deleted_key(record, table)) is None:
+                    context.reject(table.source.entity_set, ordinal, "slettet post uden nøgle", text(record) or "")
+                else:
+                    context.delete(key)
+                continue
             row: Row = {names(name): text(value) for name, value in record.items() if _is_data(name, value)}
             yield {**row, SOURCE_REF: table.source.entity_set, SOURCE_ROW: ordinal}
 
@@ -60,18 +101,20 @@ def _is_data(name: str, value: Any) -> bool:
     return name != "__metadata" and "@" not in name and not (isinstance(value, dict) and "__deferred" in value)
 
 
-def _pages(http: HttpClient, system: ODataSystem, table: ODataTable, context: ReadContext) -> Iterator[_Page]:
+def all_pages(
+    http: HttpClient, dialect: str, service: str, fixed: dict[str, str], table: ODataTable, context: ReadContext
+) -> Iterator[Page]:
     """Follow the server's links; where the client does the paging (`page_size` in V2 and plain), go on by `$skip`."""
-    dialect, size = system.connection.dialect, table.source.page_size
-    url = f"{resolve(system.connection.url).rstrip('/')}/{table.source.entity_set}"
-    params = {name: resolve(value) for name, value in system.connection.params.items()} | _query(dialect, table, context)
-    headers = {"Prefer": f"odata.maxpagesize={size}"} if size and dialect == "v4" else {}
+    size = table.source.page_size
+    url = f"{service}/{table.source.entity_set}"
+    params = fixed | query_of(dialect, table, context)
+    headers = preferences(dialect, table)
     skips = size is not None and dialect != "v4"
     read_so_far, previous = 0, None
     while True:
         window = {"$top": str(size), "$skip": str(read_so_far)} if skips else {}
         got = 0
-        for page in _linked_pages(http, dialect, url, params | window, headers):
+        for page in linked_pages(http, dialect, url, params | window, headers):
             if skips and page.rows and page.rows == previous:
                 raise SourceError("the server sends the same page again for another $skip. Remove source.page_size")
             previous = page.rows
@@ -84,7 +127,51 @@ def _pages(http: HttpClient, system: ODataSystem, table: ODataTable, context: Re
             return
 
 
-def _linked_pages(http: HttpClient, dialect: str, url: str, params: dict[str, str], headers: dict[str, str]) -> Iterator[_Page]:
+def _changes(
+    http: HttpClient, dialect: str, service: str, fixed: dict[str, str], table: ODataTable, context: ReadContext
+) -> Iterator[Page]:
+    """What has changed since the link of the last load, or everything; and keep the link for the next."""
+    listed = dialect == "v2" and context.limit is None
+    before = odata_delta.tokens(http, service, fixed, table) if listed else {}
+    for page, current in _changed_or_all(http, dialect, service, fixed, table, context):
+        yield page
+        if page.delta_link:  # Kept relative to the service, whose address may change.
+            context.next_token = follow(current, page.delta_link).removeprefix(f"{service}/")
+    if context.next_token is None and listed:
+        token = odata_delta.token_of_this_read(before, odata_delta.tokens(http, service, fixed, table))
+        context.next_token = f"{table.source.entity_set}?!deltatoken='{token}'" if token else None
+    if context.next_token is None and context.limit is None:
+        raise SourceError("the service gives no delta link. Ask the vendor to switch on delta queries, or use a `cursor`")
+
+
+def _changed_or_all(
+    http: HttpClient, dialect: str, service: str, fixed: dict[str, str], table: ODataTable, context: ReadContext
+) -> Iterator[tuple[Page, str]]:
+    """Yield pages, and what their links are relative to."""
+    if context.token is not None:
+        url = follow(f"{service}/", context.token)
+        in_link = {name for name, _ in parse_qsl(urlsplit(url).query)}
+        given = {name: value for name, value in fixed.items() if name not in in_link}
+        pages = linked_pages(http, dialect, url, given, {})
+        try:
+            first = next(pages)
+        except (GoneError, NotThereError):
+            context.complete = True  # The service has forgotten the link: everything is read anew.
+        else:
+            # A count here is of changes, or of anything.
+            yield from ((replace(page, count=None), url) for page in chain([first], pages))
+            return
+    yield from ((page, f"{service}/") for page in all_pages(http, dialect, service, fixed, table, context))
+
+
+def preferences(dialect: str, table: ODataTable) -> dict[str, str]:
+    size = table.source.page_size
+    wanted = ["odata.track-changes"] if table.source.delta else []
+    wanted += [f"odata.maxpagesize={size}"] if size and dialect == "v4" else []
+    return {"Prefer": ", ".join(wanted)} if wanted else {}
+
+
+def linked_pages(http: HttpClient, dialect: str, url: str, params: dict[str, str], headers: dict[str, str]) -> Iterator[Page]:
     seen: set[str] = set()
     page = _page(dialect, http.get(url, params, headers))
     yield page
@@ -97,26 +184,31 @@ def _linked_pages(http: HttpClient, dialect: str, url: str, params: dict[str, st
         yield page
 
 
-def _page(dialect: str, body: Any) -> _Page:
+def _page(dialect: str, body: Any) -> Page:
     if dialect == "v2":
         inner = body.get("d") if isinstance(body, dict) else None
         if isinstance(inner, list):  # Without paging or count, V2 may leave out `results`.
-            return _Page(inner, None, None)
+            return Page(inner, None, None)
         if isinstance(inner, dict) and isinstance(inner.get("results"), list):
-            return _Page(inner["results"], inner.get("__next"), counted(inner.get("__count")))
+            return Page(inner["results"], inner.get("__next"), counted(inner.get("__count")), inner.get("__delta"))
         raise SourceError("the answer has no d.results. Check `dialect` and `entity_set` in the register")
     if isinstance(body, dict) and isinstance(body.get("value"), list):
-        return _Page(body["value"], body.get("@odata.nextLink"), counted(body.get("@odata.count")))
+
+        def said(name: str) -> Any:  # 4.01 drops the prefix.
+            return body.get(f"@odata.{name}", body.get(f"@{name}"))
+
+        return Page(body["value"], said("nextLink"), counted(said("count")), said("deltaLink"))
     raise SourceError("the answer has no `value` array. Check `dialect` and `entity_set` in the register")
 
 
-def _query(dialect: str, table: ODataTable, context: ReadContext) -> dict[str, str]:
+def query_of(dialect: str, table: ODataTable, context: ReadContext) -> dict[str, str]:
     query: dict[str, str] = {}
     if dialect == "v2":
-        query["$inlinecount"] = "allpages"
+        if table.source.count:
+            query["$inlinecount"] = "allpages"
         if table.source.page_size:
             query["$orderby"] = ",".join(table.key)  # Pages cut by $skip only fit together in a fixed order.
-    elif dialect == "v4":
+    elif dialect == "v4" and table.source.count:
         query["$count"] = "true"
     conditions = [f"({table.source.filter})"] if table.source.filter else []
     conditions += _cursor_condition(dialect, table, context.since)

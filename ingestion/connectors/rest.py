@@ -17,6 +17,7 @@ from ingestion.register.api import (
     NextLinkPaging,
     OffsetPaging,
     PagePaging,
+    RestDeletions,
     RestSource,
     RestTable,
 )
@@ -38,6 +39,8 @@ def _rows(http: HttpClient, system: RestSystem, table: RestTable, context: ReadC
     # The path as the register has it: filled in, it may hold a CPR number.
     records = Records(table, source.path, source.records, source.each, context)
     total = None
+    if source.deletions and context.since is not None and context.limit is None:
+        _tell_deletions(http, system, table, source.deletions, context)
     for parameters in parameters_of(system, source.for_each, context, read):
         resource = _Resource(http, system, table, context.since, parameters)
         bodies, first = resource.bodies(), True
@@ -50,6 +53,22 @@ def _rows(http: HttpClient, system: RestSystem, table: RestTable, context: ReadC
                 context.source_rows = total - records.left_out
             if records.enough:
                 return
+
+
+def _tell_deletions(http: HttpClient, system: RestSystem, table: RestTable, listed: RestDeletions, context: ReadContext) -> None:
+    names = table.raw_names()
+    asked = {"path": listed.path, "params": listed.params, "records": listed.records, "method": "get"}
+    left_out = {"body": None, "each": None, "total": None, "deletions": None}
+    feed = table.model_copy(update={"cursor": None, "source": table.source.model_copy(update={**asked, **left_out})})
+    ordinal = 0
+    for body in _Resource(http, system, feed, context.since, {}).bodies():
+        for record in records_at(body, listed.records):
+            ordinal += 1
+            key = {names[column]: text(dig(record, listed.key.get(column, column), None)) for column in table.key}
+            if None in key.values():
+                context.reject(listed.path, ordinal, "slettet post uden nøgle", text(record) or "")
+            else:
+                context.delete(key)
 
 
 def _next(bodies: Iterator[Any], source: RestSource) -> Any | None:

@@ -64,16 +64,29 @@ class ODataConnection(HttpConnection):
     """v2: SAP Gateway. v4: ASP.NET, Dynamics, CAP. plain: a `value` array with `$filter`, and no more (GeoEnviron)."""
     params: dict[Text, Setting] = {}
     """Sent with every request, e.g. `sap-client`."""
+    metadata: bool = True
+    """Hold the tables against the service's `$metadata` before they are read (V2 and V4)."""
 
 
 class ODataSource(Strict):
     entity_set: Text
     filter: Text | None = None
     page_size: Annotated[int, Field(gt=0)] | None = None
+    count: bool = True
+    """Reconcile with the service's own count; to be switched off where it counts something else."""
+    delta: bool = False
+    """After the first load read only changes and deletions, by the link that the service gave last (V4's delta link, SAP
+    Gateway's `!deltatoken`). Where the service no longer knows the link, everything is read anew."""
 
 
 class ODataTable(TableBase):
     source: ODataSource
+
+    @model_validator(mode="after")
+    def _delta_alone(self) -> ODataTable:
+        if self.source.delta and (self.write != "merge" or self.cursor is not None):
+            raise ValueError("`delta` goes with `write: merge` and without a `cursor`")
+        return self
 
 
 class PagePaging(Strict):
@@ -177,6 +190,17 @@ class RestConnection(HttpConnection):
     protocol: Literal["rest"]
 
 
+class RestDeletions(Strict):
+    """Where the system lists the rows that it has deleted. Asked before the rows, with the same paging as they."""
+
+    path: Text
+    params: dict[Text, Text] = {}
+    """As for rows, `{since}` and all."""
+    records: Text = "$"
+    key: dict[Text, Text] = {}
+    """Key column of the table → its JSONPath in a record of this list; by default its own name. `$` is the record itself."""
+
+
 class RestSource(Strict):
     path: Text
     method: Literal["get", "post"] = "get"
@@ -194,6 +218,8 @@ class RestSource(Strict):
     """JSONPath of the server's own row count, for reconciliation."""
     status: InBandStatus | None = None
     for_each: ForEach | None = None
+    deletions: RestDeletions | None = None
+    """For `merge`, which doesn't see what is gone."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> RestSource:
@@ -206,6 +232,16 @@ class RestSource(Strict):
 
 class RestTable(TableBase):
     source: RestSource
+
+    @model_validator(mode="after")
+    def _deletions_fit(self) -> RestTable:
+        if self.source.deletions and self.write != "merge":
+            raise ValueError("`deletions` is for `write: merge`; a snapshot shows by itself what is gone")
+        if self.source.deletions and self.source.for_each:
+            raise ValueError("`deletions` lists for the whole table. Leave out `for_each`")
+        if unknown := [key for key in (self.source.deletions.key if self.source.deletions else {}) if key not in self.key]:
+            raise ValueError(f"deletions.key names {', '.join(unknown)}, which `key` doesn't")
+        return self
 
 
 # --- GraphQL -----------------------------------------------------------------------------------------------------------------

@@ -160,6 +160,12 @@ class TableBase(Strict):
     again changed replaces its own rows."""
     expected_rows: RowRange
     on_missing_column: Literal["fail", "warn"] = "fail"
+    on_deleted: Literal["remove", "keep"] = "remove"
+    """keep: rows that are gone from the source are kept, with `_deleted_at` (UTC), in a raw table of their own,
+    `<table>__deleted`. They are seen where a whole snapshot comes (`replace`) or where the source tells of them. Deletion in the
+    source may be erasure: keep only what may be kept."""
+    max_deleted_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Refuse a load in which more than this share of the rows is gone. By default 0.2 with `keep`, and no limit otherwise."""
     columns: Annotated[dict[Text, Column], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -188,9 +194,18 @@ class TableBase(Strict):
                 )
             if column.type == "cpr" and (column.pii < "P2" or column.key_domain != "citizen"):
                 problems.append(f"column '{source}' holds CPR numbers. Give it `pii: P2` (or higher) and `key_domain: citizen`")
+        if self.write == "append" and self.allowed_deletions is not None:
+            problems.append("`append` only ever adds. Leave out `on_deleted` and `max_deleted_share`")
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def allowed_deletions(self) -> float | None:
+        """The share of rows that may go in one load, or None if nobody looks."""
+        if self.max_deleted_share is None and self.on_deleted == "keep":
+            return 0.2
+        return self.max_deleted_share
 
     def raw_names(self) -> dict[str, str]:
         """Source name → column name in the raw file."""

@@ -85,6 +85,15 @@ class ODataSystem(SystemBase):
     connection: ODataConnection
     tables: Annotated[dict[Identifier, ODataTable], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _delta_is_odata(self) -> ODataSystem:
+        if self.connection.dialect == "plain" and any(table.source.delta for table in self.tables.values()):
+            raise ValueError("the plain dialect has no `delta`. Use a `cursor`")
+        cut = any(table.source.delta and table.source.page_size for table in self.tables.values())
+        if self.connection.dialect == "v2" and cut:
+            raise ValueError("V2 tracks no changes of pages that we cut. Leave out `page_size` where there is `delta`")
+        return self
+
 
 class RestSystem(SystemBase):
     connection: RestConnection

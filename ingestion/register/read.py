@@ -142,7 +142,8 @@ def _cross_checks(path: Path, node: yaml.MappingNode, system: System) -> list[Pr
             problems.append(
                 at("tables", table_name, "write", message="`append` is for files. Use `merge` with a key, or `replace`")
             )
-        if table.write == "merge" and system.connection.protocol != "files" and table.cursor is None:
+        delta = getattr(table.source, "delta", False)
+        if table.write == "merge" and system.connection.protocol != "files" and table.cursor is None and not delta:
             problems.append(at("tables", table_name, "write", message="`merge` needs a `cursor`. Add one, or use `replace`"))
     return problems
 

@@ -64,9 +64,7 @@ def test_a_function_that_fails_sinks_its_table_and_shows_no_secret(functions: An
         raise RuntimeError(f"nej til {kode}\nog mere")
 
     functions.rows = rows_of
-    with pytest.raises(
-        SourceError, match=r"egne_funktioner:rows fails after 1 rows: RuntimeError: nej til \*\*\* og mere"
-    ):
+    with pytest.raises(SourceError, match=r"egne_funktioner:rows fails after 1 rows: RuntimeError: nej til \*\*\* og mere"):
         rows(python(), context(tmp_path))
 
 
