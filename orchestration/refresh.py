@@ -19,7 +19,9 @@ from orchestration.build import build_defs
 from orchestration.dbt import DbtError, prepare_manifest
 from orchestration.instance import PROCESS_TAG, delete_old_runs, end_orphans, open_instance
 from orchestration.locks import living
+from orchestration.morning import conclude
 from orchestration.schedules import BUILD, LOAD, PUBLISH
+from orchestration.troubles import failure_reason
 
 STAGES = {LOAD: "Load", BUILD: "Build", PUBLISH: "Publish"}
 
@@ -114,6 +116,7 @@ def refresh(
             run = _Run(definitions, instance, {PROCESS_TAG: process}, progress)
             result.stages.append(run.execute(job_name, [system.id for system in selected] if full and job_name == LOAD else []))
             result.version = run.version or result.version
+        conclude(home, register, instance, process)
     return result
 
 
@@ -176,7 +179,7 @@ class _Run:
             if event.asset_key.path[0] == "published":
                 self.version = str(event.materialization.metadata["version"].value)
         elif event.event_type == DagsterEventType.STEP_FAILURE:
-            stage.failures[str(event.step_key)] = _reason(event)
+            stage.failures[str(event.step_key)] = failure_reason(event)
             text = f"{event.step_key} failed"
         elif event.event_type == DagsterEventType.STEP_SKIPPED:
             stage.skipped.append(str(event.step_key))
@@ -188,13 +191,3 @@ class _Run:
                 (stage.failed_checks if failed else stage.warned_checks).append(": ".join(part for part in parts if part))
         if text and self._progress:
             self._progress(Progress(stage.name, stage.materialised, total, text))
-
-
-def _reason(event: dg.DagsterEvent) -> str:
-    """Return what a failed step says for itself; of an unforeseen error its class and first line."""
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return str(failure.user_failure_data.description)
-    # Dagster wraps what an op raised; the cause is what was raised.
-    error = failure.error.cause or failure.error if failure.error else None
-    return f"{error.cls_name}: {error.message.strip().splitlines()[0]}" if error else "no reason given"

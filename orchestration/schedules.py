@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -97,6 +98,32 @@ def stage_sensor(jobs: Sequence[dg.UnresolvedAssetJobDefinition]) -> dg.SensorDe
         return next_requests(context.instance, datetime.now(UTC))
 
     return refresh_stages
+
+
+def morning_sensor(register: Register, home: Home) -> dg.SensorDefinition:
+    """Return the sensor that tells the owners, once a night has been published or its publication has failed."""
+
+    @dg.sensor(
+        name="morning",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells the owners what failed and what is mended, and writes the heartbeat, when a night is over.",
+    )
+    def morning(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        from orchestration.morning import conclude
+
+        nights = _nights(context.instance, PUBLISH, datetime.now(UTC) - LOOK_BACK)
+        over = sorted(name for name, runs in nights.items() if _over(runs))
+        done = json.loads(context.cursor or "[]")
+        news = [name for name in over if name not in done]
+        if not news:
+            return dg.SkipReason("No night has ended since the last time.")
+        home.load_settings()
+        told = conclude(home, register, context.instance, ", ".join(news))
+        context.update_cursor(json.dumps(over))
+        return dg.SkipReason(f"{', '.join(news)} is over. Told: {', '.join(told.sent) or 'nobody'}.")
+
+    return morning
 
 
 def _nights(instance: dg.DagsterInstance, job_name: str, since: datetime) -> dict[str, list[DagsterRun]]:

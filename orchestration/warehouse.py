@@ -111,6 +111,9 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
         with exclusive(home, WAREHOUSE_POOL):
             try:
                 for event in build(register, home, selection, outcome):
+                    if event["data"]["node_info"]["unique_id"] not in manifest["nodes"]:
+                        # Somebody changed the project since these definitions were loaded. It is built; the graph has it later.
+                        continue
                     message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
                     yield from message.to_default_asset_events(manifest, translator, context)
             except DbtError as error:
@@ -119,7 +122,9 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
             context.log.warning(_listing(f"{len(outcome.failed_tests)} tests failed", outcome.failed_tests))
         if outcome.failed_models:
             title = f"{len(outcome.failed_models)} models failed, {len(outcome.skipped_models)} that need them are as they were"
-            raise dg.Failure(_listing(title, outcome.failed_models), allow_retries=False)
+            raise dg.Failure(
+                _listing(title, outcome.failed_models), metadata={"failed_models": outcome.failed_models}, allow_retries=False
+            )
 
     return dbt_build
 

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser_support import CHROMIUM
+from municipality_support import Municipality
 from pytest_socket import enable_socket, socket_allow_hosts
 
+import orchestration.dbt
 from ingestion.home import Home
 
 
@@ -30,3 +33,34 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def municipality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Municipality:
+    made = Municipality(tmp_path)
+    monkeypatch.setattr(orchestration.dbt, "PROJECT", made.project)
+    monkeypatch.setattr(orchestration.dbt, "ROOT", tmp_path)
+    monkeypatch.setattr(orchestration.dbt, "INPUTS", (made.project,))
+    for name in ("FAELLESDATA_HOME", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "")  # refresh sets them; monkeypatch puts back what was
+    return made
+
+
+_LEFT_OUT: list[str] = []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs Chromium where there is none; `pytest_terminal_summary` says so."""
+    if CHROMIUM is None:
+        left_out = [item for item in items if item.get_closest_marker("browser")]
+        _LEFT_OUT.extend(item.nodeid for item in left_out)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _LEFT_OUT:
+        terminalreporter.section("NO CHROMIUM: THE UI WAS NOT SEEN IN A BROWSER", red=True, bold=True)
+        terminalreporter.write_line("Install Debian's `chromium` to run:")
+        for name in _LEFT_OUT:
+            terminalreporter.write_line(f"  {name}")

@@ -1,0 +1,176 @@
+"""One message per morning and owner, in Danish: what is new, what is mended. Nothing is said twice.
+
+Where messages go is said by environment variables (or `connections.env`), as Apprise addresses, several separated by blanks:
+
+    FAELLESDATA_ALERT_MAIL           mail to each owner of the register; `{owner}` is the owner's address:
+                                     mailto://smtp.kommune.example:25?from=faellesdata@kommune.example&to={owner}
+    FAELLESDATA_ALERT_<DEPARTMENT>   besides, for one department (its id in capitals), such as a Teams channel
+    FAELLESDATA_ALERT_PLATFORM       for what is nobody's data: a build or a publication that failed
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from ingestion.home import Home
+from orchestration.locks import exclusive
+from orchestration.troubles import PLATFORM, Owner, Trouble
+
+COPENHAGEN = ZoneInfo("Europe/Copenhagen")
+MAIL, PREFIX, UI_URL = "FAELLESDATA_ALERT_MAIL", "FAELLESDATA_ALERT_", "FAELLESDATA_UI_URL"
+SHOWN = 12
+"""Details and marts listed before the rest are only counted: a message is to be read on a telephone."""
+
+Send = Callable[[Sequence[str], str, str], bool]
+"""Send title and body to Apprise addresses; return whether all of them took it."""
+
+
+@dataclass
+class Told:
+    """What became of the messages: the owners told, and those that could not be."""
+
+    sent: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+def tell(home: Home, troubles: Sequence[Trouble], now: datetime, send: Send | None = None) -> Told:
+    """Tell each owner what is new and what is mended since last time. What could not be sent is said next time."""
+    told = Told()
+    with exclusive(home, "alerts"):
+        before = _read(home)
+        after = dict(before)
+        current = {trouble.key: trouble for trouble in troubles}
+        for owner in _owners(before, troubles):
+            mine = {key: trouble for key, trouble in current.items() if trouble.owner.team == owner.team}
+            known = {key: entry for key, entry in before.items() if entry["owner"]["team"] == owner.team}
+            new = [trouble for key, trouble in mine.items() if _is_news(trouble, known.get(key))]
+            mended = [entry for key, entry in known.items() if key not in current]
+            addresses = targets(owner)
+            if not (new or mended) or not addresses:
+                continue
+            lasting = [trouble for key, trouble in mine.items() if trouble not in new]
+            title, body = compose(owner, new, mended, lasting, now, known)
+            if not (send or send_by_apprise)(addresses, title, body):
+                told.failed.append(owner.team)
+                continue
+            told.sent.append(owner.team)
+            after = {key: entry for key, entry in after.items() if entry["owner"]["team"] != owner.team}
+            after |= {key: _entry(trouble, known.get(key), now) for key, trouble in mine.items()}
+            # At once: if this process is killed before the next owner, this one is not told again.
+            _write(home, after)
+    return told
+
+
+def targets(owner: Owner) -> list[str]:
+    """Return the owner's Apprise addresses, from the environment."""
+    own = os.environ.get(f"{PREFIX}{owner.department.upper()}", "").split()
+    mail = os.environ.get(MAIL, "").split() if owner.email else []
+    return own + [address.replace("{owner}", quote(owner.email)) for address in mail]
+
+
+def compose(
+    owner: Owner,
+    new: Sequence[Trouble],
+    mended: Sequence[Mapping[str, Any]],
+    lasting: Sequence[Trouble],
+    now: datetime,
+    known: Mapping[str, Mapping[str, Any]],
+) -> tuple[str, str]:
+    """Return title and body. `known` holds, by key, what was said of a trouble before."""
+    if len(new) == 1 and not mended:
+        title = new[0].what.rstrip(".")
+    else:
+        counts = [f"{len(new)} {'ny fejl' if len(new) == 1 else 'nye fejl'}"] if new else []
+        counts += [f"{len(mended)} rettet"] if mended else []
+        title = ", ".join(counts)
+    parts = [f"Til {owner.team}"]
+    parts += ["\n".join(_lines(trouble, now, known.get(trouble.key))) for trouble in new]
+    if mended:
+        parts.append("Rettet:\n" + "\n".join(f"- {entry['what']} (siden {_time(entry['since'])})" for entry in mended))
+    if lasting:
+        lines = (f"- {trouble.what} (siden {_time(_since(trouble, known.get(trouble.key), now))})" for trouble in lasting)
+        parts.append("Stadig ikke i orden, som meldt før:\n" + "\n".join(lines))
+    parts.append(f"Se mere: {link(new)}")
+    return f"Fællesdata: {title}", "\n\n".join(parts) + "\n"
+
+
+def link(troubles: Sequence[Trouble]) -> str:
+    """Return where in the UI to look: the run, where one run is to blame."""
+    base = os.environ.get(UI_URL, "http://127.0.0.1:3000").rstrip("/")
+    runs = {trouble.run_id for trouble in troubles}
+    return f"{base}/runs/{runs.pop()}" if len(runs) == 1 and "" not in runs else f"{base}/runs"
+
+
+def send_by_apprise(addresses: Sequence[str], title: str, body: str) -> bool:
+    """Send through Apprise. Addresses hold secrets: they are neither logged nor raised."""
+    import apprise
+
+    sender = apprise.Apprise()
+    if not all(sender.add(address) for address in addresses):
+        return False
+    return bool(sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT))
+
+
+def _lines(trouble: Trouble, now: datetime, known: Mapping[str, Any] | None) -> list[str]:
+    lines = [trouble.what, f"Siden: {_time(_since(trouble, known, now))}"]
+    if trouble.data_from:
+        lines.append(f"Data er fra: {_time(trouble.data_from.isoformat())}")
+    lines += _listed("Fejl:", [f"- {detail}" for detail in trouble.details], "\n")
+    if trouble.marts:
+        lines += _listed("Det betyder, at disse tabeller viser ældre eller mangelfulde data:", list(trouble.marts), ", ")
+    return [*lines, f"Gør: {trouble.todo}"]
+
+
+def _listed(title: str, items: list[str], separator: str) -> list[str]:
+    if not items:
+        return []
+    rest = len(items) - SHOWN
+    text = separator.join(items[:SHOWN]) + (f"{separator}og {rest} til" if rest > 0 else "")
+    return [f"{title}{separator if separator == chr(10) else ' '}{text}"]
+
+
+def _is_news(trouble: Trouble, known: Mapping[str, Any] | None) -> bool:
+    return known is None or not set(trouble.parts) <= set(known["parts"])
+
+
+def _entry(trouble: Trouble, known: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
+    owner = {"team": trouble.owner.team, "email": trouble.owner.email, "department": trouble.owner.department}
+    return {"what": trouble.what, "since": _since(trouble, known, now), "owner": owner, "parts": list(trouble.parts)}
+
+
+def _since(trouble: Trouble, known: Mapping[str, Any] | None, now: datetime) -> str:
+    if trouble.since:
+        return trouble.since.isoformat()
+    return str(known["since"]) if known else now.astimezone(UTC).isoformat()
+
+
+def _time(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(COPENHAGEN):%d-%m-%Y kl. %H:%M}"
+
+
+def _owners(before: Mapping[str, Mapping[str, Any]], troubles: Sequence[Trouble]) -> list[Owner]:
+    """Return everybody who may have to be told, by team: the departments first."""
+    owners: dict[str, Owner] = defaultdict(lambda: Owner(""))
+    owners.update({entry["owner"]["team"]: Owner(**entry["owner"]) for entry in before.values()})
+    owners.update({trouble.owner.team: trouble.owner for trouble in troubles})
+    return sorted(owners.values(), key=lambda owner: (owner.department == PLATFORM, owner.team))
+
+
+def _read(home: Home) -> dict[str, dict[str, Any]]:
+    path = home.path / "alerts.json"
+    content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return content
+
+
+def _write(home: Home, entries: Mapping[str, Any]) -> None:
+    draft = home.path / f"alerts.{os.getpid()}.draft"
+    draft.write_text(json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8")
+    draft.replace(home.path / "alerts.json")

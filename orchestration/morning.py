@@ -1,0 +1,62 @@
+"""The end of a night: the owners are told, and a heartbeat is left for whoever watches from outside.
+
+A scheduler that is dead sends no message. So a monitoring system watches the age of `<home>/heartbeat.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster import get_dagster_logger
+
+from ingestion.home import Home
+from ingestion.register import Register
+from orchestration.alerts import Send, Told, tell
+from orchestration.dbt import manifest_path
+from orchestration.translator import read_manifest
+from orchestration.troubles import Trouble, find_troubles
+
+HEARTBEAT = "heartbeat.json"
+
+
+def conclude(
+    home: Home,
+    register: Register,
+    instance: dg.DagsterInstance,
+    night: str,
+    *,
+    now: datetime | None = None,
+    send: Send | None = None,
+) -> Told:
+    """Tell owners what is new since last time, and write the heartbeat. A mail server that is down fails no night."""
+    now = now or datetime.now(UTC)
+    path = manifest_path(home)
+    troubles = find_troubles(register, home, read_manifest(path) if path.exists() else {}, instance, now)
+    try:
+        told = tell(home, troubles, now, send)
+    except (OSError, ValueError) as error:
+        get_dagster_logger().error(f"The owners were not told: {error}")
+        told = Told(failed=[str(error)])
+    for team in told.failed:
+        get_dagster_logger().error(f"{team} was not told: the alert target did not take the message. It is tried again next time")
+    write_heartbeat(home, night, now, troubles, told)
+    return told
+
+
+def write_heartbeat(home: Home, night: str, now: datetime, troubles: list[Trouble], told: Told) -> None:
+    """Replace the heartbeat whole. `ok` is false while anything is wrong; `at` tells that nights are run at all."""
+    content: dict[str, Any] = {
+        "at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "night": night,
+        "ok": not troubles,
+        "troubles": [{"what": trouble.what, "owner": trouble.owner.team, "marts": list(trouble.marts)} for trouble in troubles],
+        "told": told.sent,
+        "not_told": told.failed,
+    }
+    draft = home.path / f"heartbeat.{os.getpid()}.draft"
+    draft.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    draft.replace(home.path / HEARTBEAT)

@@ -1,0 +1,281 @@
+"""What is wrong this morning: from the load logs, from the newest build and publication, and which marts it reaches."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterRun, RunsFilter
+
+from ingestion.home import Home
+from ingestion.register import Register, System
+from orchestration.dbt import manifest_is_current
+from orchestration.schedules import BUILD, PUBLISH
+
+PLATFORM = "platform"
+"""Whose it is when no department's data are to blame."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who is told: a department's people by mail address, or the platform's own (no address)."""
+
+    team: str
+    email: str = ""
+    department: str = PLATFORM
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that is wrong, in Danish, for its owner. `key` stays the same for as long as it lasts."""
+
+    key: str
+    owner: Owner
+    what: str
+    todo: str
+    details: tuple[str, ...] = ()
+    since: datetime | None = None
+    """When it began (UTC); None where only the one who keeps count of mornings knows."""
+    data_from: datetime | None = None
+    """How old the data are that stand in for it (UTC)."""
+    marts: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    """The tables it is about: one more of them is news."""
+    run_id: str = ""
+
+
+PLATFORM_OWNER = Owner("Fællesdata")
+
+
+def find_troubles(
+    register: Register, home: Home, manifest: Mapping[str, Any], instance: dg.DagsterInstance, now: datetime
+) -> list[Trouble]:
+    """Return everything that is wrong, newest state only: what has been mended is not in the list."""
+    lineage = Lineage(manifest)
+    troubles = [*_load_troubles(register, home, lineage, now)]
+    build, publication = _newest(instance, BUILD), _newest(instance, PUBLISH)
+    if not manifest_is_current(register, home):
+        troubles.append(
+            Trouble(
+                "manifest",
+                PLATFORM_OWNER,
+                "dbt-projektet er ændret og kan ikke læses. Der bygges efter det forrige, hvis det findes.",
+                "Kør `faellesdata refresh`: det første trin siger, hvad der er galt. Ret det, og kør igen.",
+            )
+        )
+    if build:
+        troubles += _build_troubles(instance, build, register, manifest, lineage)
+    if publication and not publication.is_success:
+        troubles.append(
+            Trouble(
+                "publish",
+                PLATFORM_OWNER,
+                "BI-netværkets data blev ikke udgivet. Det læser den forrige udgave.",
+                "Se fejlen i kørslen, ret den, og kør: faellesdata publish",
+                tuple(_failures(instance, publication).values()),
+                run_id=publication.run_id,
+            )
+        )
+    return troubles
+
+
+class Lineage:
+    """Which marts follow from a table or a model, by dbt's manifest."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        self._children: dict[str, list[str]] = defaultdict(list)
+        self._marts: dict[str, str] = {}
+        self._sources: dict[tuple[str, str], str] = {}
+        for unique_id, node in manifest.get("nodes", {}).items():
+            if node["resource_type"] not in ("model", "snapshot"):
+                continue
+            for parent in node.get("depends_on", {}).get("nodes", []):
+                self._children[parent].append(unique_id)
+            if len(node["fqn"]) > 1 and node["fqn"][1] == "marts":
+                self._marts[unique_id] = node["name"]
+        for unique_id, source in manifest.get("sources", {}).items():
+            self._sources[source["source_name"], source["name"]] = unique_id
+
+    def marts_of_tables(self, system_id: str, tables: Iterable[str]) -> tuple[str, ...]:
+        return self.marts_of(
+            [self._sources[system_id, table] for table in tables if (system_id, table) in self._sources],
+        )
+
+    def marts_of(self, unique_ids: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the marts among `unique_ids` and everything built from them."""
+        seen: set[str] = set()
+        pending = list(unique_ids)
+        while pending:
+            node = pending.pop()
+            if node not in seen:
+                seen.add(node)
+                pending += self._children[node]
+        return tuple(sorted(self._marts[node] for node in seen if node in self._marts))
+
+
+def system_owner(system: System) -> Owner:
+    return Owner(system.owner.team, system.owner.email, system.department)
+
+
+def _load_troubles(register: Register, home: Home, lineage: Lineage, now: datetime) -> Iterable[Trouble]:
+    from ingestion.raw_file import read_log
+
+    for system in register.systems.values():
+        path = home.raw_file(system.id)
+        log = read_log(path) if path.exists() else []
+        histories = {name: [entry for entry in log if entry["table_name"] == name] for name in system.tables}
+        failed = {name: entries for name, entries in histories.items() if entries and entries[-1]["status"] == "failed"}
+        if failed:
+            yield _failed_loads(system, failed, lineage)
+        # What failed has been said; what is old without having failed was never tried.
+        old = {name: good for name, entries in histories.items() if name not in failed and (good := _last_good(entries))}
+        limit = now - timedelta(hours=system.freshness.error_after_hours)
+        stale = {name: good for name, good in old.items() if good < limit}
+        if stale:
+            yield Trouble(
+                f"stale:{system.id}",
+                system_owner(system),
+                f"{system.title} er ikke hentet, som den skulle.",
+                f"Kører tidsplanen? Se `faellesdata status`. Hent nu: faellesdata refresh --system {system.id}",
+                since=min(stale.values()) + timedelta(hours=system.freshness.error_after_hours),
+                data_from=min(stale.values()),
+                marts=lineage.marts_of_tables(system.id, stale),
+                parts=tuple(stale),
+            )
+
+
+def _failed_loads(system: System, failed: Mapping[str, Sequence[Mapping[str, Any]]], lineage: Lineage) -> Trouble:
+    goods = [good for entries in failed.values() if (good := _last_good(entries))]
+    whole = len(failed) == len(system.tables)
+    return Trouble(
+        f"load:{system.id}",
+        system_owner(system),
+        f"{system.title} kunne ikke hentes."
+        if whole
+        else f"{system.title}: {len(failed)} af {len(system.tables)} tabeller kunne ikke hentes.",
+        "Er fejlen der også i morgen, så spørg leverandøren eller den, der passer systemet. Der hentes igen i nat; "
+        f"før det med: faellesdata refresh --system {system.id}",
+        tuple(entries[-1]["message"] for entries in failed.values()),
+        since=min(_began(entries) for entries in failed.values()),
+        data_from=min(goods) if goods else None,
+        marts=lineage.marts_of_tables(system.id, failed),
+        parts=tuple(failed),
+    )
+
+
+def _last_good(entries: Sequence[Mapping[str, Any]]) -> datetime | None:
+    found = next((entry["started_at"] for entry in reversed(entries) if entry["status"] != "failed"), None)
+    return found.replace(tzinfo=UTC) if found else None
+
+
+def _began(entries: Sequence[Mapping[str, Any]]) -> datetime:
+    """Return when the failures at the end of `entries` began."""
+    began = entries[-1]["started_at"]
+    for entry in reversed(entries):
+        if entry["status"] != "failed":
+            break
+        began = entry["started_at"]
+    result: datetime = began.replace(tzinfo=UTC)
+    return result
+
+
+def _build_troubles(
+    instance: dg.DagsterInstance, build: DagsterRun, register: Register, manifest: Mapping[str, Any], lineage: Lineage
+) -> Iterable[Trouble]:
+    nodes = {node["name"]: node for node in manifest.get("nodes", {}).values() if node["resource_type"] != "test"}
+    named = False
+    for unique_id, message in _failed_models(instance, build).items():
+        named = True
+        name = unique_id.split(".")[-1]
+        yield Trouble(
+            f"model:{name}",
+            _node_owner(nodes.get(name), manifest),
+            f"Tabellen {name} kunne ikke bygges. Den og det, der bygger på den, er som før.",
+            "Det er en fejl i en model eller i data, den ikke var forberedt på. Se kørslen, og sig det til BI-netværket.",
+            (message,),
+            marts=lineage.marts_of([unique_id]),
+            run_id=build.run_id,
+        )
+    failures = _failures(instance, build)
+    for step, message in failures.items() if not named else ():
+        yield Trouble(
+            f"build:{step}",
+            PLATFORM_OWNER,
+            f"Opbygningen af warehouset fejlede i {step}. Alt er som før.",
+            "Se fejlen i kørslen, ret den, og kør: faellesdata refresh",
+            (message,),
+            run_id=build.run_id,
+        )
+    for path, check, description in _failed_checks(instance, build):
+        system = register.systems.get(path[1]) if path[0] == "raw" else None
+        node = nodes.get(path[-1])
+        yield Trouble(
+            f"check:{'/'.join(path)}:{check}",
+            system_owner(system) if system else _node_owner(node, manifest),
+            f"En kontrol af {path[-1]} er ikke bestået: {check}.",
+            "Data er udgivet alligevel. Find rækkerne i karantænen eller i tabellen, og ret dem i kildesystemet.",
+            (description,) if description else (),
+            marts=lineage.marts_of([node["unique_id"]]) if node else (),
+            run_id=build.run_id,
+        )
+
+
+def _node_owner(node: Mapping[str, Any] | None, manifest: Mapping[str, Any]) -> Owner:
+    """Return the owner of the node's dbt group; the platform where there is none."""
+    department = (node.get("config", {}).get("group") or node.get("group")) if node else None
+    group = next((group for group in manifest.get("groups", {}).values() if group["name"] == department), None)
+    if department is None or group is None:
+        return PLATFORM_OWNER
+    owner = group.get("owner", {})
+    return Owner(owner.get("name") or department, owner.get("email") or "", department)
+
+
+def _newest(instance: dg.DagsterInstance, job_name: str) -> DagsterRun | None:
+    runs = instance.get_runs(RunsFilter(job_name=job_name), limit=20)
+    return next((run for run in runs if run.is_finished), None)
+
+
+def _events(instance: dg.DagsterInstance, run: DagsterRun, kind: DagsterEventType) -> Iterable[dg.DagsterEvent]:
+    for record in instance.get_records_for_run(run.run_id, of_type=kind).records:
+        if record.event_log_entry.dagster_event:
+            yield record.event_log_entry.dagster_event
+
+
+def _failures(instance: dg.DagsterInstance, run: DagsterRun) -> dict[str, str]:
+    """Return step → reason. A run that died without a word has the run's own message."""
+    found = {str(event.step_key): failure_reason(event) for event in _events(instance, run, DagsterEventType.STEP_FAILURE)}
+    if not found and run.is_failure:
+        messages = [str(event.message) for event in _events(instance, run, DagsterEventType.RUN_FAILURE)]
+        found = {run.job_name: messages[-1]} if messages else {}
+    return found
+
+
+def failure_reason(event: dg.DagsterEvent) -> str:
+    """Return what a failed step says for itself; of an unforeseen error its class and first line."""
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    # Dagster wraps what an op raised; the cause is what was raised.
+    error = failure.error.cause or failure.error if failure.error else None
+    return f"{error.cls_name}: {error.message.strip().splitlines()[0]}" if error else "no reason given"
+
+
+def _failed_models(instance: dg.DagsterInstance, run: DagsterRun) -> dict[str, str]:
+    models: dict[str, str] = {}
+    for event in _events(instance, run, DagsterEventType.STEP_FAILURE):
+        data = event.step_failure_data.user_failure_data
+        listed = data.metadata.get("failed_models") if data else None
+        if listed is not None and isinstance(listed.value, dict):
+            models |= {str(name): str(message) for name, message in listed.value.items()}
+    return models
+
+
+def _failed_checks(instance: dg.DagsterInstance, run: DagsterRun) -> Iterable[tuple[Sequence[str], str, str]]:
+    for event in _events(instance, run, DagsterEventType.ASSET_CHECK_EVALUATION):
+        check = event.asset_check_evaluation_data
+        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
+            yield check.asset_key.path, check.check_name, check.description or ""

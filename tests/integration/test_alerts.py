@@ -1,0 +1,136 @@
+"""The owners are told by mail, from a real refresh, through a real SMTP server: once, in Danish, and when it is mended."""
+
+from __future__ import annotations
+
+import email
+import json
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email import policy
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from municipality_support import Municipality
+
+from ingestion.register import read_register
+from orchestration.instance import open_instance
+from orchestration.morning import conclude
+
+
+class Postbox:
+    """Keeps what comes: (recipient, subject, text)."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, str, str]] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        content = envelope.content
+        assert isinstance(content, bytes)
+        message = email.message_from_bytes(content, policy=policy.default)
+        body = message.get_body(("plain",))
+        assert body is not None
+        self.mails += [(to, str(message["Subject"]), body.get_content()) for to in envelope.rcpt_tos]
+        return "250 OK"
+
+    def take(self) -> list[tuple[str, str, str]]:
+        taken, self.mails = self.mails, []
+        return taken
+
+
+@pytest.fixture
+def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
+    made = Postbox()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    controller = Controller(made, hostname="127.0.0.1", port=port)
+    controller.start()
+    monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", f"mailto://127.0.0.1:{port}?from=faellesdata@odsherred.example&to={{owner}}")
+    monkeypatch.setenv("FAELLESDATA_UI_URL", "https://data.odsherred.example")
+    yield made
+    controller.stop()
+
+
+def test_a_failed_system_is_told_once_to_its_owner_and_so_is_its_recovery(municipality: Municipality, postbox: Postbox) -> None:
+    municipality.refresh()
+    assert postbox.take() == [], "a good night is silent"
+    municipality.deliver("beta", "helt;andet\n1;2\n")
+    municipality.refresh()
+    ((to, subject, text),) = postbox.take()
+    assert to == "beta@odsherred.example"
+    assert subject == "Fællesdata: System beta kunne ikke hentes"
+    assert "beta.ting" in text, "what"
+    assert f"Siden: {datetime.now().astimezone():%d-%m-%Y}" in text
+    assert "Data er fra:" in text
+    assert "mart_beta" in text, "what it means"
+    assert "mart_alfa" not in text
+    assert "faellesdata refresh --system beta" in text, "what to do"
+    assert "https://data.odsherred.example/runs" in text
+    municipality.refresh()
+    assert postbox.take() == [], "the same fault is not told twice"
+    municipality.deliver("beta", "nr;navn\n1;en\n2;to\n")
+    municipality.refresh()
+    ((to, subject, text),) = postbox.take()
+    assert (to, subject) == ("beta@odsherred.example", "Fællesdata: 1 rettet")
+    assert "System beta kunne ikke hentes" in text
+    municipality.refresh()
+    assert postbox.take() == []
+
+
+def test_each_owner_gets_one_message_with_all_that_is_theirs(
+    municipality: Municipality, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    municipality.refresh()
+    municipality.deliver("alfa", "helt;andet\n1;2\n")
+    municipality.deliver("gamma", "nr;navn\n1;en\n1;\n")  # two failed checks of raw and mart
+    municipality.refresh()
+    told = {to: subject for to, subject, _ in postbox.take()}
+    assert told == {
+        "alfa@odsherred.example": "Fællesdata: System alfa kunne ikke hentes",
+        "gamma@odsherred.example": "Fællesdata: En kontrol af ting er ikke bestået: source_not_null_gamma_ting_navn",
+    }
+
+
+def test_a_failed_model_is_the_platforms_when_it_has_no_group(
+    municipality: Municipality, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = os.environ["FAELLESDATA_ALERT_MAIL"].replace("{owner}", "platform@odsherred.example")
+    monkeypatch.setenv("FAELLESDATA_ALERT_PLATFORM", mail)
+    municipality.refresh()
+    municipality.model("gamma", "select no_such_column from (select 1 as nr)")
+    municipality.refresh()
+    ((to, subject, text),) = postbox.take()
+    assert to == "platform@odsherred.example"
+    assert subject == "Fællesdata: Tabellen mart_gamma kunne ikke bygges. Den og det, der bygger på den, er som før"
+    assert "no_such_column" in text
+    assert "https://data.odsherred.example/runs/" in text
+
+
+def test_a_mail_server_that_is_down_fails_no_night_and_the_message_comes_later(
+    municipality: Municipality, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working = os.environ["FAELLESDATA_ALERT_MAIL"]
+    municipality.refresh()
+    municipality.deliver("beta", "helt;andet\n1;2\n")
+    monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", "mailto://127.0.0.1:1?from=a@odsherred.example&to={owner}")
+    municipality.refresh()
+    heartbeat = json.loads((municipality.home.path / "heartbeat.json").read_text())
+    assert heartbeat["ok"] is False
+    assert heartbeat["not_told"] == ["Hold beta"]
+    monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", working)
+    municipality.refresh()
+    assert [to for to, _, _ in postbox.take()] == ["beta@odsherred.example"]
+
+
+def test_what_was_never_tried_is_told_when_it_has_become_too_old(municipality: Municipality, postbox: Postbox) -> None:
+    municipality.refresh()
+    heartbeat = json.loads((municipality.home.path / "heartbeat.json").read_text())
+    assert (heartbeat["ok"], heartbeat["troubles"]) == (True, [])
+    later = datetime.now(UTC) + timedelta(hours=61)
+    with open_instance(municipality.home) as instance:
+        told = conclude(municipality.home, read_register(municipality.register), instance, "test", now=later)
+    assert sorted(told.sent) == ["Hold alfa", "Hold beta", "Hold gamma"]
+    assert all("er ikke hentet, som den skulle" in subject for _, subject, _ in postbox.take())
