@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
 from ingestion.register import Register
+from ingestion.vault import VaultKeyError
 from orchestration.locks import exclusive
 from serving.purposes import misused
 
@@ -87,7 +88,10 @@ def parse(register: Register, home: Home) -> Manifest:
 
     from ingestion.dbt_profile import write_profile
 
-    write_profile(register, home)
+    try:
+        write_profile(register, home)
+    except VaultKeyError as error:
+        raise DbtError(str(error)) from error
     result = _invoke(["parse"], home)
     if not isinstance(result.result, Manifest):
         raise DbtError(f"the dbt project does not parse: {one_line(result.exception)}")
