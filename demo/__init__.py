@@ -98,9 +98,9 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
 
 def _systems() -> list[ModuleType]:
     from demo.http import SYSTEMS
-    from demo.systems import cpr_sf6002, kmd_elev, opus_loen, specialtilbud, ydelsesrefusion
+    from demo.systems import budgetaftale, cpr_sf6002, kmd_elev, opus_loen, specialtilbud, ydelsesrefusion
 
-    return [cpr_sf6002, kmd_elev, specialtilbud, opus_loen, ydelsesrefusion, *SYSTEMS.values()]
+    return [cpr_sf6002, kmd_elev, specialtilbud, opus_loen, ydelsesrefusion, budgetaftale, *SYSTEMS.values()]
 
 
 def _is(folder: Path, stamp: str) -> bool:

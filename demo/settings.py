@@ -60,6 +60,7 @@ def connections(folder: Path, chosen: Mapping[str, int]) -> dict[str, str]:
         "CPR_SF6002_FOLDER": str(folder / "cpr_sf6002"),
         "SPECIALTILBUD_FOLDER": str(folder / "specialtilbud"),
         "OPUS_LOEN_FOLDER": str(folder / "opus_loen"),
+        "BUDGETAFTALE_FOLDER": str(folder / "budgetaftale"),
         "KMD_ELEV_URL": f"postgresql+psycopg://{READER}@127.0.0.1:{chosen['postgres']}/{DATABASE}",
         "KMD_ELEV_PASSWORD": practice_secret("kmd_elev", "password"),
         "YDELSESREFUSION_HOST": "127.0.0.1",

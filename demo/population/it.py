@@ -1,4 +1,4 @@
-"""The municipality's IT systems as OS2kitos knows them: some two hundred, of which the register reads thirteen."""
+"""The municipality's IT systems as OS2kitos knows them: some two hundred, of which the register reads fourteen."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ KNOWN = (
     ("ydelsesrefusion", "Ydelsesrefusion", "KOMBIT", "social_arbejdsmarked", "PersonData", ["32.00.00"]),
     ("momentum", "KMD Momentum", "KMD", "social_arbejdsmarked", "SensitiveData", ["15.20.00"]),
     ("jobindsats", "Jobindsats", "STAR", "social_arbejdsmarked", "None", ["15.00.00"]),
+    ("budgetaftale", "Budgetaftale (regneark)", "Odsherred Kommune", "oekonomi_indkoeb", "None", ["00.30.02"]),
     ("geoenviron", "GeoEnviron", "Norconsult Digital", "plan_byg_natur_miljoe", "PersonData", ["02.34.02"]),
 )
 FIRST_WORDS = (

@@ -204,3 +204,13 @@ def test_the_budget_follow_up_is_the_ledger(ask: Any) -> None:
     year_budget = "select distinct regnskabsaar, omkostningssted, funktion, aarsbudget from marts.mart_budgetopfoelgning"
     found = dict(ask(f"select regnskabsaar, sum(aarsbudget) from ({year_budget} where raekketype = 'linje') group by 1"))
     assert found == {year: budgets.get(year, 0) for year in found}
+
+
+def test_the_agreed_budget_sums_to_what_the_municipality_published(ask: Any) -> None:
+    """A total that nobody here made: Center for Social og Arbejdsmarked has 1,077.7 million kroner in 2026."""
+    rows = ask(
+        "select regnskabsaar, organisation.center, count(*), sum(beloeb) from conformed.fct_budgetaftale as aftale"
+        " inner join conformed.dim_organisation as organisation on aftale.center_id = organisation.enhed_id group by all"
+    )
+    assert rows == [(2026, "Social og Arbejdsmarked", 10, Decimal("1077700000.00"))]
+    assert ask("select beloeb from conformed.fct_budgetaftale where bevilling = 'Overførselsudgifter'") == [(735_000_000,)]
