@@ -11,6 +11,7 @@ import dagster as dg
 from ingestion.home import Home
 from ingestion.register import System, Table
 from ingestion.register.model import Freshness
+from orchestration.anomalies import UsualRows, history, usual_rows
 from orchestration.keys import raw_table, source_system, system_pool
 from orchestration.locks import exclusive
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 RETRY_DELAY_SECONDS = 5
 _CHECKS = {
-    "row_range": "The table holds as many rows as the register expects: fewer fail, more warn.",
-    "reconciliation": "The rows read, with those set aside, are as many as the source counts, where it gives a count.",
-    "contract": "The source has the columns the register names, and no others: new or missing columns warn.",
-    "rejects": "Every row of the source could be read: rows set aside warn.",
+    "row_range": "Tabellen har så mange rækker, som registeret venter. Færre er en fejl, flere en advarsel.",
+    "usual_rows": "Der kom omtrent så mange rækker, som der plejer på den ugedag. Lært af de sidste otte uger; en advarsel.",
+    "reconciliation": "Læste rækker og frasorterede rækker er tilsammen, hvad kilden selv tæller, hvor den oplyser et antal.",
+    "contract": "Kilden har de kolonner, registeret nævner, og ingen andre. Nye eller manglende kolonner er en advarsel.",
+    "rejects": "Alle rækker fra kilden kunne læses. Frasorterede rækker er en advarsel.",
 }
 
 Event = dg.MaterializeResult[None] | dg.AssetCheckResult
@@ -78,12 +80,13 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         home.load_settings()
         with exclusive(home, system_pool(system.id)):
             outcome = land_system(system, home, tables=selected, full=context.op_execution_context.op_config["full"])
+        usual = _usual(system, home)
         for name, loaded in outcome.tables.items():
             if loaded.status != "failed":
                 yield _materialization(system, name, loaded)
                 yield from (
                     check
-                    for check in check_results(system.id, name, system.tables[name], loaded)
+                    for check in check_results(system.id, name, system.tables[name], loaded, usual.get(name))
                     if dg.AssetCheckKey(raw_table(system.id, name), str(check.check_name)) in checks
                 )
         if outcome.failed:
@@ -97,8 +100,10 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
     return load
 
 
-def check_results(system_id: str, table_name: str, table: Table, loaded: "TableLoad") -> Iterator[dg.AssetCheckResult]:
-    """Judge what was loaded against the register and the source's own count."""
+def check_results(
+    system_id: str, table_name: str, table: Table, loaded: "TableLoad", usual: UsualRows | None = None
+) -> Iterator[dg.AssetCheckResult]:
+    """Judge what was loaded against the register, the source's own count, and what is `usual`, where that is known."""
     key, expected = raw_table(system_id, table_name), table.expected_rows
     too_few = loaded.table_rows < expected.min
     too_many = expected.max is not None and loaded.table_rows > expected.max
@@ -108,12 +113,28 @@ def check_results(system_id: str, table_name: str, table: Table, loaded: "TableL
         asset_key=key,
         severity=dg.AssetCheckSeverity.ERROR if too_few else dg.AssetCheckSeverity.WARN,
         description=(
-            f"{loaded.table_rows:,} rows; expected {expected.min:,} to {expected.max or 'any number'}. Mend or move the range"
+            f"{_number(loaded.table_rows)} rækker; der ventes {_number(expected.min)} til "
+            f"{_number(expected.max) if expected.max is not None else 'et hvilket som helst antal'}. "
+            "Ret kilden, eller flyt grænsen i registeret"
             if too_few or too_many
             else None
         ),
         metadata={"rows": loaded.table_rows},
     )
+    if usual is not None:
+        rows = loaded.table_rows if table.write == "replace" else loaded.rows
+        days = "på denne ugedag" if usual.weekday else "ved en hentning"
+        yield dg.AssetCheckResult(
+            passed=rows in usual,
+            check_name="usual_rows",
+            asset_key=key,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=None
+            if rows in usual
+            else f"{_number(rows)} rækker; {days} plejer det at være {_number(usual.low)} til {_number(usual.high)} "
+            f"(de seneste {usual.loads} hentninger). Spørg systemets ejer, om det er rigtigt",
+            metadata={"rows": rows, "usual_low": usual.low, "usual_high": usual.high},
+        )
     if loaded.source_rows is not None:
         accounted = loaded.rows <= loaded.source_rows <= loaded.rows + loaded.rejects
         yield dg.AssetCheckResult(
@@ -122,25 +143,52 @@ def check_results(system_id: str, table_name: str, table: Table, loaded: "TableL
             asset_key=key,
             description=None
             if accounted
-            else f"the source counts {loaded.source_rows:,} rows; {loaded.rows:,} were read and {loaded.rejects:,} set aside",
+            else f"Kilden tæller {_number(loaded.source_rows)} rækker; {_number(loaded.rows)} blev læst og "
+            f"{_number(loaded.rejects)} frasorteret",
             metadata={"source_rows": loaded.source_rows, "rows": loaded.rows, "rejects": loaded.rejects},
         )
-    drift = _listing("new columns", loaded.new_columns) + _listing("missing columns", loaded.missing_columns)
+    drift = _listing("nye kolonner", loaded.new_columns) + _listing("manglende kolonner", loaded.missing_columns)
     yield dg.AssetCheckResult(
         passed=not drift,
         check_name="contract",
         asset_key=key,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{'; '.join(drift)}. Add them to or take them out of the register" if drift else None,
+        description=f"{_sentence('; '.join(drift))}. Skriv dem ind i registeret, eller tag dem ud" if drift else None,
     )
     yield dg.AssetCheckResult(
         passed=loaded.rejects == 0,
         check_name="rejects",
         asset_key=key,
         severity=dg.AssetCheckSeverity.WARN,
-        description=loaded.message if loaded.rejects else None,
+        description=f"{_number(loaded.rejects)} rækker kunne ikke læses. De står i karantænen med fil og linje"
+        if loaded.rejects
+        else None,
         metadata={"rejects": loaded.rejects},
     )
+
+
+def _usual(system: System, home: Home) -> dict[str, UsualRows | None]:
+    """Return what is usual for each table at its newest load, from the loads before it."""
+    from ingestion.raw_file import read_log
+
+    path = home.raw_file(system.id)
+    log = read_log(path) if path.exists() else []
+    newest = {entry["table_name"]: entry["started_at"] for entry in log}
+    return {
+        name: usual_rows(history(log, name, system.tables[name].write == "replace"), at)
+        for name, at in newest.items()
+        if name in system.tables
+    }
+
+
+def _sentence(text: str) -> str:
+    # `capitalize` would make the column names small.
+    return text[:1].upper() + text[1:]
+
+
+def _number(count: int) -> str:
+    """Return `count` as it is written in Danish."""
+    return f"{count:,}".replace(",", ".")
 
 
 def _listing(title: str, names: Sequence[str]) -> list[str]:
