@@ -1,7 +1,7 @@
 """The budget agreement: one CSV file a year, as the finance department saves its spreadsheet.
 
-The figures are the one thing here that nobody invented: the 2026 budget of Center for Social og Arbejdsmarked, as it was published.
-They do not follow the scale, and the invented ledger does not follow them.
+The figures are the one thing here that nobody invented: the published 2026 budget of Center for Social og Arbejdsmarked. They do
+not follow the scale, and the invented ledger does not follow them.
 """
 
 from __future__ import annotations
