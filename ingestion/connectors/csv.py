@@ -50,7 +50,8 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
             raise SourceError(f"{ref} is empty: not even a heading. Have it sent again")
         columns = _columns(csv_records.fields(above[-1], source), ref, table)
     else:
-        columns = list(table.raw_names().values())
+        made = source.of_the_file()
+        columns = [raw for name, raw in table.raw_names().items() if name not in made]
     numbered = path.with_suffix(".numbered")
     records = 0
     regular: list[list[_Piece]] = []

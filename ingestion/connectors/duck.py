@@ -32,6 +32,13 @@ class Scan:
         listed = ", ".join(f"{value} as {identifier(name)}" for name, value in every.items())
         return cls(f"select {listed} from {relation}", tuple(every), rows)
 
+    def with_texts(self, texts: Mapping[str, str | None]) -> Scan:
+        """Return the scan with these columns, the same text in every row, added or in place of its own."""
+        kept = {name: identifier(name) for name in self.columns if name not in texts}
+        every = kept | {name: "null::varchar" if value is None else literal(value) for name, value in texts.items()}
+        listed = ", ".join(f"{value} as {identifier(name)}" for name, value in every.items())
+        return Scan(f"select {listed} from ({self.sql})", tuple(every), self.rows)
+
 
 def connect(context: ReadContext) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB that fetches nothing from the network and spills into the load's folder."""

@@ -52,8 +52,9 @@ def _sheets(workbook: CalamineWorkbook, ref: str, source: ExcelSource) -> list[s
 
 
 def _rows(cells: list[list[Any]], ref: str, table: FilesTable, source: ExcelSource, context: ReadContext) -> Iterator[Row]:
-    header = cells[source.header_row - 1] if len(cells) >= source.header_row else []
-    body = list(enumerate(cells[source.header_row :], start=source.header_row + 1))
+    below = source.header_row - 1 + source.header_rows
+    header = _joined(cells[source.header_row - 1 : below])
+    body = list(enumerate(cells[below:], start=below + 1))
     columns = _columns([str(value).strip() for value in header], body, ref)
     if not set(columns.values()) & set(table.raw_names().values()):
         if source.sheet == ref.rpartition("#")[2]:
@@ -73,6 +74,20 @@ def _rows(cells: list[list[Any]], ref: str, table: FilesTable, source: ExcelSour
             return
         given += 1
         yield {**texts, SOURCE_REF: ref, SOURCE_ROW: number}
+
+
+def _joined(rows: list[list[Any]]) -> list[Any]:
+    """Return one row of headings. Above the last row, a heading holds for the empty cells to its right, as in merged cells."""
+    if len(rows) <= 1:
+        return rows[0] if rows else []
+    spread: list[list[str]] = []
+    for values in rows[:-1]:
+        current = ""
+        spread.append([current := str(value).strip() or current for value in values])
+    last = [str(value).strip() for value in rows[-1]]
+    width = max(map(len, rows))
+    stacked = [[row[place] if place < len(row) else "" for row in (*spread, last)] for place in range(width)]
+    return [" ".join(dict.fromkeys(title for title in titles if title)) for titles in stacked]
 
 
 def _columns(header: list[str], body: list[tuple[int, list[Any]]], ref: str) -> dict[int, str]:

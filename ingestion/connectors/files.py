@@ -7,16 +7,20 @@ import binascii
 import hashlib
 import importlib
 import io
+import re
 import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from datetime import UTC, datetime
+from fnmatch import translate
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from ingestion.connectors import duck
 from ingestion.connectors.base import ReadContext, SourceError
+from ingestion.connectors.unpack import unpacked
 from ingestion.register.basics import Limits
 from ingestion.register.files import FilesTable, LocalTransport, SftpTransport
 from ingestion.register.model import FilesSystem
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from ingestion.connectors.duck import Scan
 
 _CHUNK = 1 << 20
+_DEPTH = 10
+"""Folders in folders that are looked into."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ class Folder(Protocol):
 
     place: str
 
-    def list(self) -> list[Listed]: ...
+    def list(self, deep: bool) -> list[Listed]:
+        """Return the files; if `deep` also those in folders below, named by their path."""
+        ...
 
     def stat(self, name: str) -> Listed: ...
 
@@ -68,7 +76,10 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
             try:
                 if _same_content(fingerprint, context.files_seen.get(listed.name)) and table.write != "replace":
                     continue
-                yield from parse(path, listed.name, table, context)
+                made = _of_the_file(listed, table)
+                for part, ref in unpacked(path, listed.name, table.source.unpack):
+                    for batch in parse(part, ref, table, context):
+                        yield _with_columns(batch, made)
             finally:
                 path.unlink(missing_ok=True)
             context.files_loaded[listed.name] = fingerprint
@@ -76,10 +87,39 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
                 return  # A preview needs no more than one file.
 
 
+def _of_the_file(listed: Listed, table: FilesTable) -> dict[str, str | None]:
+    """Raw name → value of the columns that the file's name and time fill."""
+    source, raw = table.source, table.raw_names()
+    made: dict[str, str | None] = {}
+    if source.name_pattern is not None:
+        found = re.fullmatch(source.name_pattern, listed.name.rpartition("/")[2])
+        if found is None:
+            raise SourceError(f"{listed.name} is not named as `name_pattern` says. Correct the pattern, or ask what changed")
+        made = {raw[name]: value for name, value in found.groupdict().items()}
+    if source.modified_as is not None:
+        made[raw[source.modified_as]] = datetime.fromtimestamp(listed.modified, UTC).isoformat()
+    return made
+
+
+def _with_columns(batch: pa.Table | Scan, made: dict[str, str | None]) -> pa.Table | Scan:
+    if not made:
+        return batch
+    if isinstance(batch, duck.Scan):
+        return batch.with_texts(made)
+    import pyarrow as pa
+
+    for name, value in made.items():
+        if name in batch.column_names:
+            batch = batch.drop_columns([name])
+        batch = batch.append_column(name, pa.repeat(pa.scalar(value, pa.string()), batch.num_rows))
+    return batch
+
+
 def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadContext) -> list[Listed]:
     """The files to read now, by name."""
-    present = sorted(folder.list(), key=lambda listed: listed.name)
-    found = [listed for listed in present if fnmatchcase(listed.name, table.source.glob)]
+    wanted = _matcher(table.source.glob)
+    present = sorted(folder.list(deep="/" in table.source.glob), key=lambda listed: listed.name)
+    found = [listed for listed in present if wanted(listed.name)]
     if not found and not context.files_seen:
         beside = ", ".join(listed.name for listed in present[:5]) or "the folder is empty"
         raise SourceError(
@@ -91,6 +131,13 @@ def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadCo
         return new
     # A snapshot without the file that is being written just now would lose that file's rows until the next load.
     return settled if new and len(settled) == len(found) else []
+
+
+def _matcher(glob: str) -> Callable[[str], bool]:
+    """Return whether a name matches: as in a shell, `*` stops at a folder's border and `**/` stands for any number of folders."""
+    steps = [step for step in re.split(r"(\*\*/)", glob) if step]
+    parts = ["(?:.*/)?" if step == "**/" else translate(step).replace(".*", "[^/]*")[4:-3] for step in steps]
+    return lambda name: re.fullmatch("(?s:" + "".join(parts) + ")", name) is not None
 
 
 def _fetch(folder: Folder, listed: Listed, context: ReadContext) -> tuple[Path, str]:
@@ -131,10 +178,11 @@ class _Local:
         self._root = root.resolve()
         self.place = str(root)
 
-    def list(self) -> list[Listed]:
+    def list(self, deep: bool) -> list[Listed]:
         # A link that leads out of the folder is not followed: whoever may write here must not choose what we read.
-        inside = (path for path in self._root.iterdir() if path.is_file() and path.resolve().is_relative_to(self._root))
-        return [self.stat(path.name) for path in inside]
+        found = self._root.rglob("*") if deep else self._root.iterdir()
+        inside = (path for path in found if path.is_file() and path.resolve().is_relative_to(self._root))
+        return [self.stat(path.relative_to(self._root).as_posix()) for path in inside]
 
     def stat(self, name: str) -> Listed:
         found = (self._root / name).stat()
@@ -150,11 +198,19 @@ class _Sftp:
         self._folder = folder.rstrip("/") or "/"
         self.place = f"{host}:{folder}"
 
-    def list(self) -> list[Listed]:
-        entries = self._client.listdir_attr(self._folder)
-        # Regular files whose name is a name alone: a server could list `../../etc/passwd`.
-        named = (e for e in entries if e.st_mode and stat.S_ISREG(e.st_mode) and "/" not in e.filename and "\\" not in e.filename)
-        return [Listed(e.filename, e.st_size or 0, e.st_mtime or 0) for e in named]
+    def list(self, deep: bool) -> list[Listed]:
+        return list(self._walk("", _DEPTH if deep else 0))
+
+    def _walk(self, below: str, depth: int) -> Iterator[Listed]:
+        for entry in self._client.listdir_attr(f"{self._folder}/{below}"):
+            # A name that is a name alone: a server could list `../../etc/passwd`.
+            if not entry.st_mode or "/" in entry.filename or "\\" in entry.filename or entry.filename in (".", ".."):
+                continue
+            name = f"{below}{entry.filename}"
+            if stat.S_ISREG(entry.st_mode):
+                yield Listed(name, entry.st_size or 0, entry.st_mtime or 0)
+            elif stat.S_ISDIR(entry.st_mode) and depth:
+                yield from self._walk(f"{name}/", depth - 1)
 
     def stat(self, name: str) -> Listed:
         found = self._client.stat(f"{self._folder}/{name}")

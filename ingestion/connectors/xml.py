@@ -27,7 +27,11 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
 
 def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: ReadContext) -> Iterator[Row]:
     to_row = _Shape(table)
-    for ordinal, element in enumerate(_elements(path, ref, source.record), start=1):
+    records = _elements(path, ref, source.record)
+    if source.each is not None:
+        steps = source.each.split("/")
+        records = (child for record in records for child in _below(record, steps))
+    for ordinal, element in enumerate(records, start=1):
         if context.limit is not None and ordinal > context.limit:
             return
         yield {**to_row(element), SOURCE_REF: ref, SOURCE_ROW: ordinal}
@@ -121,9 +125,18 @@ class _Shape:
         return found
 
 
+def _below(element: _Element, steps: list[str]) -> Iterator[_Element]:
+    for child in element.iterchildren("*"):
+        if _local(child.tag) == steps[0]:
+            yield from _below(child, steps[1:]) if len(steps) > 1 else [child]
+
+
 def _at(element: _Element, steps: list[str]) -> list[str | None]:
     """All values at a path below `element`."""
     step, rest = steps[0], steps[1:]
+    if step == "..":
+        above = element.getparent()
+        return [] if above is None else _at(above, rest)
     if step.startswith("@"):
         attributes = _attributes(element)
         return [attributes[step[1:]]] if step[1:] in attributes else []

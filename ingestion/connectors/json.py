@@ -1,0 +1,67 @@
+"""JSON files: a document with a list of records, or a record on each line. Numbers keep the text they have in the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingestion.connectors.base import Number, ReadContext, Row, SourceError, batches
+from ingestion.connectors.records import Records
+from ingestion.register.files import FilesTable, JsonSource
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table]:
+    """Yield the records of `path` as rows of text."""
+    source = table.source
+    if not isinstance(source, JsonSource):
+        raise TypeError(source)
+    yield from batches(_rows(path, ref, table, source, context))
+
+
+def _rows(path: Path, ref: str, table: FilesTable, source: JsonSource, context: ReadContext) -> Iterator[Row]:
+    records = Records(table, ref, "$" if source.lines else source.records, source.each, context)
+    before = context.source_rows or 0
+    if source.lines:
+        for number, line in _lines(path, ref):
+            try:
+                body = _loads(line)
+            except ValueError as error:
+                context.reject(ref, number, f"linjen er ikke JSON ({error})", line)
+                continue
+            if source.each is None:
+                records.ordinal = number - 1  # The line's number, so that a row can be found again.
+            yield from records.rows([body])
+            if records.enough:
+                return
+        return
+    try:
+        body = _loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{ref}: byte 0x{error.object[error.start]:02x} is not utf-8. Ask the vendor what changed") from None
+    except ValueError as error:
+        raise SourceError(f"{ref} is not whole or not JSON ({error}). Have it sent again") from None
+    yield from records.rows(body)
+    if context.limit is None:
+        context.source_rows = before + records.ordinal
+
+
+def _lines(path: Path, ref: str) -> Iterator[tuple[int, str]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            except UnicodeDecodeError as error:
+                raise SourceError(
+                    f"{ref}:{number}: byte 0x{line[error.start]:02x} is not utf-8. Ask the vendor what changed"
+                ) from None
+            if text:
+                yield number, text
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, parse_float=Number, parse_int=Number)
