@@ -64,6 +64,11 @@ class Home:
         return self.path / "work"
 
     @property
+    def heartbeat(self) -> Path:
+        """Written when a night is over, however it went: its age tells whether nights are run at all."""
+        return self.path / "heartbeat.json"
+
+    @property
     def demo(self) -> Path:
         return self.path / "demo"
 

@@ -20,8 +20,6 @@ from orchestration.dbt import manifest_path
 from orchestration.translator import read_manifest
 from orchestration.troubles import Trouble, find_troubles
 
-HEARTBEAT = "heartbeat.json"
-
 
 def conclude(
     home: Home,
@@ -59,4 +57,4 @@ def write_heartbeat(home: Home, night: str, now: datetime, troubles: list[Troubl
     }
     draft = home.path / f"heartbeat.{os.getpid()}.draft"
     draft.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-    draft.replace(home.path / HEARTBEAT)
+    draft.replace(home.heartbeat)

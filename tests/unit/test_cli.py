@@ -196,7 +196,23 @@ def test_refresh_of_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_status_of_an_empty_home() -> None:
     answer = json.loads(invoke("status", "--json", code=1))
     assert {row["state"] for row in answer["tables"]} == {"never"}
-    assert "never loaded" in invoke("status", code=1)
+    text = invoke("status", code=1)
+    assert "never loaded" in text
+    assert "No night has ended yet" in text
+
+
+def test_status_says_how_the_night_went_and_whether_there_was_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    trouble = {"what": "DUBU kunne ikke hentes.", "owner": "Familieafdelingen", "marts": ["mart_sagsflow"]}
+    night = {"at": (now - timedelta(hours=30)).isoformat(), "night": "n", "ok": False, "troubles": [trouble], "told": []}
+    (tmp_path / "heartbeat.json").write_text(json.dumps(night))
+    monkeypatch.setattr(status, "table_states", lambda register, home, now: [])
+    text = invoke("status", "--home", str(tmp_path))
+    assert "1 thing is wrong" in text
+    assert "DUBU kunne ikke hentes. Familieafdelingen" in text
+    assert "mart_sagsflow" in text
+    assert "Does `faellesdata ui` run?" in invoke("status", "--home", str(tmp_path), "--night-within", "26", code=1)
+    invoke("status", "--home", str(tmp_path), "--night-within", "31")
 
 
 def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +246,8 @@ def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     states = {(row["system"], row["table"]): row for row in status.table_states(register, home, now)}
     assert states["dubu", names[0]]["state"] == "fresh"
     assert states["dubu", names[1]]["state"] == "failed"
+    assert states["dubu", names[1]]["failing_since"] == "2026-11-23T11:00:00"
+    assert states["dubu", names[0]]["failing_since"] is None
     assert states["dubu", names[1]]["age_hours"] == 2, "the age is that of the last good load"
     assert states["dubu", names[2]]["state"] == "stale"
     log[2:] = [entry(names[2], "loaded", hours.warn_after_hours + 0.5)]
