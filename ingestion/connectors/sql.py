@@ -10,12 +10,13 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors import duck
 from ingestion.connectors.base import BATCH_ROWS, SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, SourceError
+from ingestion.connectors.sql_session import connected, postgres_limits
+from ingestion.connectors.sql_types import cursor_value, fitted, kind_of, read_as
 from ingestion.naming import fold
 from ingestion.register.basics import Limits
 from ingestion.register.database import SqlTable
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
 
-_SNAPSHOT = {"postgresql": "REPEATABLE READ", "mysql": "REPEATABLE READ", "mariadb": "REPEATABLE READ", "oracle": "SERIALIZABLE"}
-"""Isolation in which two statements see the same rows. SQL Server's SNAPSHOT has to be allowed by the database's owner first."""
-
 
 def read(system: SqlSystem, table_name: str, table: SqlTable, context: ReadContext) -> Iterator[pa.Table | Path]:
     """Yield the table in native types: Arrow tables or, from PostgreSQL, one Parquet file."""
@@ -38,7 +36,7 @@ def read(system: SqlSystem, table_name: str, table: SqlTable, context: ReadConte
         url = sa.make_url(resolve(system.connection.url))
         if system.connection.password is not None:
             url = url.set(password=resolve(system.connection.password))
-        with _connected(url, system.limits) as connection:
+        with connected(url, system.limits) as connection:
             source = _describe(connection, table)
             if connection.dialect.name != "postgresql":
                 yield from _read_rows(connection, source, context)
@@ -74,16 +72,16 @@ class _Source:
         cursor = self.table.cursor
         if cursor is None:
             return ""
-        column = quote(self._cursor_name(cursor.column))
+        column = quote(self.name_of(cursor.column, "cursor"))
         if cursor.on_missing == "exclude":
             return f" WHERE {column} >= {since}" if since else f" WHERE {column} IS NOT NULL"
-        return f" WHERE {column} >= {since} OR {column} IS NULL" if since else ""
+        return f" WHERE ({column} >= {since} OR {column} IS NULL)" if since else ""
 
-    def _cursor_name(self, wanted: str) -> str:
-        """The cursor's name as the database spells it, which may differ in case from the register's."""
+    def name_of(self, wanted: str, said_in: str) -> str:
+        """A column's name as the database spells it, which may differ in case from the register's."""
         found = next((name for name, raw in self.columns.items() if raw == fold(wanted)), None)
         if found is None:
-            raise SourceError(f"the cursor '{wanted}' is not among the columns. Ask the vendor, or correct `cursor`")
+            raise SourceError(f"the {said_in} '{wanted}' is not among the columns. Ask the vendor, or correct `{said_in}`")
         return found
 
 
@@ -92,12 +90,17 @@ def _describe(connection: sa.Connection, table: SqlTable) -> _Source:
     import sqlalchemy as sa
 
     quote = connection.dialect.identifier_preparer.quote_identifier
-    source, types = table.source, {}
+    source = table.source
+    types: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
     if source.table is not None:
         schema, _, name = source.table.rpartition(".")
         relation = ".".join(quote(part) for part in (schema, name) if part)
         types = {column["name"]: column["type"] for column in sa.inspect(connection).get_columns(name, schema or None)}
-        names, numbers = list(types), {}
+        if source.joined:
+            relation = _with_joined(connection, relation, types, source.joined)
+            types |= {name: sa.DateTime() for name in source.joined}
+        names = list(types)
     else:
         relation = f"({(source.query or '').strip().rstrip(';')}) q"
         names = []
@@ -111,6 +114,31 @@ def _describe(connection: sa.Connection, table: SqlTable) -> _Source:
     postgres = connection.dialect.name == "postgresql"
     selected = [_postgres_column(quote(name), numbers[name]) if postgres else quote(name) for name in names]
     return _Source(source.table or "query", relation, columns, selected, types, table)
+
+
+_JOINED = {
+    "postgresql": "{date} + {time}",
+    "mysql": "timestamp({date}, {time})",
+    "mariadb": "timestamp({date}, {time})",
+    "mssql": "dateadd(second, datediff(second, 0, {time}), cast({date} as datetime2(0)))",
+    "sqlite": "{date} || ' ' || {time}",
+}
+"""A moment from a day and a time of day. Oracle's DATE holds both already."""
+
+
+def _with_joined(connection: sa.Connection, relation: str, types: dict[str, Any], joined: dict[str, tuple[str, str]]) -> str:
+    """Return the table as a query that also has the moments whose days and times of day stand apart."""
+    dialect, quote = connection.dialect.name, connection.dialect.identifier_preparer.quote_identifier
+    if dialect not in _JOINED:
+        raise SourceError(f"{dialect} has no `joined`. Put the two together in source.query")
+    spelled = {fold(name): quote(name) for name in types}
+    made = []
+    for name, (day, time) in joined.items():
+        if fold(day) not in spelled or fold(time) not in spelled:
+            raise SourceError(f"'{day}' or '{time}' is not among the columns. Ask the vendor, or correct source.joined")
+        expression = _JOINED[dialect].format(date=f"t.{spelled[fold(day)]}", time=f"t.{spelled[fold(time)]}")
+        made.append(f"{expression} AS {quote(name)}")
+    return f"(SELECT t.*, {', '.join(made)} FROM {relation} t) q"
 
 
 def _escaped(sql: str) -> str:
@@ -128,7 +156,11 @@ def _what_happened(error: Exception) -> str:
         return f"there is no table '{error}', or no right to see it. Correct source.table, or ask the vendor"
     if isinstance(error, sa.exc.ArgumentError):
         return "connection.url is not a database address. It looks like postgresql+psycopg://user@host:5432/database"
-    said = " ".join(str(getattr(error, "orig", None) or type(error).__name__).split())[:300].rstrip(".")
+    original = getattr(error, "orig", None) or type(error).__name__
+    # The drivers of MariaDB and SQL Server give (number, text); the latter as bytes.
+    given = original.args[-1] if isinstance(original, Exception) and len(original.args) == 2 else original
+    given = given.decode(errors="replace") if isinstance(given, bytes) else given
+    said = " ".join(str(given).split())[:300].rstrip(".")
     return f"the database answers: {said}. {_advice(said.lower())}"
 
 
@@ -136,11 +168,19 @@ def _advice(said: str) -> str:
     advice = {
         "password": "Check user name and password",
         "authentication": "Check user name and password",
+        "access denied": "Check user name and password",
+        "login failed": "Check user name and password",
+        "logon denied": "Check user name and password",
         "timeout": "Try later, or raise the limits",
         "resolve": "Check the host in connection.url",
         "name or service": "Check the host in connection.url",
         "refused": "Check host and port, and whether the database is up",
         "permission": "Ask the vendor for read access",
+        "unknown database": "Check the database's name in connection.url",
+        "unknown column": "Correct the register, or ask the vendor what changed",
+        "invalid column": "Correct the register, or ask the vendor what changed",
+        "invalid object": "Correct the register, or ask the vendor what changed",
+        "invalid identifier": "Correct the register, or ask the vendor what changed",
         "does not exist": "Correct the register, or ask the vendor what changed",
         "no such": "Correct the register, or ask the vendor what changed",
     }
@@ -150,24 +190,6 @@ def _advice(said: str) -> str:
 # --- Any database ------------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def _connected(url: sa.URL, limits: Limits) -> Iterator[sa.Connection]:
-    """A connection whose statements all see the same rows."""
-    import sqlalchemy as sa
-
-    dialect = url.get_backend_name()
-    arguments = _postgres_limits(limits) if dialect == "postgresql" else {}
-    options = {"isolation_level": _SNAPSHOT[dialect]} if dialect in _SNAPSHOT else {}
-    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=arguments, hide_parameters=True, execution_options=options)
-    try:
-        with engine.connect() as connection:
-            if dialect == "sqlite":
-                connection.exec_driver_sql("BEGIN")  # Python's driver begins none for reading.
-            yield connection
-    finally:
-        engine.dispose()
-
-
 def _read_rows(connection: sa.Connection, source: _Source, context: ReadContext) -> Iterator[pa.Table]:
     import sqlalchemy as sa
 
@@ -175,30 +197,47 @@ def _read_rows(connection: sa.Connection, source: _Source, context: ReadContext)
     cursor = source.table.cursor
     bound = {}
     if cursor is not None and context.since is not None:
-        bound["since"] = _typed(source.table.columns[cursor.column].type, context.since)
+        bound["since"] = cursor_value(source.table.columns[cursor.column].type, context.since)
     where = source.condition(quote, ":since" if bound else None)
     relation = f"{_escaped(source.relation)}{where}"
     context.source_rows = int(connection.execute(sa.text(f"SELECT count(*) FROM {relation}"), bound).scalar_one())
-    statement = sa.text(f"SELECT {_escaped(', '.join(source.selected))} FROM {relation}")
-    if source.types:
-        # With types, SQLAlchemy turns what SQLite keeps as text into dates and decimals.
-        statement = statement.columns(*(sa.column(name, source.types[name]) for name in source.columns))  # type: ignore[assignment]
-    result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(statement, bound)
+    # With types, SQLAlchemy turns what SQLite keeps as text into dates and decimals.
     kinds: dict[str, pa.DataType] = {}
     done = 0
-    size = min(BATCH_ROWS, context.limit or BATCH_ROWS)
-    while (context.limit is None or done < context.limit) and (rows := result.fetchmany(size)):
-        yield _to_arrow(source, [tuple(row) for row in rows], kinds, done, context)
-        done += len(rows)
+    for within, limits in _ranges(connection, source, relation, bound, bool(where), context):
+        part = sa.text(f"SELECT {_escaped(', '.join(source.selected))} FROM {relation}{within}")
+        typed = part.columns(*(sa.column(name, read_as(source.types[name])) for name in source.columns)) if source.types else part
+        result = connection.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(typed, {**bound, **limits})
+        size = min(BATCH_ROWS, context.limit or BATCH_ROWS)
+        while (context.limit is None or done < context.limit) and (rows := result.fetchmany(size)):
+            yield _to_arrow(source, [tuple(row) for row in rows], kinds, done, context)
+            done += len(rows)
 
 
-def _typed(column_type: str, value: str) -> object:
-    """The cursor's last value as the driver wants it."""
-    if column_type == "timestamp":
-        return datetime.fromisoformat(value)
-    if column_type == "date":
-        return date.fromisoformat(value[:10])
-    return int(value) if column_type == "integer" else value
+def _ranges(
+    connection: sa.Connection, source: _Source, relation: str, bound: dict[str, object], narrowed: bool, context: ReadContext
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield the conditions (and their values) of each part to read: one whole, or ranges of the key that are about even.
+
+    Rows without a key come last. `narrowed` tells that the relation ends in a condition already.
+    """
+    import sqlalchemy as sa
+
+    ranges = source.table.source.ranges
+    if ranges is None or context.limit is not None or not context.source_rows:
+        yield "", {}
+        return
+    column = connection.dialect.identifier_preparer.quote_identifier(source.name_of(ranges.column, "source.ranges"))
+    least, most = connection.execute(sa.text(f"SELECT min({column}), max({column}) FROM {relation}"), bound).one()
+    if least is not None:
+        if isinstance(least, str) or int(least) != least or int(most) != most:
+            raise SourceError(f"'{ranges.column}' holds no whole numbers, so it has no ranges. Correct source.ranges")
+        number = -(-context.source_rows // ranges.rows)
+        step = max(1, -(-(int(most) - int(least) + 1) // number))
+        for start in range(int(least), int(most) + 1, step):
+            limits: dict[str, object] = {"range_from": start, "range_to": start + step}
+            yield f" {'AND' if narrowed else 'WHERE'} {column} >= :range_from AND {column} < :range_to", limits
+    yield f" {'AND' if narrowed else 'WHERE'} {column} IS NULL", {}
 
 
 def _to_arrow(
@@ -207,12 +246,12 @@ def _to_arrow(
     """Rows as Arrow. A column keeps the type it has in the first batch; a row with a value that doesn't fit is set aside."""
     import pyarrow as pa
 
-    def kind_of(name: str, position: int) -> pa.DataType:
+    def settled(name: str, position: int) -> pa.DataType:
         if name not in kinds:
-            kinds[name] = _kind(source.types.get(name), [row[position] for row in rows])
+            kinds[name] = kind_of(source.types.get(name), [row[position] for row in rows])
         return kinds[name]
 
-    schema = [(raw, kind_of(name, position)) for position, (name, raw) in enumerate(source.columns.items())]
+    schema = [(raw, settled(name, position)) for position, (name, raw) in enumerate(source.columns.items())]
     numbered = list(enumerate(rows, start=done + 1))
     try:
         return _table(source, schema, numbered)
@@ -234,54 +273,11 @@ def _table(source: _Source, schema: list[tuple[str, pa.DataType]], numbered: lis
     import pyarrow as pa
 
     arrays = {
-        raw: pa.array([_fitted(row[position], kind) for _, row in numbered], kind) for position, (raw, kind) in enumerate(schema)
+        raw: pa.array([fitted(row[position], kind) for _, row in numbered], kind) for position, (raw, kind) in enumerate(schema)
     }
     arrays[SOURCE_REF] = pa.array([source.ref] * len(numbered), pa.string())
     arrays[SOURCE_ROW] = pa.array([number for number, _ in numbered], pa.int64())
     return pa.table(arrays)
-
-
-def _fitted(value: Any, kind: pa.DataType) -> Any:
-    import pyarrow as pa
-
-    if value is None or not pa.types.is_string(kind):
-        if isinstance(value, datetime) and value.tzinfo is not None:
-            return value.astimezone(UTC)
-        return value
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
-
-
-def _kind(declared: Any, values: list[Any]) -> pa.DataType:
-    """The Arrow type for what the database declares or, for queries, for what the first rows hold.
-
-    A naive timestamp stays naive: in Arrow with a zone it would be moved. A decimal of unknown scale stays text.
-    """
-    import pyarrow as pa
-    import sqlalchemy as sa
-
-    if isinstance(declared, sa.Float):
-        return pa.float64()
-    if isinstance(declared, sa.Numeric):
-        return pa.string() if declared.scale is None else pa.decimal128(38, declared.scale)
-    for known, kind in ((sa.Boolean, pa.bool_()), (sa.Integer, pa.int64()), (sa.Date, pa.date32())):
-        if isinstance(declared, known):
-            return kind
-    if isinstance(declared, sa.DateTime):
-        return pa.timestamp("us", tz="UTC" if declared.timezone else None)
-    found = {type(value) for value in values if value is not None} if declared is None else set()
-    zone = "UTC" if any(isinstance(value, datetime) and value.tzinfo for value in values) else None
-    by_value = {
-        bool: pa.bool_(),
-        int: pa.int64(),
-        float: pa.float64(),
-        date: pa.date32(),
-        datetime: pa.timestamp("us", tz=zone),
-    }
-    return by_value.get(next(iter(found)), pa.string()) if len(found) == 1 else pa.string()
 
 
 # --- PostgreSQL --------------------------------------------------------------------------------------------------------------
@@ -298,11 +294,6 @@ def _postgres_column(quoted: str, described: Any) -> str:
     else:
         native = described.type_code in _NATIVE
     return quoted if native else f"{quoted}::text AS {quoted}"
-
-
-def _postgres_limits(limits: Limits) -> dict[str, Any]:
-    """For libpq: how long to wait for a connection, and for one statement."""
-    return {"connect_timeout": limits.timeout_seconds, "options": f"-cstatement_timeout={limits.table_seconds}s"}
 
 
 def _read_postgres(url: sa.URL, limits: Limits, source: _Source, context: ReadContext) -> Iterator[Path]:
@@ -349,4 +340,4 @@ def _conninfo(url: sa.URL, limits: Limits) -> str:
     from psycopg.conninfo import make_conninfo
 
     given = {"host": url.host, "port": url.port, "dbname": url.database, "user": url.username}
-    return make_conninfo(**{**_postgres_limits(limits), **{name: value for name, value in given.items() if value}, **url.query})
+    return make_conninfo(**{**postgres_limits(limits), **{name: value for name, value in given.items() if value}, **url.query})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ingestion.register.basics import Secret, Setting, Strict, TableBase, Text
 
@@ -14,19 +14,35 @@ class SqlConnection(Strict):
 
     protocol: Literal["sql"]
     url: Setting
-    """SQLAlchemy URL without the password, e.g. `postgresql+psycopg://reader@host:5432/elev`."""
+    """SQLAlchemy URL without the password, e.g. `postgresql+psycopg://reader@host:5432/elev`. Others by extras of ours:
+    `mariadb+pymysql://…` (mariadb), `mssql+pymssql://…` (mssql), `oracle+oracledb://…` (oracle)."""
     password: Secret | None = None
+
+
+class KeyRanges(Strict):
+    """Read a large table in several statements, so that none runs for hours. Needs a key of whole numbers."""
+
+    column: Text
+    rows: Annotated[int, Field(gt=0)] = 1_000_000
+    """About as many in each."""
 
 
 class SqlSource(Strict):
     table: Text | None = None
     """Table or view, with its schema where it has one."""
     query: Text | None = None
+    """SQL that gives the rows; it stands in a FROM, so no ORDER BY in SQL Server."""
+    joined: dict[Text, tuple[Text, Text]] = {}
+    """New column → the columns that hold its day and its time of day. It can be the cursor."""
+    ranges: KeyRanges | None = None
+    """Not for PostgreSQL, which is read as a stream."""
 
     @model_validator(mode="after")
     def _one(self) -> SqlSource:
         if (self.table is None) == (self.query is None):
             raise ValueError("give either `table` or `query`")
+        if self.query is not None and self.joined:
+            raise ValueError("`joined` is for a table; put the two together in the query")
         return self
 
 

@@ -248,3 +248,95 @@ def test_a_statement_that_takes_too_long_is_given_up(postgres: str, tmp_path: Pa
     limits = {"timeout_seconds": 2, "table_seconds": 1}
     with pytest.raises(SourceError, match=r"timeout.*raise the limits"):
         rows(sql(postgres, source={"query": "SELECT 1 AS id, pg_sleep(5)::text AS s"}, limits=limits), context(tmp_path))
+
+
+# --- Ranges, split moments, read-only ----------------------------------------------------------------------------------------
+
+
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    import sqlalchemy as sa
+
+    asked: list[str] = []
+    create = sa.create_engine
+
+    def watched(*arguments: Any, **more: Any) -> sa.Engine:
+        engine = create(*arguments, **more)
+        sa.event.listen(engine, "before_cursor_execute", lambda c, cu, statement, *rest: asked.append(statement))
+        return engine
+
+    monkeypatch.setattr(sa, "create_engine", watched)
+    return asked
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> str:
+    path = tmp_path / "stor.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE maalinger (id INTEGER, dag DATE, tid TEXT, vaerdi NUMERIC(8,2))")
+        rows = [(None if n % 50 == 0 else n * n - 2000, f"2026-01-{n % 28 + 1:02}", f"{n % 24:02}:30:00", n) for n in range(200)]
+        connection.executemany("INSERT INTO maalinger VALUES (?, ?, ?, ?)", rows)
+    return f"sqlite:///{path}"
+
+
+def test_a_large_table_is_read_in_ranges_of_its_key(large: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = statements(monkeypatch)
+    source = {"table": "maalinger", "ranges": {"column": "id", "rows": 50}}
+    found = context(tmp_path)
+    result = rows(sql(large, {"vaerdi": column("decimal")}, source=source), found)
+    assert sorted(row["vaerdi"] for row in result) == [Decimal(n) for n in range(200)]
+    assert [row["_source_row"] for row in result] == list(range(1, 201))
+    assert found.source_rows == 200
+    assert sum("range_from" in statement or ">= ?" in statement for statement in asked) == 4
+    assert sum("IS NULL" in statement for statement in asked) == 1
+
+
+def test_ranges_go_with_a_cursor_and_want_whole_numbers(large: str, tmp_path: Path) -> None:
+    source = {"table": "maalinger", "ranges": {"column": "id", "rows": 20}}
+    columns = {"vaerdi": column("decimal"), "dag": column("date")}
+    of = sql(large, columns, source=source, write="merge", cursor={"column": "dag"})
+    found = context(tmp_path, since="2026-01-20")
+    result = rows(of, found)
+    assert len(result) == found.source_rows == sum(n % 28 + 1 >= 20 for n in range(200))
+    bad = sql(large, columns, source={"table": "maalinger", "ranges": {"column": "tid"}})
+    with pytest.raises(SourceError, match="holds no whole numbers"):
+        rows(bad, context(tmp_path))
+
+
+def test_a_day_and_a_time_of_day_become_a_moment_that_can_be_the_cursor(large: str, tmp_path: Path) -> None:
+    source = {"table": "maalinger", "joined": {"tidspunkt": ["dag", "tid"]}}
+    columns = {"vaerdi": column("decimal"), "tidspunkt": column("timestamp")}
+    of = sql(large, columns, source=source, write="merge", cursor={"column": "tidspunkt"})
+    (table,) = batches(of, context(tmp_path))
+    assert table.schema.field("tidspunkt").type == pa.timestamp("us")
+    assert table.to_pylist()[1]["tidspunkt"] == datetime(2026, 1, 2, 1, 30)
+    later = rows(of, context(tmp_path, since="2026-01-28T12:30:00"))
+    assert {row["tidspunkt"] >= datetime(2026, 1, 28, 12, 30) for row in later} == {True}
+    assert len(later) == sum(n % 28 == 27 and n % 24 >= 12 for n in range(200))
+
+
+def test_postgres_joins_them_too(postgres: str, tmp_path: Path) -> None:
+    with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS elev.delt (id int, dag date, tid time)")
+        connection.execute("TRUNCATE elev.delt")
+        connection.execute("INSERT INTO elev.delt VALUES (1, '2026-03-29', '02:30'), (2, '2026-03-30', null)")
+    source = {"table": "elev.delt", "joined": {"tidspunkt": ["dag", "tid"]}}
+    result = rows(sql(postgres, {"id": column("integer"), "tidspunkt": column("timestamp")}, source=source), context(tmp_path))
+    assert [row["tidspunkt"] for row in result] == [datetime(2026, 3, 29, 2, 30), None]
+    source["joined"] = {"tidspunkt": ["dag", "findes_ikke"]}
+    with pytest.raises(SourceError, match="'dag' or 'findes_ikke' is not among the columns"):
+        rows(sql(postgres, source=source), context(tmp_path))
+
+
+def test_sessions_cannot_write(postgres: str, sqlite: str, tmp_path: Path) -> None:
+    import sqlalchemy as sa
+
+    from ingestion.connectors.sql_session import connected
+    from ingestion.register.basics import Limits
+
+    with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE SEQUENCE IF NOT EXISTS elev.taeller")
+    with pytest.raises(SourceError, match="cannot execute nextval\\(\\) in a read-only transaction"):
+        rows(sql(postgres, source={"query": "SELECT nextval('elev.taeller') AS id"}), context(tmp_path))
+    for url, table in ((postgres, "elev.fravaer"), (sqlite, "fravaer")):
+        with connected(sa.make_url(url), Limits()) as session, pytest.raises(sa.exc.SQLAlchemyError, match=r"read-?only"):
+            session.execute(sa.text(f"DELETE FROM {table}"))

@@ -1,0 +1,69 @@
+"""A session with a database: one that cannot write, sees the same rows all through, and is given up in time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ingestion.register.basics import Limits
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+_SNAPSHOT = {"postgresql": "REPEATABLE READ", "mysql": "REPEATABLE READ", "mariadb": "REPEATABLE READ"}
+"""Isolation in which two statements see the same rows. Oracle's read-only transaction is one by itself; SQL Server's SNAPSHOT has
+to be allowed by the database's owner first."""
+_READ_ONLY = {
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = ON",
+}
+
+
+@contextlib.contextmanager
+def connected(url: sa.URL, limits: Limits) -> Iterator[sa.Connection]:
+    """Give a connection whose statements all see the same rows, and none of which writes."""
+    import sqlalchemy as sa
+
+    dialect = url.get_backend_name()
+    options = {"isolation_level": _SNAPSHOT[dialect]} if dialect in _SNAPSHOT else {}
+    engine = sa.create_engine(
+        url, poolclass=sa.NullPool, connect_args=arguments(url, limits), hide_parameters=True, execution_options=options
+    )
+    if dialect in _READ_ONLY:
+        sa.event.listen(engine, "connect", lambda raw, _: _run(raw, _READ_ONLY[dialect]))
+    try:
+        with engine.connect() as connection:
+            if dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN")  # Python's driver begins none for reading.
+            if dialect == "oracle":
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _run(raw: Any, statement: str) -> None:
+    cursor = raw.cursor()
+    cursor.execute(statement)
+    cursor.close()
+
+
+def arguments(url: sa.URL, limits: Limits) -> dict[str, Any]:
+    """Return what the driver is told of time-outs (seconds) and of not writing, each in its own words."""
+    wait, longest = limits.timeout_seconds, limits.table_seconds
+    if url.get_backend_name() == "postgresql":
+        return postgres_limits(limits)
+    return {
+        "pymysql": {"connect_timeout": wait, "read_timeout": longest},
+        # SQL Server has no read-only sessions; this asks for a replica, where there is one that only reads.
+        "pymssql": {"login_timeout": wait, "timeout": longest, "read_only": True},
+        "oracledb": {"tcp_connect_timeout": wait},
+    }.get(url.get_driver_name(), {})
+
+
+def postgres_limits(limits: Limits) -> dict[str, Any]:
+    """For libpq: how long to wait for a connection and for one statement, and that none may write."""
+    options = f"-cstatement_timeout={limits.table_seconds}s -cdefault_transaction_read_only=on"
+    return {"connect_timeout": limits.timeout_seconds, "options": options}

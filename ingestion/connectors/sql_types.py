@@ -1,0 +1,107 @@
+"""Values of databases: which Arrow type a column gets, and each database's oddities on the way there."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ZERO_DATE = "0000-00-00"
+"""MariaDB's and MySQL's date that is no date; their drivers hand it on as text."""
+_MONEY_SCALE = 4
+
+
+def cursor_value(column_type: str, value: str) -> object:
+    """Return the cursor's last value as the driver wants it."""
+    if column_type == "timestamp":
+        return datetime.fromisoformat(value)
+    if column_type == "date":
+        return date.fromisoformat(value[:10])
+    return int(value) if column_type == "integer" else value
+
+
+def read_as(declared: Any) -> Any:
+    """Return the SQLAlchemy type to read a column as.
+
+    Oracle's NUMBER without a scale would come as a float, and lose digits; MySQL's DOUBLE as a decimal with digits made up; its
+    TIME as a time of day, which `-30:00:00` isn't; and its JSON parsed, without the digits of `1.10`.
+    """
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql
+
+    if isinstance(declared, sa.Float):
+        return sa.Float(asdecimal=False)
+    if isinstance(declared, (mysql.TIME, mysql.JSON)):
+        return sa.types.NullType()
+    if isinstance(declared, sa.Numeric) and declared.scale is None:
+        return sa.Numeric(asdecimal=True)
+    return declared
+
+
+def kind_of(declared: Any, values: list[Any]) -> pa.DataType:
+    """Return the Arrow type for what the database declares or, for queries, for what the first rows hold.
+
+    A naive timestamp stays naive: in Arrow with a zone it would be moved. A decimal of unknown scale stays text.
+    """
+    import pyarrow as pa
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mssql, mysql
+
+    if isinstance(declared, (mssql.MONEY, mssql.SMALLMONEY)):
+        return pa.decimal128(38, _MONEY_SCALE)
+    if isinstance(declared, mssql.DATETIMEOFFSET):  # SQLAlchemy doesn't call it a type with a time zone.
+        return pa.timestamp("us", tz="UTC")
+    if isinstance(declared, mysql.BIGINT) and declared.unsigned:
+        return pa.decimal128(38, 0)
+    if isinstance(declared, sa.Float):
+        return pa.float64()
+    if isinstance(declared, sa.Numeric):
+        # Oracle allows negative scales: rounded left of the point.
+        return pa.string() if declared.scale is None else pa.decimal128(38, max(declared.scale, 0))
+    for known, kind in ((sa.Boolean, pa.bool_()), (sa.Integer, pa.int64()), (sa.Date, pa.date32())):
+        if isinstance(declared, known):
+            return kind
+    if isinstance(declared, sa.DateTime):
+        return pa.timestamp("us", tz="UTC" if declared.timezone else None)
+    found = {type(value) for value in values if value is not None} if declared is None else set()
+    zone = "UTC" if any(isinstance(value, datetime) and value.tzinfo for value in values) else None
+    by_value = {
+        bool: pa.bool_(),
+        int: pa.int64(),
+        float: pa.float64(),
+        date: pa.date32(),
+        datetime: pa.timestamp("us", tz=zone),
+    }
+    return by_value.get(next(iter(found)), pa.string()) if len(found) == 1 else pa.string()
+
+
+def fitted(value: Any, kind: pa.DataType) -> Any:
+    """Return a driver's value as Arrow takes it for `kind`."""
+    import pyarrow as pa
+
+    if value is None:
+        return None
+    if not pa.types.is_string(kind):
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return value.astimezone(UTC)
+        return None if isinstance(value, str) and value.startswith(_ZERO_DATE) else value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, (set, frozenset)):  # MySQL's SET, in an order that doesn't change from load to load.
+        return ",".join(sorted(map(str, value)))
+    if isinstance(value, timedelta):
+        return _clock(value)
+    return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
+
+
+def _clock(value: timedelta) -> str:
+    """MySQL's TIME, which may be negative or above 24 hours, as `hh:mm:ss`."""
+    seconds = abs(value) // timedelta(seconds=1)
+    fraction = f".{abs(value).microseconds:06}" if value.microseconds else ""
+    sign = "-" if value < timedelta() else ""
+    return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}"
