@@ -214,3 +214,24 @@ def test_the_agreed_budget_sums_to_what_the_municipality_published(ask: Any) -> 
     )
     assert rows == [(2026, "Social og Arbejdsmarked", 10, Decimal("1077700000.00"))]
     assert ask("select beloeb from conformed.fct_budgetaftale where bevilling = 'Overførselsudgifter'") == [(735_000_000,)]
+
+
+def test_the_quality_score_follows_the_planted_defects(ask: Any, truth: dict[str, Any]) -> None:
+    rows = {row[0]: row[1:] for row in ask("select * exclude (fagomraade) from marts.mart_datakvalitet_score")}
+    held = {(system, name): table["rows"] for system, tables in truth["systems"].items() for name, table in tables.items()}
+    for system in truth["systems"]:
+        assert rows[system][1] == sum(count for (owner, _), count in held.items() if owner == system), system
+    perfect, spoilt = rows["budgetaftale"], rows["specialtilbud"]
+    assert perfect[2:5] == (100, 100, 100)
+    # Planted in the placements: two that lack a number, four values that cannot be read, one line twice; of those and the rates.
+    kinds, total = truth["planted"]["specialtilbud"]["placeringer"], spoilt[1]
+    assert kinds["dubleret række"] == 1
+    assert float(spoilt[4]) == pytest.approx(100 * (1 - 1 / total), abs=0.01)
+    assert float(spoilt[3]) == pytest.approx(100 * (1 - 4 / total), abs=0.01)
+    # All tables have just been loaded.
+    assert {row[5] for row in rows.values()} == {100}
+    assert all(
+        float(row[7])
+        == pytest.approx(sum(map(float, filter(None, row[2:7]))) / len([p for p in row[2:7] if p is not None]), abs=0.01)
+        for row in rows.values()
+    )
