@@ -130,6 +130,9 @@ def finish(
                 loads[name].message = f"{system.id}.{name}: {_summary(connection, loads[name].rejects, rejects[name])}"
         _complete(connection, system)
         for name, load in loads.items():
+            if load.deleted_rows and load.status == "loaded":
+                gone = f"{load.deleted_rows} rows are gone from the source"
+                load.message = f"{load.message}; {gone}" if load.message else f"{system.id}.{name}: {gone}"
             row = connection.execute(f'select count(*) from {SCHEMA}."{name}"').fetchone()
             load.table_rows = row[0] if row else 0
             connection.execute(

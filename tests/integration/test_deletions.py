@@ -65,6 +65,7 @@ def test_what_disappears_is_kept_with_the_time(server: Server, home: Home) -> No
     assert land(of, server, home, *TEN).deleted_rows == 0
     found = land(of, server, home, *TEN[2:], row("ny", 1, ny="x"))
     assert (found.status, found.rows, found.table_rows, found.deleted_rows) == ("loaded", 9, 9, 2)
+    assert found.message == "proeve.tabel: 2 rows are gone from the source"
     assert ("n0", "0") not in stored(home)
     kept = stored(home, f"{TABLE}__deleted", "nr, linje, rettet, _source_row, _deleted_at is not null")
     assert kept == [("n0", "0", "2026-01-01", 1, True), ("n1", "1", "2026-01-01", 2, True)]
