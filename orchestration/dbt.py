@@ -98,8 +98,10 @@ def parse(register: Register, home: Home) -> Manifest:
     return result.result
 
 
-def build(register: Register, home: Home, selection: Sequence[str], outcome: DbtOutcome) -> Iterator[Event]:
-    """Build seeds, snapshots and models (all, or those named in `selection`), then run the data tests.
+def build(
+    register: Register, home: Home, selection: Sequence[str], outcome: DbtOutcome, *, without: Sequence[str] = ()
+) -> Iterator[Event]:
+    """Build seeds, snapshots and models (all, or those named in `selection`, but never `without`), then run the data tests.
 
     Yields the result events of nodes as they end, and fills `outcome`. Models and tests are two calls: in `dbt build` a failed
     test keeps everything downstream of it from being built, and one department's fault would stop the others' night.
@@ -108,7 +110,7 @@ def build(register: Register, home: Home, selection: Sequence[str], outcome: Dbt
         DbtError: dbt could not start; the message says why.
     """
     manifest = parse(register, home)
-    chosen = ["--select", *selection] if selection else []
+    chosen = [*(["--select", *selection] if selection else []), *(["--exclude", *without] if without else [])]
     # Unit tests look at logic, not at data: they are the developers', and run with the test suite.
     kinds = [part for kind in ("model", "seed", "snapshot") for part in ("--resource-type", kind)]
     yield from _stream(["build", *kinds, *chosen], home, manifest, outcome)

@@ -37,7 +37,7 @@ def settings(home: Home) -> dict[str, Any]:
         # After days without a daemon, one night makes up for all of them.
         "scheduler": {"module": "dagster._core.scheduler", "class": "DagsterDaemonScheduler", "config": {"max_catchup_runs": 1}},
         # On the service's own log; the run's log in the UI has every event whatever stands here.
-        "python_logs": {"python_log_level": "INFO"},
+        "python_logs": {"python_log_level": "WARNING"},
         "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"},
         "concurrency": {
             # Granularity `run`, else two overlapping runs take turns step by step on one file.

@@ -28,7 +28,7 @@ def exclusive(home: Home, name: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        get_dagster_logger().info(f"'{name}' is in use by another refresh. Waiting for it to end")
+        get_dagster_logger().warning(f"'{name}' is in use by another refresh. Waiting for it to end")
         lock.acquire()
     try:
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from dagster import DagsterEventType, DagsterRun, RunsFilter
 from ingestion.home import Home
 from ingestion.register import Register, System
 from orchestration.dbt import manifest_is_current
+from orchestration.freshness import Lineage, held_back, stale_tables
 from orchestration.schedules import BUILD, PUBLISH
 
 PLATFORM = "platform"
@@ -57,6 +57,7 @@ def find_troubles(
     """Return everything that is wrong, newest state only: what has been mended is not in the list."""
     lineage = Lineage(manifest)
     troubles = [*_load_troubles(register, home, lineage, now)]
+    troubles += _held_back(manifest, stale_tables(register, home, now), lineage)
     build, publication = _newest(instance, BUILD), _newest(instance, PUBLISH)
     if not manifest_is_current(register, home):
         troubles.append(
@@ -81,40 +82,6 @@ def find_troubles(
             )
         )
     return troubles
-
-
-class Lineage:
-    """Which marts follow from a table or a model, by dbt's manifest."""
-
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
-        self._children: dict[str, list[str]] = defaultdict(list)
-        self._marts: dict[str, str] = {}
-        self._sources: dict[tuple[str, str], str] = {}
-        for unique_id, node in manifest.get("nodes", {}).items():
-            if node["resource_type"] not in ("model", "snapshot"):
-                continue
-            for parent in node.get("depends_on", {}).get("nodes", []):
-                self._children[parent].append(unique_id)
-            if len(node["fqn"]) > 1 and node["fqn"][1] == "marts":
-                self._marts[unique_id] = node["name"]
-        for unique_id, source in manifest.get("sources", {}).items():
-            self._sources[source["source_name"], source["name"]] = unique_id
-
-    def marts_of_tables(self, system_id: str, tables: Iterable[str]) -> tuple[str, ...]:
-        return self.marts_of(
-            [self._sources[system_id, table] for table in tables if (system_id, table) in self._sources],
-        )
-
-    def marts_of(self, unique_ids: Iterable[str]) -> tuple[str, ...]:
-        """Return the names of the marts among `unique_ids` and everything built from them."""
-        seen: set[str] = set()
-        pending = list(unique_ids)
-        while pending:
-            node = pending.pop()
-            if node not in seen:
-                seen.add(node)
-                pending += self._children[node]
-        return tuple(sorted(self._marts[node] for node in seen if node in self._marts))
 
 
 def system_owner(system: System) -> Owner:
@@ -146,6 +113,19 @@ def _load_troubles(register: Register, home: Home, lineage: Lineage, now: dateti
                 marts=lineage.marts_of_tables(system.id, stale),
                 parts=tuple(stale),
             )
+
+
+def _held_back(manifest: Mapping[str, Any], stale: Mapping[str, Sequence[str]], lineage: Lineage) -> Iterable[Trouble]:
+    for unique_id, systems in held_back(manifest, stale).items():
+        node = manifest["nodes"][unique_id]
+        yield Trouble(
+            f"held:{node['name']}",
+            _node_owner(node, manifest),
+            f"Tabellen {node['name']} bygges ikke: den kræver friske data, og {', '.join(systems)} er for gammel.",
+            "Når systemet er hentet igen, bygges tabellen af sig selv. Må den bygges på gamle data, så fjern require_fresh i "
+            "dens dbt-fil.",
+            marts=lineage.marts_of([unique_id]),
+        )
 
 
 def _failed_loads(system: System, failed: Mapping[str, Sequence[Mapping[str, Any]]], lineage: Lineage) -> Trouble:

@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: Dagster reads the annotations of ops, and wants the classes, not their names.
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from ingestion.home import Home
 from ingestion.register import Problem, Register, read_leniently
 from orchestration.dbt import DbtError, DbtOutcome, build
+from orchestration.freshness import held_back, stale_tables
 from orchestration.keys import PLATFORM, PLATFORM_TABLES, REGISTER, VAULT, WAREHOUSE_POOL, published, raw_table
 from orchestration.locks import exclusive
 from orchestration.translator import Translator, audience, read_manifest
@@ -108,9 +110,15 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
         # dbt names are unique over models and seeds, and the key ends in the name.
         selection = sorted(key.path[-1] for key in context.selected_asset_keys) if context.is_subset else []
         outcome = DbtOutcome()
+        stale = held_back(manifest, stale_tables(register, home, datetime.now(UTC)))
+        without = {manifest["nodes"][unique_id]["name"]: systems for unique_id, systems in stale.items()}
+        for name, systems in without.items():
+            context.log.warning(
+                f"{name} is not built: it requires fresh data, and {', '.join(systems)} is stale. It stays as it was"
+            )
         with exclusive(home, WAREHOUSE_POOL):
             try:
-                for event in build(register, home, selection, outcome):
+                for event in build(register, home, selection, outcome, without=sorted(without)):
                     if event["data"]["node_info"]["unique_id"] not in manifest["nodes"]:
                         # Somebody changed the project since these definitions were loaded. It is built; the graph has it later.
                         continue
