@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
 from ingestion.vault import attach_vault
+from serving.disclosure import TEST, Question, questions, recoverable
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,6 +42,10 @@ class PublishedTable:
     schema: str
     description: str
     columns: tuple[Column, ...]
+    hides: bool = False
+    """Whether the model says that it hides small cells."""
+    question: Question | None = None
+    """What must not be recoverable from it."""
 
 
 @dataclass
@@ -61,15 +66,18 @@ def tables_for(role: str, manifest_path: Path) -> list[PublishedTable]:
     """
     if not manifest_path.exists():
         raise PublicationError(f"no dbt manifest at {manifest_path}. Run `faellesdata refresh` first")
-    nodes = json.loads(manifest_path.read_text(encoding="utf-8"))["nodes"].values()
+    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+    asked = questions(manifest)
     found = [
         PublishedTable(
             node["alias"],
             node["schema"],
             node["description"],
             tuple(Column(column["name"], column["description"]) for column in node["columns"].values()),
+            "suppression" in node["config"].get("meta", {}),
+            asked.get(unique_id),
         )
-        for node in nodes
+        for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] in ("model", "seed") and role in node["config"].get("meta", {}).get("audience", [])
     ]
     if not found:
@@ -81,7 +89,8 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
     """Build and switch to a new version of what `role` may see, and remove all but the `keep` newest versions.
 
     Raises:
-        PublicationError: nothing to publish, or a CPR number stands in it; the version before stays current.
+        PublicationError: nothing to publish, a CPR number stands in it, or it gives a hidden cell away; the version before stays
+            current.
     """
     from filelock import FileLock
 
@@ -116,6 +125,7 @@ def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str
             attach_vault(connection, home)
         for table in tables:
             _refuse_cpr(connection, table, vault=home.vault.exists())
+            _refuse_recoverable(connection, table)
             target = f'published.main."{table.name}"'
             connection.execute(f'create table {target} as from warehouse."{table.schema}"."{table.name}"')
             connection.execute(f"comment on table {target} is {_quoted(table.description)}")
@@ -149,6 +159,21 @@ def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *,
             raise PublicationError(
                 f"{table.name}.{name} holds {leak[0]} CPR numbers. Nothing was published; find the model that lets them through"
             )
+
+
+def _refuse_recoverable(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:
+    """Stop if a small cell that the model hides can be worked out from its totals."""
+    if table.question is None:
+        if table.hides:
+            raise PublicationError(
+                f"{table.name} hides small cells, and no test {TEST} says how its totals are kept from telling"
+            )
+        return
+    found = list(recoverable(connection, f'warehouse."{table.schema}"."{table.name}"', table.question))
+    if found:
+        raise PublicationError(
+            f"{table.name} gives hidden cells away: {', '.join(found)}. Nothing was published; hide a second cell beside each"
+        )
 
 
 def _may_hold_text(kind: str) -> bool:

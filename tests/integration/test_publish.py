@@ -188,3 +188,46 @@ def test_a_members_sql_reaches_nothing_but_the_published_file(small: Home, sql: 
     with pytest.raises(QueryError):
         run_query(small, ROLE, sql.format(path=small.warehouse))
     assert run_query(small, ROLE, "select antal from mart_a") == (["antal"], [(1,)])
+
+
+def guarded(home: Home, *rows: str, asked: bool = True) -> None:
+    """A mart of cells and a month's total that says it hides small cells, and asks that they stay hidden."""
+    warehouse(
+        home,
+        f"create or replace table marts.mart_a as select * from (values {', '.join(rows)}) as t(maaned, gruppe, antal, kroner)",
+    )
+    manifest(home, mart_a=[ROLE])
+    path = home.dbt / "manifest.json"
+    content = json.loads(path.read_text())
+    content["nodes"]["model.f.mart_a"]["config"]["meta"]["suppression"] = {"threshold": 5}
+    question = {"within": ["maaned"], "total": "gruppe = 'I alt'", "measures": ["kroner"], "counts": ["antal"]}
+    if asked:
+        content["nodes"]["test.f.t"] = {
+            "resource_type": "test",
+            "attached_node": "model.f.mart_a",
+            "test_metadata": {"name": "not_recoverable", "kwargs": question},
+            "config": {},
+        }
+    path.write_text(json.dumps(content))
+
+
+def test_a_mart_that_gives_a_hidden_cell_away_stops_the_publication(small: Home) -> None:
+    shown = "(1, 'A', 20, 200), (1, 'B', 30, 300)"
+    before = publish(small, ROLE).path
+    for leak in (
+        "(1, 'C', null, null), (1, 'I alt', 53, 530)",  # one unknown
+        "(1, 'C', 3, 30), (1, 'I alt', null, null)",  # the total is the unknown
+        "(1, 'C', null, null), (1, 'D', null, null), (1, 'I alt', 56, null)",  # 1 + 5 and nothing else
+    ):
+        guarded(small, shown, leak)
+        with pytest.raises(PublicationError, match=r"mart_a gives hidden cells away: .* in 1 sets of maaned"):
+            publish(small, ROLE)
+    assert (small.published / ROLE / "current").resolve() == before
+    guarded(small, shown, "(1, 'C', null, null), (1, 'D', null, null), (1, 'I alt', 59, 590)")
+    assert publish(small, ROLE).tables == {"mart_a": 5}
+
+
+def test_a_mart_that_hides_cells_must_say_how_they_stay_hidden(small: Home) -> None:
+    guarded(small, "(1, 'A', 20, 200)", asked=False)
+    with pytest.raises(PublicationError, match="no test not_recoverable"):
+        publish(small, ROLE)
