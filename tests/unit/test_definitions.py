@@ -156,6 +156,35 @@ def test_no_stage_runs_what_another_does(register: Register, definitions: dg.Def
     assert all(not dependencies for dependencies in load.dependencies.values()), "systems do not wait for each other"
 
 
+def test_a_job_per_department_loads_its_systems(register: Register, definitions: dg.Definitions) -> None:
+    for department in {system.department for system in register.systems.values()}:
+        job = definitions.resolve_job_def(f"{department}_load")
+        own = {raw_table(system.id, name) for system, name, _ in register.tables() if system.department == department}
+        assert set(job.asset_layer.selected_asset_keys) == own
+        assert {node.name for node in job.nodes} == {f"load_{key.path[1]}" for key in own}
+
+
+def test_unit_tests_of_dbt_are_no_checks(register: Register, tmp_path: Path) -> None:
+    """They look at logic, not at data, and nobody runs them at night."""
+    content = manifest(register)
+    staged = next(name for name in content["nodes"] if name.startswith("model."))
+    unit = "unit_test.faellesdata.logic"
+    content["unit_tests"][unit] = {
+        **content["nodes"][staged],
+        "unique_id": unit,
+        "name": "logic",
+        "resource_type": "unit_test",
+        "model": staged.split(".")[-1],
+        "given": [],
+        "expect": {"rows": []},
+        "depends_on": {"nodes": [staged], "macros": []},
+    }
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(content))
+    graph = build_defs(register, home=Home(tmp_path), manifest_path=path).resolve_asset_graph()
+    assert "logic" not in {key.name for key in graph.asset_check_keys}
+
+
 def test_published_depends_on_what_is_meant_for_the_role(definitions: dg.Definitions) -> None:
     node = definitions.resolve_asset_graph().get(dg.AssetKey(["published", "bi_netvaerk"]))
     assert node.parent_keys == {dg.AssetKey(["marts", "mart_alt"])}
