@@ -256,6 +256,8 @@ def test_published_models_hold_no_persons(models: dict[str, Any]) -> None:
     for name, node in models.items():
         if node["schema"] == "marts":
             assert node["config"]["meta"]["question"].endswith("?"), name
+            freshness = node["config"]["meta"]["freshness"]
+            assert 0 < freshness["warn_after_hours"] < freshness["error_after_hours"], name
             if "suppression" in node["config"]["meta"]:
                 assert node["config"]["meta"]["suppression"]["threshold"] >= 3, name
                 assert "not_recoverable" in node["tested_by"], name
