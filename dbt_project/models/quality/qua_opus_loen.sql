@@ -3,9 +3,10 @@
 {{ quarantine_of('opus_loen', {
     'org_enheder': {
         'key': ['id', 'last_changed'],
-        'compared': ['id', 'last_changed', 'parent_org_unit', 'short_name', 'long_name', 'cost_center', 'ean_nr', 'p_nr', 'cvr_nr', 'org_type_txt', 'fagomraade', 'start_date', 'end_date'],
+        'compared': ['id', 'client', 'last_changed', 'parent_org_unit', 'short_name', 'long_name', 'cost_center', 'ean_nr', 'p_nr', 'cvr_nr', 'org_type_txt', 'fagomraade', 'start_date', 'end_date'],
         'columns': [
             {'raw': 'id', 'type': 'text', 'required': True, 'masked': False},
+            {'raw': 'client', 'type': 'kommunekode', 'required': False, 'masked': False},
             {'raw': 'last_changed', 'type': 'date', 'required': True, 'masked': False},
             {'raw': 'ean_nr', 'type': 'ean', 'required': False, 'masked': False},
             {'raw': 'p_nr', 'type': 'pnr', 'required': False, 'masked': False},
@@ -16,9 +17,10 @@
     },
     'ansaettelser': {
         'key': ['id', 'last_changed'],
-        'compared': ['id', 'last_changed', 'action', 'cpr', 'supp_id', 'first_name', 'last_name', 'address', 'postal_code', 'org_unit', 'position', 'job_code', 'pay_grade_text', 'numerator', 'denominator', 'entry_date', 'leave_date'],
+        'compared': ['id', 'client', 'last_changed', 'action', 'cpr', 'supp_id', 'first_name', 'last_name', 'address', 'postal_code', 'org_unit', 'position', 'job_code', 'pay_grade_text', 'numerator', 'denominator', 'entry_date', 'leave_date'],
         'columns': [
             {'raw': 'id', 'type': 'text', 'required': True, 'masked': False},
+            {'raw': 'client', 'type': 'kommunekode', 'required': False, 'masked': False},
             {'raw': 'last_changed', 'type': 'date', 'required': True, 'masked': False},
             {'raw': 'action', 'type': 'text', 'required': False, 'masked': False, 'values': ['leave']},
             {'raw': 'cpr', 'type': 'cpr', 'required': False, 'masked': True},
@@ -30,9 +32,10 @@
     },
     'fravaer': {
         'key': ['id'],
-        'compared': ['id', 'employee_id', 'org_unit', 'absence_type', 'from_date', 'to_date', 'hours'],
+        'compared': ['id', 'client', 'employee_id', 'org_unit', 'absence_type', 'from_date', 'to_date', 'hours'],
         'columns': [
             {'raw': 'id', 'type': 'text', 'required': True, 'masked': False},
+            {'raw': 'client', 'type': 'kommunekode', 'required': False, 'masked': False},
             {'raw': 'employee_id', 'type': 'text', 'required': True, 'masked': False},
             {'raw': 'absence_type', 'type': 'text', 'required': False, 'masked': True, 'values': ['syg', 'ferie', 'barns_syg']},
             {'raw': 'from_date', 'type': 'date', 'required': True, 'masked': True},

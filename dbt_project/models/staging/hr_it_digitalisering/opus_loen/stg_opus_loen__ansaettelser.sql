@@ -5,6 +5,7 @@ with
 converted as (
     select
         {{ to_text('source."id"') }} as medarbejdernummer,
+        {{ to_kommunekode('source."client"') }} as kommunekode,
         {{ to_date('source."last_changed"') }} as aendret,
         {{ accepted('source."action"', 'text', ['leave']) }} as haendelse,
         person_of_cpr.person_id,
@@ -27,6 +28,7 @@ converted as (
 
 select
     medarbejdernummer,
+    kommunekode,
     aendret,
     haendelse,
     person_id,

@@ -5,6 +5,7 @@ with
 converted as (
     select
         {{ to_text('source."id"') }} as fravaer_id,
+        {{ to_kommunekode('source."client"') }} as kommunekode,
         {{ to_text('source."employee_id"') }} as medarbejdernummer,
         {{ to_text('source."org_unit"') }} as enhed_id,
         {{ accepted('source."absence_type"', 'text', ['syg', 'ferie', 'barns_syg']) }} as fravaersart,
@@ -19,6 +20,7 @@ converted as (
 
 select
     fravaer_id,
+    kommunekode,
     medarbejdernummer,
     enhed_id,
     fravaersart,

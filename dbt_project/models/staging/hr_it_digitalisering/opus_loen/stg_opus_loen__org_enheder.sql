@@ -5,6 +5,7 @@ with
 converted as (
     select
         {{ to_text('source."id"') }} as enhed_id,
+        {{ to_kommunekode('source."client"') }} as kommunekode,
         {{ to_date('source."last_changed"') }} as aendret,
         {{ to_text('source."parent_org_unit"') }} as overordnet_enhed_id,
         {{ to_text('source."short_name"') }} as kort_navn,
@@ -25,6 +26,7 @@ converted as (
 
 select
     enhed_id,
+    kommunekode,
     aendret,
     overordnet_enhed_id,
     kort_navn,
