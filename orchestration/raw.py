@@ -248,6 +248,7 @@ def _materialization(system: System, name: str, loaded: "TableLoad") -> dg.Mater
         "status": loaded.status,
         "rows": loaded.rows,
         "rejects": loaded.rejects,
+        "deleted_rows": loaded.deleted_rows,
         "seconds": round(loaded.seconds, 3),
         "load_id": loaded.load_id or "",
         "new_columns": ", ".join(loaded.new_columns),

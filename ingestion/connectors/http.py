@@ -146,11 +146,7 @@ class HttpClient:
             # Redirects are not followed: the log-in would go along, API keys even to another host.
             return self._session.request(method, url, timeout=self._limits.timeout_seconds, allow_redirects=False, **arguments)
         except requests.exceptions.SSLError as error:
-            if "alert" in str(error):  # The server's word in the handshake, not ours.
-                raise SourceError(f"{place} refuses our client certificate. Check `certificate`, or ask the vendor") from None
-            raise SourceError(
-                f"{place} has a certificate that isn't trusted. Ask the vendor, or install the root certificate"
-            ) from None
+            raise SourceError(f"{place} {_tls_fault(str(error))}") from None
         except requests.exceptions.Timeout:
             raise SourceError(self._slow(place)) from None
         except requests.exceptions.RequestException as error:
@@ -354,6 +350,17 @@ def _place(url: str) -> str:
     """The address without query, user name and password: none of those belong in a message."""
     parts = urlsplit(url)
     return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _tls_fault(said: str) -> str:
+    if "alert" in said:  # The server's word in the handshake, not ours.
+        expired = " (expired)" if "expired" in said else ""
+        return f"refuses our client certificate{expired}. Check `certificate`, or ask the vendor"
+    if "has expired" in said:
+        return "has a certificate that has expired. Ask the vendor to renew it"
+    if "mismatch" in said or "doesn't match" in said or "not valid for" in said:
+        return "has a certificate for another host. Check the address, or ask the vendor"
+    return "has a certificate that isn't trusted. Ask the vendor, or install the root certificate"
 
 
 def _cause(error: Exception, url: str) -> str:

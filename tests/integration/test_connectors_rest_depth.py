@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -178,6 +180,40 @@ def test_the_days_calls_are_counted_over_loads_that_fail(server: Server, home: H
     assert len(server.requests) == 3
     assert "used up" in land_system(of, home, full=True).tables[TABLE].message
     assert len(server.requests) == 3
+
+
+LAND = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from connectors_support import column, system
+from ingestion.home import Home
+from ingestion.landing import land_system
+source = {"path": "/hængt", "paging": {"type": "single"}}
+limits = {"max_calls_per_day": 1}
+land_system(system({"protocol": "rest", "url": sys.argv[2]}, source, {"id": column()}, limits=limits), Home(Path(sys.argv[3])))
+"""
+
+
+def test_the_call_of_a_killed_load_counts(server: Server, home: Home) -> None:
+    reached, on = threading.Event(), threading.Event()
+
+    def answer(path: str, query: dict[str, Any], headers: Any) -> Any:
+        reached.set()
+        on.wait(30)
+        return []
+
+    server.answer = answer
+    process = subprocess.Popen([sys.executable, "-c", LAND, str(Path(__file__).parents[1]), server.url, str(home.path)])
+    try:
+        assert reached.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+        on.set()
+    of = rest(server, {}, limits={"timeout_seconds": 5, "retries": 0, "max_calls_per_day": 1})
+    assert "used up" in land_system(of, home).tables[TABLE].message
+    assert len(server.requests) == 1
 
 
 def test_calls_are_counted_for_each_institution(server: Server, home: Home) -> None:

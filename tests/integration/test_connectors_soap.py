@@ -7,6 +7,8 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +71,9 @@ PERSON = """<l:Person><l:PersonCivilRegistrationIdentifier>010101000{n}</l:Perso
 class Counterpart:
     """Answers calls that its schema lets through; each has to come with a certificate (TLS sees to that)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1", until: datetime | None = None) -> None:
         ca = trustme.CA()
-        own, client, stranger = ca.issue_cert("127.0.0.1"), ca.issue_cert("kommune@example.dk"), trustme.CA()
+        own, client, stranger = ca.issue_cert(host, not_after=until), ca.issue_cert("kommune@example.dk"), trustme.CA()
         ca.cert_pem.write_to_path(folder / "ca.pem")
         own.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
         self.certificate = b"".join(part.bytes() for part in client.cert_chain_pems).decode()
@@ -108,12 +110,11 @@ class Counterpart:
         return Response(f'<s:Envelope xmlns:s="{SOAP}"><s:Body>{inside}</s:Body></s:Envelope>', 500, media_type="text/xml")
 
 
-@pytest.fixture
-def counterpart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counterpart]:
-    made = Counterpart(tmp_path)
+@contextmanager
+def running(made: Counterpart, folder: Path) -> Iterator[Counterpart]:
     app = Starlette(routes=[Route("/ws", made.wsdl, methods=["GET"]), Route("/ws", made.call, methods=["POST"])])
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=made.port, log_level="critical", lifespan="off", ssl_certfile=str(tmp_path / "server.pem"),
+        app, host="127.0.0.1", port=made.port, log_level="critical", lifespan="off", ssl_certfile=str(folder / "server.pem"),
         ssl_ca_certs=str(made.ca), ssl_cert_reqs=int(ssl.CERT_REQUIRED),
     )  # fmt: skip
     server = uvicorn.Server(config)
@@ -122,13 +123,24 @@ def counterpart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cou
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(made.ca))
-    monkeypatch.setenv("CERT", made.certificate)
-    monkeypatch.setenv("KEY", made.key)
-    monkeypatch.setenv("KODE", "hemmelig-kode")
     yield made
     server.should_exit = True
     thread.join(10)
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, of: Counterpart) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(of.ca))
+    monkeypatch.setenv("CERT", of.certificate)
+    monkeypatch.setenv("KEY", of.key)
+    monkeypatch.setenv("KODE", "hemmelig-kode")
+
+
+@pytest.fixture
+def counterpart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counterpart]:
+    made = Counterpart(tmp_path)
+    trust(monkeypatch, made)
+    with running(made, tmp_path):
+        yield made
 
 
 ARGUMENTS = {
@@ -270,6 +282,22 @@ def test_an_untrusted_server_is_refused(counterpart: Counterpart, tmp_path: Path
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     with pytest.raises(SourceError, match="a certificate that isn't trusted"):
         rows(loen(counterpart), context(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("host", "until", "message"),
+    [
+        ("127.0.0.1", datetime(2020, 1, 1, tzinfo=UTC), "has a certificate that has expired. Ask the vendor to renew it"),
+        ("andet.example.dk", None, "has a certificate for another host. Check the address"),
+    ],
+)
+def test_a_certificate_that_does_not_hold_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, until: datetime | None, message: str
+) -> None:
+    made = Counterpart(tmp_path, host, until)
+    trust(monkeypatch, made)
+    with running(made, tmp_path), pytest.raises(SourceError, match=message):
+        rows(loen(made), context(tmp_path))
 
 
 def test_an_answer_that_ends_in_the_middle_sinks_the_table(counterpart: Counterpart, tmp_path: Path) -> None:
