@@ -9,6 +9,7 @@ One table's fault leaves that table as it was yesterday and does not touch the o
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
@@ -93,7 +94,20 @@ def land_system(
         for name in names:
             if on_table:
                 on_table(name, result.tables[name])
+    _put_away(load)
     return result
+
+
+def _put_away(load: _Load) -> None:
+    """Archive delivered files, now that their rows are published. What cannot be moved is moved after the next load."""
+    from ingestion.connectors.files import put_away
+    from ingestion.register.model import FilesSystem
+
+    if isinstance(load.system, FilesSystem):
+        try:
+            put_away(load.system, load.files, load.failed_files)
+        except (SourceError, OSError) as error:
+            logging.getLogger(__name__).warning("%s: delivered files were not put away: %s", load.system.id, error)
 
 
 def _forget(load: _Load, home: Home, names: list[str], error: Exception) -> None:
@@ -108,6 +122,7 @@ def _forget(load: _Load, home: Home, names: list[str], error: Exception) -> None
         shutil.copyfile(published, load.work)
     raw_file.prepare(load.work, names)
     load.extracts.clear()
+    load.files.clear()
     for name in names:
         earlier = load.result.tables.get(name, TableLoad("failed"))
         if earlier.status != "failed":
@@ -204,6 +219,9 @@ class _Load:
     result: SystemLoad
     extracts: dict[str, Extract] = field(default_factory=dict)
     rejects: dict[str, Path] = field(default_factory=dict)
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By table, fingerprints of the files whose rows are in the work file."""
+    failed_files: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def _configure_dlt(workdir: Path) -> None:
@@ -277,10 +295,13 @@ def _resource(load: _Load, name: str) -> Any:
         finally:
             context.close()
             outcome.seconds = time.perf_counter() - began
+            load.failed_files[name] = context.failed_files
+            load.files[name] = dict(state.get("files", {}))
         outcome.rows, outcome.rejects, outcome.source_rows = found.rows, context.rejects, context.source_rows
         outcome.deleted_rows = found.deleted_rows
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
         _advance(state, table, found, context)
+        load.files[name] = dict(state.get("files", {}))
         if found.unchanged:
             outcome.status = "unchanged"
         else:

@@ -22,7 +22,21 @@ if TYPE_CHECKING:
 
 Reader = Callable[[System, str, Table, ReadContext], "Iterator[pa.Table | Path | Scan]"]
 
-_SECRET_FIELDS = {"password", "private_key", "token", "value", "client_secret", "headers", "key", "secret_arguments", "settings"}
+_SECRET_FIELDS = {
+    "password",
+    "private_key",
+    "token",
+    "value",
+    "client_secret",
+    "headers",
+    "key",
+    "secret_arguments",
+    "settings",
+    "access_key",
+    "secret_key",
+    "account_key",
+    "sas_token",
+}
 _CPR = re.compile(r"(?<!\d)[0-3]\d[01]\d{3}-?\d{4}(?!\d)")
 """Messages are logged and mailed; an address or a database's answer may hold a CPR number."""
 

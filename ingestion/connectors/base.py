@@ -61,6 +61,8 @@ class ReadContext:
 
     files_loaded: dict[str, str] = field(default_factory=dict)
     """Out: file name → fingerprint of the files read now."""
+    failed_files: dict[str, str] = field(default_factory=dict)
+    """Out: file name → fingerprint of the file that could not be read."""
     source_rows: int | None = None
     """Out: the source's own count of the rows it should have given (count query, `$count`, trailer record)."""
     next_token: str | None = None

@@ -48,7 +48,8 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     if source.header:
         if len(above) <= source.preamble_lines:
             raise SourceError(f"{ref} is empty: not even a heading. Have it sent again")
-        columns = _columns(csv_records.fields(above[-1], source), ref, table)
+        header = [source.titles.get(title.strip(), title) for title in csv_records.fields(above[-1], source)]
+        columns = _columns(header, ref, table)
     else:
         made = source.of_the_file()
         columns = [raw for name, raw in table.raw_names().items() if name not in made]

@@ -1,67 +1,30 @@
-"""Files in a drop folder, local or by SFTP: which are new, fetched whole, then read by the module of their format."""
+"""Files in a drop folder: which are new and whole, fetched, read by the module of their format, and put away when published."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import importlib
-import io
 import re
-import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from fnmatch import translate
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from ingestion.connectors import duck
+from ingestion.connectors import csv_records, duck
 from ingestion.connectors.base import ReadContext, SourceError
+from ingestion.connectors.folders import Folder, Listed, opened
 from ingestion.connectors.unpack import unpacked
-from ingestion.register.basics import Limits
-from ingestion.register.files import FilesTable, LocalTransport, SftpTransport
+from ingestion.register.files import CsvSource, FilesTable
 from ingestion.register.model import FilesSystem
-from ingestion.settings import resolve
 
 if TYPE_CHECKING:
-    import paramiko
     import pyarrow as pa
 
     from ingestion.connectors.duck import Scan
 
 _CHUNK = 1 << 20
-_DEPTH = 10
-"""Folders in folders that are looked into."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A file as its folder lists it: size in bytes, time of last change in seconds since 1970."""
-
-    name: str
-    size: int
-    modified: int
-
-    @property
-    def stamp(self) -> str:
-        return f"{self.size}:{self.modified}"
-
-
-class Folder(Protocol):
-    """Where the files lie."""
-
-    place: str
-
-    def list(self, deep: bool) -> list[Listed]:
-        """Return the files; if `deep` also those in folders below, named by their path."""
-        ...
-
-    def stat(self, name: str) -> Listed: ...
-
-    def open(self, name: str) -> AbstractContextManager[Any]: ...
 
 
 def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table | Scan]:
@@ -70,21 +33,81 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
     Nothing at all is yielded, and `context.files_loaded` stays empty, when nothing is new.
     """
     parse = importlib.import_module(f"ingestion.connectors.{table.source.format}").parse
-    with _opened(system) as folder:
+    with opened(system) as folder:
         for listed in _due(folder, system, table, context):
             path, fingerprint = _fetch(folder, listed, context)
             try:
                 if _same_content(fingerprint, context.files_seen.get(listed.name)) and table.write != "replace":
                     continue
-                made = _of_the_file(listed, table)
-                for part, ref in unpacked(path, listed.name, table.source.unpack):
-                    for batch in parse(part, ref, table, context):
-                        yield _with_columns(batch, made)
+                yield from _parsed(parse, folder, path, listed, table, context)
+            except SourceError:
+                context.failed_files[listed.name] = fingerprint
+                raise
             finally:
                 path.unlink(missing_ok=True)
             context.files_loaded[listed.name] = fingerprint
             if context.limit is not None:
                 return  # A preview needs no more than one file.
+
+
+def _parsed(
+    parse: Callable[..., Iterator[pa.Table | Scan]],
+    folder: Folder,
+    path: Path,
+    listed: Listed,
+    table: FilesTable,
+    context: ReadContext,
+) -> Iterator[pa.Table | Scan]:
+    """Yield what is in the file, and hold it against the count in its control file."""
+    made = _of_the_file(listed, table)
+    names = _names_beside(folder, listed, table)
+    before, rejects, rows = context.source_rows or 0, context.rejects, 0
+    for part, ref in unpacked(path, listed.name, table.source.unpack):
+        for batch in parse(part, ref, names, context):
+            rows += batch.num_rows if not isinstance(batch, duck.Scan) else batch.rows
+            yield _with_columns(batch, made)
+    control = table.source.control
+    if control is None or context.limit is not None:
+        return
+    beside = _beside(control.name, listed.name)
+    text = _text(folder, beside, control.encoding)
+    found = re.search(control.rows, text)
+    if found is None:
+        raise SourceError(f"{beside} tells no count where control.rows looks for it. Correct control.rows, or ask what changed")
+    given = rows + context.rejects - rejects
+    if int(found["rows"]) != given:
+        raise SourceError(f"{beside} counts {found['rows']}, {listed.name} has {given}. Have both sent again")
+    context.source_rows = before + given
+
+
+def _beside(template: str, name: str) -> str:
+    """Return the name of the file that belongs to `name`, in the same folder."""
+    folder, slash, base = name.rpartition("/")
+    return folder + slash + template.format(name=base, stem=base.rpartition(".")[0] or base, tail=base.partition("_")[2])
+
+
+def _text(folder: Folder, name: str, encoding: str) -> str:
+    """Return a small file's content."""
+    with folder.open(name) as file:
+        content: bytes = file.read(_CHUNK)
+    try:
+        return content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{name}: byte 0x{content[error.start]:02x} is not {encoding}. Ask the vendor what changed") from None
+
+
+def _names_beside(folder: Folder, listed: Listed, table: FilesTable) -> FilesTable:
+    """Return the table with its headings taken from the file beside, where there is one."""
+    source = table.source
+    if not isinstance(source, CsvSource) or source.headings is None:
+        return table
+    beside = _beside(source.headings, listed.name)
+    lines = [line for line in _text(folder, beside, source.encoding).splitlines() if line.strip()]
+    if len(lines) < 2:
+        raise SourceError(f"{beside} has not two lines, the general headings and their names. Have it sent again")
+    general, named = (csv_records.fields(line, source) for line in lines[:2])
+    titles = {place.strip(): name.strip() for place, name in zip(general, named, strict=False) if name.strip()}
+    return table.model_copy(update={"source": source.model_copy(update={"titles": source.titles | titles})})
 
 
 def _of_the_file(listed: Listed, table: FilesTable) -> dict[str, str | None]:
@@ -119,18 +142,31 @@ def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadCo
     """The files to read now, by name."""
     wanted = _matcher(table.source.glob)
     present = sorted(folder.list(deep="/" in table.source.glob), key=lambda listed: listed.name)
-    found = [listed for listed in present if wanted(listed.name)]
+    sources = [other.source for other in system.tables.values()]
+    away = tuple(f"{place}/" for source in sources for place in (source.archive, source.failed) if place)
+    found = [listed for listed in present if wanted(listed.name) and not (away and listed.name.startswith(away))]
     if not found and not context.files_seen:
         beside = ", ".join(listed.name for listed in present[:5]) or "the folder is empty"
         raise SourceError(
             f"no file in {folder.place} matches {table.source.glob} ({beside}). Check the glob, or ask for the delivery"
         )
-    settled = [listed for listed in found if time.time() - listed.modified >= system.connection.quiet_seconds]
+    settled = _settled(folder, found, {listed.name for listed in present}, system, table)
     new = [listed for listed in settled if not context.files_seen.get(listed.name, "").startswith(f"{listed.stamp}:")]
     if table.write != "replace":
         return new
     # A snapshot without the file that is being written just now would lose that file's rows until the next load.
     return settled if new and len(settled) == len(found) else []
+
+
+def _settled(folder: Folder, found: list[Listed], present: set[str], system: FilesSystem, table: FilesTable) -> list[Listed]:
+    """Those that are whole, as far as can be told: old enough, of the same size on a second look, with what belongs to them."""
+    connection, needed = system.connection, table.source.belonging()
+    old = [listed for listed in found if time.time() - listed.modified >= connection.quiet_seconds]
+    complete = [listed for listed in old if all(_beside(template, listed.name) in present for template in needed)]
+    if not connection.stable_seconds or not complete:
+        return complete
+    time.sleep(connection.stable_seconds)
+    return [listed for listed in complete if folder.stat(listed.name) == listed]
 
 
 def _matcher(glob: str) -> Callable[[str], bool]:
@@ -158,150 +194,30 @@ def _same_content(fingerprint: str, seen: str | None) -> bool:
     return seen is not None and seen.rpartition(":")[2] == fingerprint.rpartition(":")[2]
 
 
-@contextmanager
-def _opened(system: FilesSystem) -> Iterator[Folder]:
-    transport = system.connection.transport
-    if isinstance(transport, LocalTransport):
-        try:
-            yield _Local(Path(resolve(transport.folder)))
-        except PermissionError as error:
-            raise SourceError(f"no right to read {error.filename}. Give the service's user read access") from None
-        except FileNotFoundError as error:
-            raise SourceError(f"{error.filename} is not there. Check transport.folder and that the share is mounted") from None
-    else:
-        with _sftp(transport, system.limits) as folder:
-            yield folder
+def put_away(system: FilesSystem, seen: Mapping[str, Mapping[str, str]], failed: Mapping[str, Mapping[str, str]]) -> None:
+    """Move files whose rows are published to the archive, and those that could not be read to the folder for them.
 
-
-class _Local:
-    def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
-        self.place = str(root)
-
-    def list(self, deep: bool) -> list[Listed]:
-        # A link that leads out of the folder is not followed: whoever may write here must not choose what we read.
-        found = self._root.rglob("*") if deep else self._root.iterdir()
-        inside = (path for path in found if path.is_file() and path.resolve().is_relative_to(self._root))
-        return [self.stat(path.relative_to(self._root).as_posix()) for path in inside]
-
-    def stat(self, name: str) -> Listed:
-        found = (self._root / name).stat()
-        return Listed(name, found.st_size, int(found.st_mtime))
-
-    def open(self, name: str) -> IO[bytes]:
-        return (self._root / name).open("rb")
-
-
-class _Sftp:
-    def __init__(self, client: paramiko.SFTPClient, folder: str, host: str) -> None:
-        self._client = client
-        self._folder = folder.rstrip("/") or "/"
-        self.place = f"{host}:{folder}"
-
-    def list(self, deep: bool) -> list[Listed]:
-        return list(self._walk("", _DEPTH if deep else 0))
-
-    def _walk(self, below: str, depth: int) -> Iterator[Listed]:
-        for entry in self._client.listdir_attr(f"{self._folder}/{below}"):
-            # A name that is a name alone: a server could list `../../etc/passwd`.
-            if not entry.st_mode or "/" in entry.filename or "\\" in entry.filename or entry.filename in (".", ".."):
+    `seen` and `failed` hold, by table, file name → fingerprint. Called after a load is published, so that a file is never away
+    without its rows; one left behind by a killed load is known by its fingerprint and moved by the next. A file that several
+    tables read goes when all of them have it. Files that have changed in the meantime stay.
+    """
+    tables = {name: (_matcher(table.source.glob), table.source) for name, table in system.tables.items()}
+    if not any(source.archive or source.failed for _, source in tables.values()):
+        return
+    with opened(system) as folder:
+        present = {listed.name: listed for listed in folder.list(deep=any("/" in source.glob for _, source in tables.values()))}
+        for name, listed in present.items():
+            readers = [table for table, (wanted, _) in tables.items() if wanted(name)]
+            done = [table for table in readers if seen.get(table, {}).get(name, "").startswith(f"{listed.stamp}:")]
+            broken = [table for table in readers if failed.get(table, {}).get(name, "").startswith(f"{listed.stamp}:")]
+            if not readers or len({*done, *broken}) < len(readers):
                 continue
-            name = f"{below}{entry.filename}"
-            if stat.S_ISREG(entry.st_mode):
-                yield Listed(name, entry.st_size or 0, entry.st_mtime or 0)
-            elif stat.S_ISDIR(entry.st_mode) and depth:
-                yield from self._walk(f"{name}/", depth - 1)
-
-    def stat(self, name: str) -> Listed:
-        found = self._client.stat(f"{self._folder}/{name}")
-        return Listed(name, found.st_size or 0, found.st_mtime or 0)
-
-    def open(self, name: str) -> paramiko.SFTPFile:
-        file = self._client.open(f"{self._folder}/{name}", "rb")
-        file.prefetch()
-        return file
-
-
-@contextmanager
-def _sftp(transport: SftpTransport, limits: Limits) -> Iterator[Folder]:
-    """Connect with paramiko itself: fsspec's SFTP accepts whatever key the server shows."""
-    import paramiko
-
-    host, port = resolve(transport.host), _port(resolve(transport.port))
-    client = paramiko.SSHClient()
-    key = _host_key(resolve(transport.host_key))
-    client.get_host_keys().add(host if port == 22 else f"[{host}]:{port}", key.get_name(), key)
-    client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    timeout = limits.timeout_seconds
-    try:
-        client.connect(
-            host,
-            port,
-            username=resolve(transport.username),
-            password=resolve(transport.password) if transport.password else None,
-            pkey=_private_key(resolve(transport.private_key)) if transport.private_key else None,
-            timeout=timeout,
-            banner_timeout=timeout,
-            auth_timeout=timeout,
-            channel_timeout=timeout,
-            allow_agent=False,
-            look_for_keys=False,
-        )
-        with client.open_sftp() as session:
-            channel = session.get_channel()
-            if channel is not None:
-                channel.settimeout(timeout)
-            yield _Sftp(session, transport.folder, host)
-    except paramiko.BadHostKeyException:
-        raise SourceError(
-            f"{host} shows another host key than the register's. Ask the vendor before anything else; never just replace it"
-        ) from None
-    except paramiko.AuthenticationException:
-        raise SourceError(f"{host} refuses the log-in. Check user name, password or private key") from None
-    except TimeoutError:
-        raise SourceError(f"{host} gave no answer within {timeout} s. Try later, or raise limits.timeout_seconds") from None
-    except FileNotFoundError:
-        raise SourceError(
-            f"{host} has no folder {transport.folder}, or a file went while it was read. Check transport.folder"
-        ) from None
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise SourceError(
-            f"no SFTP connection to {host}:{port} ({said}). Check host, port, host_key and whether it is up"
-        ) from None
-    finally:
-        client.close()
-
-
-def _port(value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise SourceError("transport.port is not a number. Correct it") from None
-
-
-def _host_key(line: str) -> paramiko.PKey:
-    import paramiko
-    from paramiko.pkey import UnknownKeyType
-
-    try:
-        kind, encoded, *_ = line.split()
-        return paramiko.PKey.from_type_string(kind, base64.b64decode(encoded))
-    except (ValueError, binascii.Error, UnknownKeyType, paramiko.SSHException):
-        raise SourceError("transport.host_key is not a public key. It looks like `ssh-ed25519 AAAA…`: run ssh-keyscan") from None
-
-
-def _private_key(content: str) -> paramiko.PKey:
-    import paramiko
-
-    kinds: tuple[Callable[[IO[str]], paramiko.PKey], ...] = (
-        paramiko.Ed25519Key.from_private_key,
-        paramiko.ECDSAKey.from_private_key,
-        paramiko.RSAKey.from_private_key,
-    )
-    for read_key in kinds:
-        try:
-            return read_key(io.StringIO(content))
-        except (paramiko.SSHException, ValueError, IndexError):
-            continue
-    raise SourceError("transport.private_key is no Ed25519, ECDSA or RSA key without a passphrase. Make one with ssh-keygen")
+            sources = [tables[table][1] for table in (broken or done)]
+            target = sources[0].failed if broken else sources[0].archive
+            if target is None or name.startswith(f"{target}/"):
+                continue
+            beside = {_beside(template, name) for source in sources for template in source.belonging()}
+            for moved in (name, *sorted(beside & present.keys())):
+                # With its time, so that a corrected file of the same name does not take the place of the first.
+                stamp = datetime.fromtimestamp(present[moved].modified, UTC).strftime("%Y%m%dT%H%M%SZ")
+                folder.move(moved, f"{target}/{stamp}_{moved.replace('/', '_')}")

@@ -5,9 +5,24 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ingestion.register.basics import Secret, Setting, Strict, TableBase, Text
+
+
+def _with_groups(pattern: str, *needed: str) -> re.Pattern[str]:
+    """Return the compiled expression, or raise if it is none or lacks a named group that is needed."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
+    missing = [name for name in needed if name not in compiled.groupindex]
+    if missing:
+        raise ValueError(f"'{pattern}' has no group called {missing[0]}. Write (?P<{missing[0]}>…)")
+    return compiled
+
+
+Encoding = Literal["utf-8", "cp1252", "latin-1"]
 
 
 class LocalTransport(Strict):
@@ -27,7 +42,41 @@ class SftpTransport(Strict):
     folder: Text = "."
 
 
-Transport = Annotated[LocalTransport | SftpTransport, Field(discriminator="type")]
+class S3Transport(Strict):
+    """S3, or what speaks like it (MinIO, Ceph, Scality)."""
+
+    type: Literal["s3"]
+    bucket: Setting
+    prefix: Text | None = None
+    """Folder in the bucket."""
+    access_key: Secret
+    secret_key: Secret
+    region: Text = "eu-north-1"
+    endpoint: Setting | None = None
+    """Address of a store that is not Amazon's: `https://s3.example.dk`."""
+
+
+class AzureTransport(Strict):
+    """Azure Blob Storage, by account key or shared access signature."""
+
+    type: Literal["azure"]
+    account: Setting
+    container: Setting
+    prefix: Text | None = None
+    """Folder in the container."""
+    account_key: Secret | None = None
+    sas_token: Secret | None = None
+    endpoint: Setting | None = None
+    """Address of a store that is not Microsoft's (an emulator)."""
+
+    @model_validator(mode="after")
+    def _one(self) -> AzureTransport:
+        if (self.account_key is None) == (self.sas_token is None):
+            raise ValueError("give either `account_key` or `sas_token`")
+        return self
+
+
+Transport = Annotated[LocalTransport | SftpTransport | S3Transport | AzureTransport, Field(discriminator="type")]
 
 
 class FilesConnection(Strict):
@@ -35,21 +84,8 @@ class FilesConnection(Strict):
     transport: Transport
     quiet_seconds: Annotated[int, Field(ge=0)] = 0
     """A file younger than this is taken as half-written and waits for the next load."""
-
-
-def _with_groups(pattern: str, *needed: str) -> re.Pattern[str]:
-    """Return the compiled expression, or raise if it is none or lacks a named group that is needed."""
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
-    missing = [name for name in needed if name not in compiled.groupindex]
-    if missing:
-        raise ValueError(f"'{pattern}' has no group called {missing[0]}. Write (?P<{missing[0]}>…)")
-    return compiled
-
-
-Encoding = Literal["utf-8", "cp1252", "latin-1"]
+    stable_seconds: Annotated[int, Field(ge=0, le=600)] = 0
+    """Where the server's clock cannot be trusted: look again after so long; a file that has changed waits for the next load."""
 
 
 class Unpack(Strict):
@@ -66,6 +102,38 @@ class Unpack(Strict):
     """Times that the content may be larger than the archive."""
 
 
+_BESIDE = {"name": "fil.csv", "stem": "fil", "tail": "fil.csv"}
+
+
+def _beside(template: str) -> str:
+    try:
+        template.format(**_BESIDE)
+    except (KeyError, IndexError, ValueError):
+        raise ValueError(
+            f"'{template}' can hold {{name}}, {{stem}} (no extension) and {{tail}} (after the first _) alone"
+        ) from None
+    return template
+
+
+Beside = Annotated[Text, AfterValidator(_beside)]
+"""Name of a file in the same folder, made of the data file's: `{name}` its whole name, `{stem}` the name without extension,
+`{tail}` what follows the first underscore."""
+
+
+class Control(Strict):
+    """A file beside the data that tells how many rows they have (SAP Open Hub: `S_{name}`). Until it is there, the data wait."""
+
+    name: Beside
+    rows: Text
+    """Regular expression that finds the count in a group called `rows`. It must agree with what is read, or the table fails."""
+    encoding: Encoding = "utf-8"
+
+    @model_validator(mode="after")
+    def _rows(self) -> Control:
+        _with_groups(self.rows, "rows")
+        return self
+
+
 class SourceBase(Strict):
     """What all formats have in common."""
 
@@ -78,11 +146,23 @@ class SourceBase(Strict):
     modified_as: Text | None = None
     """Name of a column that gets the time of the file's last change (UTC, ISO 8601), where nothing else tells versions apart."""
 
+    companion: Beside | None = None
+    """File that says that the data are whole, e.g. `{stem}.ok`: until it is there, they wait."""
+    control: Control | None = None
+    archive: Text | None = None
+    """Folder, below the drop, that files go to when their rows are published."""
+    failed: Text | None = None
+    """Folder, below the drop, that files go to when they could not be read. The load fails all the same."""
+
     @model_validator(mode="after")
     def _pattern(self) -> SourceBase:
         if self.name_pattern is not None:
             _with_groups(self.name_pattern)
         return self
+
+    def belonging(self) -> list[str]:
+        """Names, as templates, of the files that must lie beside a file before it is read."""
+        return [template for template in (self.companion, self.control.name if self.control else None) if template]
 
     def of_the_file(self) -> set[str]:
         """Names of the columns that come from the file's name and time, not from its content."""
@@ -105,8 +185,16 @@ class CsvSource(SourceBase):
     """Lines, blank ones not counted, below the last record, which are no records."""
     trailer_count: Text | None = None
     """Regular expression that finds, in the trailer lines, the number of records in a group called `rows`: it must agree."""
+    headings: Beside | None = None
+    """File beside the data that names their general columns, as `Meta_{tail}` does for KMD Insight's `Data_` files: the general
+    headings in its first line, their names in the second. Until it is there, the data wait."""
+    titles: dict[Text, Text] = {}
+    """Names for headings that are none by themselves: `{Tekst1: Henvisende skole}`."""
     excel_text: bool = False
     """Cells written as `="0012"`, so that Excel keeps their zeros, are unwrapped to 0012."""
+
+    def belonging(self) -> list[str]:
+        return [*super().belonging(), *([self.headings] if self.headings else [])]
 
     @model_validator(mode="after")
     def _trailer(self) -> CsvSource:
@@ -180,6 +268,8 @@ class FilesTable(TableBase):
     @model_validator(mode="after")
     def _positions(self) -> FilesTable:
         fixed = isinstance(self.source, FixedSource)
+        if self.source.archive and self.write == "replace":
+            raise ValueError("`archive` takes files away that a snapshot is made of. Use `write: append` or `merge`")
         made = self.source.of_the_file()
         if missing := sorted(made - set(self.columns)):
             raise ValueError(f"column '{missing[0]}' comes from the file's name or time, but is not among the columns. Add it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import asyncssh
 import pytest
-from connectors_support import column, context, rows, system
+from connectors_support import TABLE, column, context, rows, system
 
 from ingestion.connectors.base import SourceError
+from ingestion.connectors.files import put_away
 from ingestion.register.model import System
 
 PASSWORD = "meget-hemmelig-kode"
@@ -71,7 +73,7 @@ def _secrets(monkeypatch: pytest.MonkeyPatch, sftp: dict[str, Any]) -> None:
     monkeypatch.setenv("SFTP_WRONG", "forkert-kode")
     monkeypatch.setenv("SFTP_KEY", sftp["private_key"])
     for path in sftp["root"].iterdir():
-        path.unlink()
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     (sftp["root"] / "yr-2026-01.csv").write_bytes("CPR;Beløb\r\n1;2,50\r\n".encode("cp1252"))
 
 
@@ -130,3 +132,16 @@ def test_failures_are_one_line_without_secrets(
     said = str(caught.value)
     assert said.startswith("proeve.tabel: ")
     assert not any(secret in said for secret in (PASSWORD, "forkert-kode", "BEGIN", "\n"))
+
+
+def test_files_in_folders_below_are_found_and_put_away(sftp: dict[str, Any], tmp_path: Path) -> None:
+    (sftp["root"] / "2026").mkdir()
+    (sftp["root"] / "yr-2026-01.csv").rename(sftp["root"] / "2026" / "yr-2026-01.csv")
+    of = sftp_system(sftp)
+    source = of.tables[TABLE].source.model_copy(update={"glob": "**/yr-*.csv", "archive": "arkiv/2026"})
+    of = of.model_copy(update={"tables": {TABLE: of.tables[TABLE].model_copy(update={"source": source})}})
+    found = context(tmp_path)
+    assert [row["_source_ref"] for row in rows(of, found)] == ["2026/yr-2026-01.csv"]
+    put_away(of, {TABLE: found.files_loaded}, {})
+    assert [path.name.partition("_")[2] for path in (sftp["root"] / "arkiv" / "2026").iterdir()] == ["2026_yr-2026-01.csv"]
+    assert rows(of, context(tmp_path, files_seen=found.files_loaded)) == []

@@ -77,9 +77,9 @@ def test_a_file_that_fails_is_not_taken_as_loaded(drop: Path, tmp_path: Path) ->
 
 
 def test_a_file_that_grows_while_it_is_read_fails(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ingestion.connectors import files
+    from ingestion.connectors import folders
 
-    real = files._Local.open
+    real = folders._Local.open
 
     def growing(self: Any, name: str) -> Any:
         opened = real(self, name)
@@ -87,7 +87,7 @@ def test_a_file_that_grows_while_it_is_read_fails(drop: Path, tmp_path: Path, mo
             more.write("2\n")
         return opened
 
-    monkeypatch.setattr(files._Local, "open", growing)
+    monkeypatch.setattr(folders._Local, "open", growing)
     with pytest.raises(SourceError, match="changed while it was read"):
         rows(files_system(drop), context(tmp_path))
 

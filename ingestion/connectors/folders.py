@@ -1,0 +1,224 @@
+"""Folders that files are delivered to: local (or a mounted share) and SFTP."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from ingestion.connectors.base import SourceError
+from ingestion.register.basics import Limits
+from ingestion.register.files import LocalTransport, SftpTransport
+from ingestion.register.model import FilesSystem
+from ingestion.settings import resolve
+
+if TYPE_CHECKING:
+    import paramiko
+
+_DEPTH = 10
+"""Folders in folders that are looked into."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file as its folder lists it: size in bytes, time of last change in seconds since 1970."""
+
+    name: str
+    size: int
+    modified: int
+
+    @property
+    def stamp(self) -> str:
+        return f"{self.size}:{self.modified}"
+
+
+class Folder(Protocol):
+    """Where the files lie."""
+
+    place: str
+
+    def list(self, deep: bool) -> list[Listed]:
+        """Return the files; if `deep` also those in folders below, named by their path."""
+        ...
+
+    def stat(self, name: str) -> Listed: ...
+
+    def open(self, name: str) -> AbstractContextManager[Any]: ...
+
+    def move(self, name: str, target: str) -> None:
+        """Give the file another name in the folder (with its path), which nothing has yet; folders on the way are made."""
+        ...
+
+
+@contextmanager
+def opened(system: FilesSystem) -> Iterator[Folder]:
+    transport = system.connection.transport
+    if isinstance(transport, LocalTransport):
+        try:
+            yield _Local(Path(resolve(transport.folder)))
+        except PermissionError as error:
+            raise SourceError(f"no right to read {error.filename}. Give the service's user read access") from None
+        except FileNotFoundError as error:
+            raise SourceError(f"{error.filename} is not there. Check transport.folder and that the share is mounted") from None
+    elif isinstance(transport, SftpTransport):
+        with _sftp(transport, system.limits) as folder:
+            yield folder
+    else:
+        from ingestion.connectors import objects
+
+        with objects.opened(transport, system.limits) as folder:
+            yield folder
+
+
+class _Local:
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self.place = str(root)
+
+    def list(self, deep: bool) -> list[Listed]:
+        # A link that leads out of the folder is not followed: whoever may write here must not choose what we read.
+        found = self._root.rglob("*") if deep else self._root.iterdir()
+        inside = (path for path in found if path.is_file() and path.resolve().is_relative_to(self._root))
+        return [self.stat(path.relative_to(self._root).as_posix()) for path in inside]
+
+    def stat(self, name: str) -> Listed:
+        found = (self._root / name).stat()
+        return Listed(name, found.st_size, int(found.st_mtime))
+
+    def open(self, name: str) -> IO[bytes]:
+        return (self._root / name).open("rb")
+
+    def move(self, name: str, target: str) -> None:
+        (self._root / target).parent.mkdir(parents=True, exist_ok=True)
+        (self._root / name).replace(self._root / target)
+
+
+class _Sftp:
+    def __init__(self, client: paramiko.SFTPClient, folder: str, host: str) -> None:
+        self._client = client
+        self._folder = folder.rstrip("/") or "/"
+        self.place = f"{host}:{folder}"
+
+    def list(self, deep: bool) -> list[Listed]:
+        return list(self._walk("", _DEPTH if deep else 0))
+
+    def _walk(self, below: str, depth: int) -> Iterator[Listed]:
+        for entry in self._client.listdir_attr(f"{self._folder}/{below}"):
+            # A name that is a name alone: a server could list `../../etc/passwd`.
+            if not entry.st_mode or "/" in entry.filename or "\\" in entry.filename or entry.filename in (".", ".."):
+                continue
+            name = f"{below}{entry.filename}"
+            if stat.S_ISREG(entry.st_mode):
+                yield Listed(name, entry.st_size or 0, entry.st_mtime or 0)
+            elif stat.S_ISDIR(entry.st_mode) and depth:
+                yield from self._walk(f"{name}/", depth - 1)
+
+    def stat(self, name: str) -> Listed:
+        found = self._client.stat(f"{self._folder}/{name}")
+        return Listed(name, found.st_size or 0, found.st_mtime or 0)
+
+    def open(self, name: str) -> paramiko.SFTPFile:
+        file = self._client.open(f"{self._folder}/{name}", "rb")
+        file.prefetch()
+        return file
+
+    def move(self, name: str, target: str) -> None:
+        made = ""
+        for step in target.split("/")[:-1]:
+            made += f"/{step}"
+            try:
+                self._client.stat(f"{self._folder}{made}")
+            except FileNotFoundError:
+                self._client.mkdir(f"{self._folder}{made}")
+        self._client.rename(f"{self._folder}/{name}", f"{self._folder}/{target}")
+
+
+@contextmanager
+def _sftp(transport: SftpTransport, limits: Limits) -> Iterator[Folder]:
+    """Connect with paramiko itself: fsspec's SFTP accepts whatever key the server shows."""
+    import paramiko
+
+    host, port = resolve(transport.host), _port(resolve(transport.port))
+    client = paramiko.SSHClient()
+    key = _host_key(resolve(transport.host_key))
+    client.get_host_keys().add(host if port == 22 else f"[{host}]:{port}", key.get_name(), key)
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    timeout = limits.timeout_seconds
+    try:
+        client.connect(
+            host,
+            port,
+            username=resolve(transport.username),
+            password=resolve(transport.password) if transport.password else None,
+            pkey=_private_key(resolve(transport.private_key)) if transport.private_key else None,
+            timeout=timeout,
+            banner_timeout=timeout,
+            auth_timeout=timeout,
+            channel_timeout=timeout,
+            allow_agent=False,
+            look_for_keys=False,
+        )
+        with client.open_sftp() as session:
+            channel = session.get_channel()
+            if channel is not None:
+                channel.settimeout(timeout)
+            yield _Sftp(session, transport.folder, host)
+    except paramiko.BadHostKeyException:
+        raise SourceError(
+            f"{host} shows another host key than the register's. Ask the vendor before anything else; never just replace it"
+        ) from None
+    except paramiko.AuthenticationException:
+        raise SourceError(f"{host} refuses the log-in. Check user name, password or private key") from None
+    except TimeoutError:
+        raise SourceError(f"{host} gave no answer within {timeout} s. Try later, or raise limits.timeout_seconds") from None
+    except FileNotFoundError:
+        raise SourceError(
+            f"{host} has no folder {transport.folder}, or a file went while it was read. Check transport.folder"
+        ) from None
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise SourceError(
+            f"no SFTP connection to {host}:{port} ({said}). Check host, port, host_key and whether it is up"
+        ) from None
+    finally:
+        client.close()
+
+
+def _port(value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise SourceError("transport.port is not a number. Correct it") from None
+
+
+def _host_key(line: str) -> paramiko.PKey:
+    import paramiko
+    from paramiko.pkey import UnknownKeyType
+
+    try:
+        kind, encoded, *_ = line.split()
+        return paramiko.PKey.from_type_string(kind, base64.b64decode(encoded))
+    except (ValueError, binascii.Error, UnknownKeyType, paramiko.SSHException):
+        raise SourceError("transport.host_key is not a public key. It looks like `ssh-ed25519 AAAA…`: run ssh-keyscan") from None
+
+
+def _private_key(content: str) -> paramiko.PKey:
+    import paramiko
+
+    kinds: tuple[Callable[[IO[str]], paramiko.PKey], ...] = (
+        paramiko.Ed25519Key.from_private_key,
+        paramiko.ECDSAKey.from_private_key,
+        paramiko.RSAKey.from_private_key,
+    )
+    for read_key in kinds:
+        try:
+            return read_key(io.StringIO(content))
+        except (paramiko.SSHException, ValueError, IndexError):
+            continue
+    raise SourceError("transport.private_key is no Ed25519, ECDSA or RSA key without a passphrase. Make one with ssh-keygen")

@@ -1,0 +1,112 @@
+"""Object stores: S3 against a real server (moto); Azure Blob by what the options come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from connectors_support import TABLE, column, context, rows, system
+from moto.server import ThreadedMotoServer
+from pyarrow.fs import S3FileSystem
+
+from ingestion.connectors.base import SourceError
+from ingestion.connectors.files import put_away
+from ingestion.register.model import System
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> S3FileSystem:
+    monkeypatch.setenv("S3_ACCESS", "noegle-id")
+    monkeypatch.setenv("S3_SECRET", "meget-hemmelig-noegle")
+    store = S3FileSystem(
+        access_key="noegle-id",
+        secret_key="meget-hemmelig-noegle",
+        region="eu-north-1",
+        scheme="http",
+        endpoint_override=endpoint.removeprefix("http://"),
+        allow_bucket_creation=True,
+        allow_bucket_deletion=True,
+    )
+    store.create_dir("udtraek")
+    store.delete_dir_contents("udtraek")
+    for name, content in (("ud/a.csv", b"id\n1\n"), ("ud/2026/b.csv", b"id\n2\n"), ("andet/c.csv", b"id\n3\n")):
+        with store.open_output_stream(f"udtraek/{name}") as out:
+            out.write(content)
+    return store
+
+
+def objects(endpoint: str, glob: str = "**/*.csv", transport: dict[str, Any] | None = None, **source: Any) -> System:
+    keys = {"access_key": {"env": "S3_ACCESS"}, "secret_key": {"env": "S3_SECRET"}}
+    where = {"type": "s3", "bucket": "udtraek", "prefix": "ud", "endpoint": endpoint, **keys, **(transport or {})}
+    return system(
+        {"protocol": "files", "transport": where},
+        {"format": "csv", "glob": glob, **source},
+        {"id": column()},
+        write="append",
+    )
+
+
+def test_objects_below_the_prefix_are_read_once(endpoint: str, bucket: S3FileSystem, tmp_path: Path) -> None:
+    first = context(tmp_path)
+    assert [(row["id"], row["_source_ref"]) for row in rows(objects(endpoint), first)] == [("2", "2026/b.csv"), ("1", "a.csv")]
+    assert rows(objects(endpoint), context(tmp_path, files_seen=first.files_loaded)) == []
+    assert [row["id"] for row in rows(objects(endpoint, "*.csv"), context(tmp_path))] == ["1"]
+    with bucket.open_output_stream("udtraek/ud/a.csv") as out:
+        out.write(b"id\n11\n111\n")
+    changed = context(tmp_path, files_seen=first.files_loaded)
+    assert [row["id"] for row in rows(objects(endpoint), changed)] == ["11", "111"]
+
+
+def test_objects_are_put_away(endpoint: str, bucket: S3FileSystem, tmp_path: Path) -> None:
+    of = objects(endpoint, archive="arkiv")
+    found = context(tmp_path)
+    rows(of, found)
+    put_away(of, {TABLE: found.files_loaded}, {})
+    assert rows(of, context(tmp_path, files_seen=found.files_loaded)) == []
+    fresh = rows(objects(endpoint, "arkiv/*.csv"), context(tmp_path))
+    assert sorted(row["id"] for row in fresh) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("transport", "message"),
+    [
+        ({"bucket": "findes-ikke"}, "bucket findes-ikke is not there"),
+        ({"prefix": "findes-ikke"}, "bucket udtraek is not there"),
+        ({"endpoint": "http://127.0.0.1:9"}, "no answer from the store of bucket udtraek"),
+        ({"endpoint": "http://s3.example.dk"}, "has no TLS"),
+        ({"endpoint": "s3.example.dk"}, "is not an address"),
+    ],
+)
+def test_what_is_wrong_is_told_without_the_key(
+    endpoint: str, bucket: S3FileSystem, tmp_path: Path, transport: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SourceError, match=message) as caught:
+        rows(objects(endpoint, transport=transport), context(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert "hemmelig" not in str(caught.value)
+
+
+def azure(tmp_path: Path, **transport: Any) -> System:
+    where = {"type": "azure", "account": "odsherred", "container": "udtraek", **transport}
+    return system({"protocol": "files", "transport": where}, {"format": "csv", "glob": "*.csv"}, {"id": column()}, write="append")
+
+
+def test_azure_takes_one_kind_of_key_and_insists_on_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_KEY", "bWVnZXQtaGVtbWVsaWc=")
+    key = {"env": "AZURE_KEY"}
+    for wrong in ({}, {"account_key": key, "sas_token": key}):
+        with pytest.raises(ValueError, match="either `account_key` or `sas_token`"):
+            azure(tmp_path, **wrong)
+    with pytest.raises(SourceError, match="has no TLS"):
+        rows(azure(tmp_path, account_key=key, endpoint="http://blob.example.dk"), context(tmp_path))
