@@ -14,7 +14,7 @@ from ingestion.connectors import arguments
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, NotThereError, ReadContext, Row, SourceError, batches
 from ingestion.connectors.http import HttpClient, check, client, save
 from ingestion.connectors.parents import parameters_of
-from ingestion.connectors.xml import _at, _joined, _local, _Shape
+from ingestion.connectors.xml import Shape, below, local_name
 from ingestion.naming import fold
 from ingestion.register.api import SoapTable, UsernameTokenAuth
 from ingestion.register.model import SoapSystem
@@ -33,6 +33,10 @@ _LONGEST_FAULT = 1 << 20
 
 def read(system: SoapSystem, table_name: str, table: SoapTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the elements of the operation's answer in Arrow tables of text."""
+    try:
+        importlib.import_module("zeep")
+    except ImportError:
+        raise SourceError("SOAP needs zeep, which isn't installed. Install the extra: pip install 'faellesdata[soap]'") from None
     with client(system.connection, system.limits, context, _RETRIED) as http:
         yield from batches(_rows(_Service(http, system), system, table, context))
 
@@ -184,11 +188,13 @@ def _elements(path: Path, operation: str, steps: list[str]) -> Iterator[_Element
                 if element.getroottree().docinfo.internalDTD is not None:
                     raise SourceError(f"the answer to '{operation}' has a DTD, which could blow up. Ask the vendor")
                 parent = element.getparent()
-                if _local(element.tag) == _FAULT and parent is not None and _local(parent.tag) == "Body":
+                if local_name(element.tag) == _FAULT and parent is not None and local_name(parent.tag) == "Body":
                     raise SourceError(_fault(etree.tostring(element), operation))
-                if _local(element.tag) != steps[0] or any(_local(above.tag) == steps[0] for above in element.iterancestors()):
+                if local_name(element.tag) != steps[0] or any(
+                    local_name(above.tag) == steps[0] for above in element.iterancestors()
+                ):
                     continue
-                yield from _below(element, steps[1:])
+                yield from below(element, steps[1:])
                 element.clear()
                 while parent is not None and element.getprevious() is not None:
                     del parent[0]
@@ -196,45 +202,20 @@ def _elements(path: Path, operation: str, steps: list[str]) -> Iterator[_Element
             raise SourceError(f"the answer to '{operation}' is not whole or not valid XML ({error.msg}). Try later") from None
 
 
-def _below(element: _Element, steps: list[str]) -> Iterator[_Element]:
-    if not steps:
-        yield element
-        return
-    for child in element.iterchildren("*"):
-        if _local(child.tag) == steps[0]:
-            yield from _below(child, steps[1:])
-
-
-class _ChildShape(_Shape):
-    """As for XML files, and `../` in a path goes up. Elements that have a table of their own are no column here."""
+class _ChildShape(Shape):
+    """As for XML files. Elements that have a table of their own are no column here."""
 
     def __init__(self, system: SoapSystem, table: SoapTable) -> None:
-        above = {name: column.path for name, column in table.columns.items() if (column.path or "").startswith("../")}
-        parameters = set(table.source.for_each.parameters) | set(table.source.for_each.values) if table.source.for_each else set()
-        inside = {name: column for name, column in table.columns.items() if name not in above and name not in parameters}
+        asked = table.source.for_each
+        parameters = set(asked.parameters) | set(asked.values) if asked else set()
+        inside = {name: column for name, column in table.columns.items() if name not in parameters}
         super().__init__(table.model_copy(update={"columns": inside}))
-        self._above = {fold(name): path for name, path in above.items() if path}
         here = f"{table.source.record}/"
-        self._opened |= {
+        self.opened |= {
             other.source.record.removeprefix(here).partition("/")[0]
             for other in system.tables.values()
             if other.source.operation == table.source.operation and other.source.record.startswith(here)
         }
-
-    def __call__(self, element: _Element) -> Row:
-        row = super().__call__(element)
-        for raw, path in self._above.items():
-            steps, node = path.split("/"), element
-            while steps[0] == "..":
-                parent = node.getparent()
-                if parent is None:
-                    break
-                node = parent
-                steps.pop(0)
-            values = _at(node, steps)
-            if values:
-                row[raw] = _joined(values)
-        return row
 
 
 def _fault(body: bytes, operation: str) -> str:
@@ -245,7 +226,7 @@ def _fault(body: bytes, operation: str) -> str:
     root = etree.fromstring(body, parser) if body.strip().startswith(b"<") else None
     found: dict[str, str] = {}
     for element in root.iter("{*}*") if root is not None else ():
-        name = _local(element.tag)
+        name = local_name(element.tag)
         if name in ("faultcode", "faultstring", "Value", "Text", "detail", "Detail"):
             found.setdefault(name, " ".join(" ".join(map(str, element.itertext())).split())[:200].rstrip("."))
     code = found.get("faultcode") or found.get("Value") or "500"

@@ -26,11 +26,11 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
 
 
 def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: ReadContext) -> Iterator[Row]:
-    to_row = _Shape(table)
+    to_row = Shape(table)
     records = _elements(path, ref, source.record)
     if source.each is not None:
         steps = source.each.split("/")
-        records = (child for record in records for child in _below(record, steps))
+        records = (child for record in records for child in below(record, steps))
     for ordinal, element in enumerate(records, start=1):
         if context.limit is not None and ordinal > context.limit:
             return
@@ -76,7 +76,7 @@ def _is_at(element: _Element, steps: list[str]) -> bool:
     """Whether the element and those above it have the local names in `steps`."""
     node: _Element | None = element
     for step in reversed(steps):
-        if node is None or _local(node.tag) != step:
+        if node is None or local_name(node.tag) != step:
             return False
         node = node.getparent()
     return True
@@ -90,23 +90,23 @@ def _forget_before(element: _Element) -> None:
             del parent[0]
 
 
-class _Shape:
+class Shape:
     """Turns an element into a row: declared columns by their path, then whatever else it holds under its own name."""
 
     def __init__(self, table: TableBase) -> None:
         self._paths = {column: (spec.path or column).split("/") for column, spec in table.columns.items()}
         self._taken = {"/".join(steps) for steps in self._paths.values()}
-        self._opened = {steps[0] for steps in self._paths.values() if len(steps) > 1}
+        self.opened = {steps[0] for steps in self._paths.values() if len(steps) > 1}
         self._names = RawNames()
 
     def __call__(self, element: _Element) -> Row:
         row: Row = {}
         for column, steps in self._paths.items():
-            values = _at(element, steps)
+            values = values_at(element, steps)
             if values:
-                row[self._names(column)] = _joined(values)
+                row[self._names(column)] = joined(values)
         for name, values in self._others(element).items():
-            row[self._names(name)] = _joined(values)
+            row[self._names(name)] = joined(values)
         return row
 
     def _others(self, element: _Element) -> dict[str, list[str | None]]:
@@ -116,8 +116,8 @@ class _Shape:
             if f"@{name}" not in self._taken:
                 found.setdefault(name, []).append(value)
         for child in element.iterchildren("*"):
-            tag = _local(child.tag)
-            if tag not in self._taken and tag not in self._opened:
+            tag = local_name(child.tag)
+            if tag not in self._taken and tag not in self.opened:
                 found.setdefault(tag, []).append(_value(child))
             for name, value in _attributes(child).items():
                 if f"{tag}/@{name}" not in self._taken and len(child) == 0:
@@ -125,25 +125,29 @@ class _Shape:
         return found
 
 
-def _below(element: _Element, steps: list[str]) -> Iterator[_Element]:
+def below(element: _Element, steps: list[str]) -> Iterator[_Element]:
+    """Yield the elements at the path `steps` below `element`, which is itself at no steps."""
+    if not steps:
+        yield element
+        return
     for child in element.iterchildren("*"):
-        if _local(child.tag) == steps[0]:
-            yield from _below(child, steps[1:]) if len(steps) > 1 else [child]
+        if local_name(child.tag) == steps[0]:
+            yield from below(child, steps[1:])
 
 
-def _at(element: _Element, steps: list[str]) -> list[str | None]:
+def values_at(element: _Element, steps: list[str]) -> list[str | None]:
     """All values at a path below `element`."""
     step, rest = steps[0], steps[1:]
     if step == "..":
         above = element.getparent()
-        return [] if above is None else _at(above, rest)
+        return [] if above is None else values_at(above, rest)
     if step.startswith("@"):
         attributes = _attributes(element)
         return [attributes[step[1:]]] if step[1:] in attributes else []
-    children = [child for child in element.iterchildren("*") if _local(child.tag) == step]
+    children = [child for child in element.iterchildren("*") if local_name(child.tag) == step]
     if not rest:
         return [_value(child) for child in children]
-    return [value for child in children for value in _at(child, rest)]
+    return [value for child in children for value in values_at(child, rest)]
 
 
 def _value(element: _Element) -> str | None:
@@ -158,17 +162,17 @@ def _value(element: _Element) -> str | None:
 def _tree(element: _Element) -> dict[str, object]:
     inside: dict[str, list[object]] = {f"@{name}": [value] for name, value in _attributes(element).items()}
     for child in element.iterchildren("*"):
-        inside.setdefault(_local(child.tag), []).append(_tree(child) if len(child) else _value(child))
+        inside.setdefault(local_name(child.tag), []).append(_tree(child) if len(child) else _value(child))
     return {name: values[0] if len(values) == 1 else values for name, values in inside.items()}
 
 
-def _joined(values: list[str | None]) -> str | None:
+def joined(values: list[str | None]) -> str | None:
     return values[0] if len(values) == 1 else text(values)
 
 
 def _attributes(element: _Element) -> dict[str, str]:
-    return {_local(name): str(value) for name, value in element.attrib.items() if not str(name).startswith(_INSTANCE)}
+    return {local_name(name): str(value) for name, value in element.attrib.items() if not str(name).startswith(_INSTANCE)}
 
 
-def _local(name: object) -> str:
+def local_name(name: object) -> str:
     return str(name).rpartition("}")[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -298,6 +299,12 @@ def test_a_certificate_that_does_not_hold_is_told(
     trust(monkeypatch, made)
     with running(made, tmp_path), pytest.raises(SourceError, match=message):
         rows(loen(made), context(tmp_path))
+
+
+def test_without_the_extra_it_says_which(counterpart: Counterpart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zeep", None)
+    with pytest.raises(SourceError, match=r"Install the extra: pip install 'faellesdata\[soap\]'"):
+        rows(loen(counterpart), context(tmp_path))
 
 
 def test_an_answer_that_ends_in_the_middle_sinks_the_table(counterpart: Counterpart, tmp_path: Path) -> None:
