@@ -16,6 +16,7 @@ from ingestion.home import Home
 from orchestration.locks import is_dead
 
 MARK = "# Written by faellesdata on every start. Remove this line to keep settings of your own."
+POSTGRES = "FAELLESDATA_DAGSTER_POSTGRES"
 PROCESS_TAG = "faellesdata/process"
 KEEP_RUNS_DAYS = 90
 UNFINISHED = [
@@ -30,7 +31,7 @@ def settings(home: Home) -> dict[str, Any]:
     return {
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
-        "storage": {"sqlite": {"base_dir": str(home.dagster)}},
+        "storage": _storage(home),
         # What the ops have to say stands in the event log. Capturing standard output costs a process per step and, for a refresh
         # from a terminal, takes that terminal away.
         "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"},
@@ -53,6 +54,14 @@ def settings(home: Home) -> dict[str, Any]:
             "sensor": {"purge_after_days": {"skipped": 3, "failure": 30, "success": 30}},
         },
     }
+
+
+def _storage(home: Home) -> dict[str, Any]:
+    """Return where Dagster keeps runs and events: SQLite in the home, or the PostgreSQL database that the environment names."""
+    if os.environ.get(POSTGRES):
+        # By reference: the address holds a password.
+        return {"postgres": {"postgres_url": {"env": POSTGRES}}}
+    return {"sqlite": {"base_dir": str(home.dagster)}}
 
 
 def write_settings(home: Home) -> None:
