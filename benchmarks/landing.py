@@ -99,7 +99,10 @@ def main(rows: int) -> None:
             compare("PostgreSQL", folder, rows, postgres, f"select * from postgres_scan('{uri}', 'public', 'posteringer')")
             drop = {"protocol": "files", "transport": {"type": "local", "folder": str(csv_path.parent)}}
             text = register(folder, "csv", drop, {"format": "csv", "glob": "*.csv"})
-            compare("CSV", folder, rows, text, f"select * from read_csv('{csv_path}', delim = ';', header = true)")
+            read = f"select * from read_csv('{csv_path}', delim = ';', header = true"
+            compare("CSV", folder, rows, text, f"{read})")
+            # Raw is text (see docs/decisions/0004-raw-is-text.md): the same columns, without typing them.
+            compare("CSV as text", folder, rows, text, f"{read}, all_varchar = true)")
         finally:
             server.cleanup()
 
