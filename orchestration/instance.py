@@ -35,8 +35,6 @@ def settings(home: Home) -> dict[str, Any]:
         # What the ops have to say stands in the event log. Capturing standard output costs a process per step and, for a refresh
         # from a terminal, takes that terminal away.
         "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"},
-        # After days without a daemon, one night makes up for all of them.
-        "scheduler": {"module": "dagster._core.scheduler", "class": "DagsterDaemonScheduler", "config": {"max_catchup_runs": 1}},
         # On the service's own log; the run's log in the UI has every event whatever stands here.
         "python_logs": {"python_log_level": "WARNING"},
         "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"},
