@@ -59,6 +59,7 @@ def doctor(
         *permissions(at),
         *room(at, register),
         *telemetry(at),
+        *alerts(),
         *(Finding("register", Verdict.bad, str(problem)) for problem in problems),
         *missing_settings(register),
         *(connections(register) if connect else ()),
@@ -142,6 +143,15 @@ def telemetry(home: Home) -> Iterator[Finding]:
         Verdict.ok if off else Verdict.bad,
         "off for Dagster, dbt and dlt" if off else f"Dagster's is on. Put `telemetry: {{enabled: false}}` in {path}",
     )
+
+
+def alerts() -> Iterator[Finding]:
+    """Look whether anybody is told when something fails."""
+    found = sorted(name for name in os.environ if name.startswith("FAELLESDATA_ALERT_"))
+    advice = (
+        "nobody is told when a night goes wrong. Set FAELLESDATA_ALERT_MAIL and FAELLESDATA_ALERT_PLATFORM (docs/operations.md)"
+    )
+    yield Finding("alerts", Verdict.ok if found else Verdict.warn, ", ".join(found) or advice)
 
 
 def missing_settings(register: Register) -> Iterator[Finding]:
