@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiosmtpd.controller import Controller
 from browser_support import CHROMIUM
 from municipality_support import Municipality
+from postbox_support import Postbox
 from pytest_socket import enable_socket, socket_allow_hosts
 
 import orchestration.dbt
@@ -44,6 +47,20 @@ def municipality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Municipalit
     for name in ("FAELLESDATA_HOME", "DAGSTER_HOME"):
         monkeypatch.setenv(name, "")  # refresh sets them; monkeypatch puts back what was
     return made
+
+
+@pytest.fixture
+def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
+    made = Postbox()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    controller = Controller(made, hostname="127.0.0.1", port=port)
+    controller.start()
+    monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", f"mailto://127.0.0.1:{port}?from=faellesdata@odsherred.example&to={{owner}}")
+    monkeypatch.setenv("FAELLESDATA_UI_URL", "https://data.odsherred.example")
+    yield made
+    controller.stop()
 
 
 _LEFT_OUT: list[str] = []

@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-import email
 import json
 import os
-import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email import policy
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from municipality_support import Municipality
+from postbox_support import Postbox
 
 from ingestion.register import read_register
 from orchestration.instance import open_instance
 from orchestration.morning import conclude
-
-
-class Postbox:
-    """Keeps what comes: (recipient, subject, text)."""
-
-    def __init__(self) -> None:
-        self.mails: list[tuple[str, str, str]] = []
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        content = envelope.content
-        assert isinstance(content, bytes)
-        message = email.message_from_bytes(content, policy=policy.default)
-        body = message.get_body(("plain",))
-        assert body is not None
-        self.mails += [(to, str(message["Subject"]), body.get_content()) for to in envelope.rcpt_tos]
-        return "250 OK"
-
-    def take(self) -> list[tuple[str, str, str]]:
-        taken, self.mails = self.mails, []
-        return taken
-
-
-@pytest.fixture
-def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
-    made = Postbox()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    controller = Controller(made, hostname="127.0.0.1", port=port)
-    controller.start()
-    monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", f"mailto://127.0.0.1:{port}?from=faellesdata@odsherred.example&to={{owner}}")
-    monkeypatch.setenv("FAELLESDATA_UI_URL", "https://data.odsherred.example")
-    yield made
-    controller.stop()
 
 
 def test_a_failed_system_is_told_once_to_its_owner_and_so_is_its_recovery(municipality: Municipality, postbox: Postbox) -> None:
