@@ -189,7 +189,6 @@ def test_a_materialisation_started_from_the_page_succeeds(ui: Ui, tmp_path: Path
         assert run.asset_selection == {dg.AssetKey(["raw", "nexus", "besoeg"])}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9")
 def test_a_daemon_that_dies_is_started_again_and_no_run_with_it(ui: Ui) -> None:
     run_id = ui.launch(LOAD, [["raw", "nexus", name] for name in ("borgere", "indsatser", "besoeg")])
     killed = time.time()
