@@ -74,7 +74,9 @@ def read_file(path: Path) -> tuple[System | None, list[Problem]]:
     """Return the system that `path` describes, or None and everything that is wrong with it."""
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_LOADER)
+        loader = _LOADER(text)
+        node = loader.get_single_node()
+        data = loader.construct_document(node) if node is not None else None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         return None, [Problem(path, line, 1, "not UTF-8. Save the file as UTF-8")]
@@ -86,7 +88,6 @@ def read_file(path: Path) -> tuple[System | None, list[Problem]]:
     if not isinstance(node, yaml.MappingNode):
         return None, [Problem(path, 1, 1, "the file is empty or not a mapping. Start from `faellesdata systems new`")]
     problems = [Problem(path, *_position(key), f"'{key.value}' is given twice. Keep one") for key in _duplicates(node)]
-    data = yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe loader, the C one
     try:
         system = _adapter.validate_python(data)
     except ValidationError as error:
