@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
 from ingestion.register.vocabulary import terms
+from orchestration.dagster_dbt_alone import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 from orchestration.keys import VAULT, raw_table
 
 Manifest = Mapping[str, Any]

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import dbt_assets
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from ingestion.home import Home
 from ingestion.register import Problem, Register, read_leniently
+from orchestration.dagster_dbt_alone import DbtCoreCliEventMessage, dbt_assets
 from orchestration.dbt import DbtError, DbtOutcome, build
 from orchestration.freshness import held_back, stale_tables
 from orchestration.keys import PLATFORM, PLATFORM_TABLES, REGISTER, VAULT, WAREHOUSE_POOL, published, raw_table

@@ -1,5 +1,5 @@
 -- A benefit that seeds/ydelser.csv does not know has no function to reconcile on. Source data: Ydelsesteamet adds it to the look-up.
-{{ config(severity='warn') }}
+{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'ydelser'}}}) }}
 
 select
     beregninger.ydelse,
