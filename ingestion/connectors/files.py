@@ -216,8 +216,11 @@ def put_away(system: FilesSystem, seen: Mapping[str, Mapping[str, str]], failed:
             target = sources[0].failed if broken else sources[0].archive
             if target is None or name.startswith(f"{target}/"):
                 continue
+            known = failed[broken[0]] if broken else seen[done[0]]
+            digest = known[name].rpartition(":")[2][:8]
             beside = {_beside(template, name) for source in sources for template in source.belonging()}
             for moved in (name, *sorted(beside & present.keys())):
-                # With its time, so that a corrected file of the same name does not take the place of the first.
+                # With its time and a part of its content's digest: a corrected file of the same name, also of the same second,
+                # must not take the place of the first.
                 stamp = datetime.fromtimestamp(present[moved].modified, UTC).strftime("%Y%m%dT%H%M%SZ")
-                folder.move(moved, f"{target}/{stamp}_{moved.replace('/', '_')}")
+                folder.move(moved, f"{target}/{stamp}_{digest}_{moved.replace('/', '_')}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -109,9 +110,9 @@ def test_a_snapshot_has_no_archive(drop: Path) -> None:
 
 
 def names(drop: Path) -> list[str]:
-    """What lies in the drop, without the time that put-away files carry."""
+    """What lies in the drop, without the time and digest that put-away files carry."""
     found = (path.relative_to(drop) for path in drop.rglob("*") if path.is_file())
-    return sorted(str(path.with_name(path.name.partition("Z_")[2] or path.name)) for path in found)
+    return sorted(str(path.with_name(re.sub(r"^\d{8}T\d{6}Z_[0-9a-f]{8}_", "", path.name))) for path in found)
 
 
 def landed(home: Home) -> list[str]:
