@@ -44,6 +44,33 @@ class OrgUnit:
     start: date
     end: date | None
     changed: date
+    """When it got the name and the place in the tree that it has now."""
+    former_name: str | None = None
+    """Its name until `changed`, if that was another."""
+    former_parent: str | None = None
+    """What it stood under until `changed`, if that was another unit."""
+
+
+@dataclass(slots=True)
+class UnitManager:
+    """Who manages a unit in a period; the same post has several after each other."""
+
+    org_unit: str
+    employment: str | None
+    """None while the post is vacant."""
+    start: date
+    end: date | None
+
+
+@dataclass(slots=True)
+class UnitTask:
+    """A KLE topic that a unit has to do with."""
+
+    org_unit: str
+    kle: str
+    aspect: str
+    """`ansvarlig`, `udførende` or `indsigt`."""
+    start: date
 
 
 @dataclass(slots=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.systems import dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, vagtplan
+from demo.systems import dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, os2mo, vagtplan
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-SYSTEMS = {module.SYSTEM: module for module in (dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, vagtplan)}
+SYSTEMS = {
+    module.SYSTEM: module for module in (dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, os2mo, vagtplan)
+}
 
 
 def app_for(folder: Path) -> Starlette:

@@ -28,6 +28,8 @@ from demo.administration import (
     ItSystem,
     OrgUnit,
     Posting,
+    UnitManager,
+    UnitTask,
 )
 
 __all__ = [
@@ -70,6 +72,8 @@ __all__ = [
     "SchoolAbsence",
     "Shift",
     "SpecialPlacement",
+    "UnitManager",
+    "UnitTask",
     "build_municipality",
     "kitos_uuid",
 ]
@@ -354,6 +358,11 @@ class Municipality:
     school_absences: list[SchoolAbsence] = field(default_factory=list)
     placements: list[SpecialPlacement] = field(default_factory=list)
     org_units: list[OrgUnit] = field(default_factory=list)
+    """Those that exist today."""
+    closed_units: list[OrgUnit] = field(default_factory=list)
+    unit_managers: list[UnitManager] = field(default_factory=list)
+    """By unit, oldest first; no two of one unit overlap."""
+    unit_tasks: list[UnitTask] = field(default_factory=list)
     employees: list[Employee] = field(default_factory=list)
     absences: list[Absence] = field(default_factory=list)
     care_citizens: list[CareCitizen] = field(default_factory=list)
@@ -384,9 +393,9 @@ class Municipality:
 
 def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
     """Return the municipality of `seed`, with about 33,000 × `scale` inhabitants."""
-    from demo.population import benefits, buildings, care, children, finance, it, organisation, people, staff
+    from demo.population import benefits, buildings, care, children, finance, it, organisation, people, staff, units
 
     municipality = Municipality(seed, scale)
-    for step in (people, organisation, staff, care, children, benefits, buildings, it, finance):
+    for step in (people, organisation, staff, units, care, children, benefits, buildings, it, finance):
         step.add(municipality)
     return municipality

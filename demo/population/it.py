@@ -1,4 +1,4 @@
-"""The municipality's IT systems as OS2kitos knows them: some two hundred, of which the register reads fourteen."""
+"""The municipality's IT systems as OS2kitos knows them: some two hundred, of which the register reads some."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ KNOWN = (
     ("momentum", "KMD Momentum", "KMD", "social_arbejdsmarked", "SensitiveData", ["15.20.00"]),
     ("jobindsats", "Jobindsats", "STAR", "social_arbejdsmarked", "None", ["15.00.00"]),
     ("budgetaftale", "Budgetaftale (regneark)", "Odsherred Kommune", "oekonomi_indkoeb", "None", ["00.30.02"]),
+    ("os2mo", "OS2mo", "OS2", "hr_it_digitalisering", "PersonData", ["81.00.00"]),
     ("geoenviron", "GeoEnviron", "Norconsult Digital", "plan_byg_natur_miljoe", "PersonData", ["02.34.02"]),
 )
 FIRST_WORDS = (

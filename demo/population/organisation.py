@@ -99,6 +99,7 @@ class _Builder:
         unit = OrgUnit(
             str(self.next_unit), parent.id if parent else None, name, department, kind, str(self.next_centre), ean(self.rng),
             f"10{self.rng.randint(0, 99_999_999):08d}", start, None, changed,
+            f"{name} (afd.)" if changed > date(2023, 11, 23) else None,
         )  # fmt: skip
         self.municipality.org_units.append(unit)
         self.municipality.cost_centres.append(CostCentre(unit.cost_centre, name, unit.id, department, function))

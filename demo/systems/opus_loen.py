@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
@@ -68,24 +69,29 @@ class _Drops:
         return next(drop for drop in self.days if drop >= day)
 
     def units(self) -> None:
-        """Write each unit as it was at first and, if it has changed name since, as it is now."""
+        """Write each unit as it was at first and, if it has been renamed, moved or closed since, as it is now."""
         rows = 0
         bad = self.municipality.org_units[4].id
-        for unit in self.municipality.org_units:
-            renamed = unit.changed > FIRST_DAY
-            name = f"{unit.name} (afd.)" if renamed else unit.name
-            self.unit_lines[FIRST_DAY].append(self._unit(unit, FIRST_DAY, name, "5,798E+12" if unit.id == bad else unit.ean))
-            if renamed:
-                self.unit_lines[self._drop_of(unit.changed)].append(self._unit(unit, unit.changed, unit.name, unit.ean))
-            rows += 1 + renamed
+        units = [*self.municipality.org_units, *self.municipality.closed_units]
+        for unit in units:
+            changed = unit.changed > FIRST_DAY
+            before = replace(
+                unit, name=unit.former_name or unit.name, parent=unit.former_parent or unit.parent, end=None,
+                ean="5,798E+12" if unit.id == bad else unit.ean,
+            )  # fmt: skip
+            self.unit_lines[FIRST_DAY].append(self._unit(before, FIRST_DAY))
+            if changed:
+                self.unit_lines[self._drop_of(unit.changed)].append(self._unit(unit, unit.changed))
+            rows += 1 + changed
         self.truth.plant(SYSTEM, "org_enheder", f"ean_nr: {CANNOT_CONVERT}")
-        self.truth.table(SYSTEM, "org_enheder", rows, staging=rows, enheder=len(self.municipality.org_units))
+        self.truth.table(SYSTEM, "org_enheder", rows, staging=rows, enheder=len(units))
 
-    def _unit(self, unit: OrgUnit, changed: date, name: str, ean: str) -> str:
+    def _unit(self, unit: OrgUnit, changed: date) -> str:
         attributes = {"id": unit.id, "client": MUNICIPALITY_CODE, "lastChanged": changed.isoformat()}
         children = {
-            "parentOrgUnit": unit.parent or "", "shortName": name[:12], "longName": name, "costCenter": unit.cost_centre,
-            "eanNr": ean, "pNr": unit.p_number, "cvrNr": MUNICIPALITY_CVR, "orgTypeTxt": unit.kind, "fagomraade": unit.department,
+            "parentOrgUnit": unit.parent or "", "shortName": unit.name[:12], "longName": unit.name,
+            "costCenter": unit.cost_centre, "eanNr": unit.ean, "pNr": unit.p_number, "cvrNr": MUNICIPALITY_CVR,
+            "orgTypeTxt": unit.kind, "fagomraade": unit.department,
             "startDate": unit.start.isoformat(), "endDate": unit.end.isoformat() if unit.end else OPEN_END,
         }  # fmt: skip
         return _record("orgUnit", attributes, children)

@@ -22,6 +22,8 @@ select * from {{ ref('qua_opus_oekonomi') }}
 union all
 select * from {{ ref('qua_os2kitos') }}
 union all
+select * from {{ ref('qua_os2mo') }}
+union all
 select * from {{ ref('qua_specialtilbud') }}
 union all
 select * from {{ ref('qua_vagtplan') }}

@@ -1,0 +1,155 @@
+"""Practice systems that answer as GraphQL, SOAP, RPC and databases: landed over their own protocols, held against the truth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import requests
+
+import demo
+from demo.truth import Truth
+from ingestion.home import Home
+from ingestion.landing import SystemLoad, land_system
+from ingestion.register import read_register
+
+SYSTEMS = ["os2mo"]
+
+
+@dataclass
+class Practice:
+    """The municipality, being served."""
+
+    home: Home
+    truth: Truth
+    settings: dict[str, str]
+
+    def land(self, system_id: str) -> SystemLoad:
+        return land_system(read_register().systems[system_id], self.home)
+
+    def raw(self, system_id: str, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.home.raw_file(system_id)), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def said(self, system_id: str, table: str, what: str = "rows") -> Any:
+        return self.truth.systems[system_id][table][what]
+
+    def folder(self, system_id: str) -> Path:
+        return self.home.demo / system_id
+
+
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
+    home = Home(tmp_path_factory.mktemp("practice"))
+    demo.build(home, 0.02)
+    before = dict(os.environ)
+    with demo.serve(home) as settings:
+        home.load_settings()
+        found = Practice(home, Truth.read(home.demo / "truth.json"), settings)
+        for system_id in SYSTEMS:
+            load = found.land(system_id)
+            assert not load.failed, load
+        yield found
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.parametrize("system_id", SYSTEMS)
+def test_every_row_lands_once(practice: Practice, system_id: str) -> None:
+    for table, said in practice.truth.systems[system_id].items():
+        ((rows,),) = practice.raw(system_id, f'select count(*) from raw."{table}"')
+        ((rejects,),) = practice.raw(system_id, f"select count(*) from raw.load_rejects where table_name = '{table}'")
+        assert rows + rejects == said["rows"], table
+
+
+# --- OS2mo -------------------------------------------------------------------------------------------------------------------
+
+UNITS = "org_units(limit: 5, filter: $f) { objects { uuid validities { name validity { from to } } } page_info { next_cursor } }"
+
+
+def mo(practice: Practice, filter_: dict[str, Any], query: str = UNITS) -> Any:
+    body = {"query": f"query ($f: Filter) {{ {query} }}", "variables": {"f": filter_}}
+    headers = {"Authorization": f"Bearer {practice.settings['OS2MO_TOKEN']}"}
+    return requests.post(practice.settings["OS2MO_URL"], json=body, headers=headers, timeout=10).json()
+
+
+def test_os2mo_units_have_their_history(practice: Practice) -> None:
+    opus = practice.said("opus_loen", "org_enheder", "enheder")
+    assert practice.raw("os2mo", "select count(distinct uuid), count(distinct user_key) from raw.enheder") == [(opus, opus)]
+    # A unit that was renamed or moved has two periods, the second of which begins the day after the first ends.
+    periods = practice.raw(
+        "os2mo",
+        "select uuid, fra, til, navn, overordnet from (select *, name as navn from raw.enheder)"
+        " where uuid in (select uuid from raw.enheder group by 1 having count(*) > 1) order by uuid, fra",
+    )
+    moves = renames = 0
+    for (uuid, _, until, name, parent), (same, since, open_end, now, above) in zip(periods[::2], periods[1::2], strict=True):
+        assert (uuid, open_end) == (same, None)
+        assert until < since
+        renames, moves = renames + (name != now), moves + (parent != above)
+    assert moves == 1
+    assert renames == practice.said("opus_loen", "org_enheder") - opus - 1 - practice.said("os2mo", "enheder", "lukkede")
+    ended = "select uuid from raw.enheder group by uuid having bool_and(til is not null)"
+    assert len(practice.raw("os2mo", ended)) == practice.said("os2mo", "enheder", "lukkede")
+
+
+def test_os2mo_knows_the_units_other_numbers(practice: Practice) -> None:
+    practice.land("opus_loen")
+    now = "qualify row_number() over (partition by id order by last_changed desc) = 1"
+    opus = {
+        unit: (ean, pnr) for unit, ean, pnr in practice.raw("opus_loen", f"select id, ean_nr, p_nr from raw.org_enheder {now}")
+    }
+    found = practice.raw("os2mo", "select user_key, ean_nummer, p_nummer, sd_afdeling from raw.enheder")
+    assert {unit for unit, *_ in found} == set(opus)
+    assert all(pnr == opus[unit][1] for unit, _, pnr, _ in found)
+    # But for the two that are spoilt in OS2mo and the one in OPUS.
+    assert 0 < len({unit for unit, ean, _, _ in found if ean != opus[unit][0]}) <= 3
+    assert any(sd for *_, sd in found)
+
+
+def test_os2mo_answers_for_a_day_and_for_what_was_known_then(practice: Practice) -> None:
+    moved = "select uuid from raw.enheder group by uuid having count(*) = 2 and min(name) <> max(name) limit 1"
+    ((uuid,),) = practice.raw("os2mo", moved)
+    ((first, then), (second, now)) = practice.raw(
+        "os2mo", f"select fra, name from raw.enheder where uuid = '{uuid}' order by fra"
+    )
+
+    def names(**filter_: str | None) -> list[str]:
+        objects = mo(practice, {"uuids": [uuid], **filter_})["data"]["org_units"]["objects"]
+        return [validity["name"] for unit in objects for validity in unit["validities"]]
+
+    assert names() == names(from_date=second, to_date=second) == [now]
+    assert names(from_date=first, to_date=first) == [then]
+    assert names(from_date=None, to_date=None) == [then, now]
+    # The register was wrong about one name until it was corrected; who asks as of then is told what it said.
+    said = {
+        validity["name"]
+        for at in ("2025-01-01T00:00:00+01:00", None)
+        for unit in mo(practice, {"registration_time": at})["data"]["org_units"]["objects"]
+        for validity in unit["validities"]
+    }
+    assert {"Økonmi og Analyse", "Økonomi og Analyse"} <= said
+    assert practice.raw("os2mo", "select count(*) from raw.enheder where name like 'Økonmi%'") == [(0,)]
+
+
+def test_os2mo_refuses_what_it_must(practice: Practice) -> None:
+    assert (
+        "cursor" in mo(practice, {}, 'org_units(cursor: "x", filter: $f) { page_info { next_cursor } }')["errors"][0]["message"]
+    )
+    assert "navn" in mo(practice, {}, "org_units(filter: $f) { objects { navn } }")["errors"][0]["message"]
+    answer = requests.post(practice.settings["OS2MO_URL"], json={"query": "{ kles { page_info { next_cursor } } }"}, timeout=10)
+    assert answer.status_code == 401
+
+
+def test_os2mo_managers_and_vacancies(practice: Practice) -> None:
+    vacant = practice.raw("os2mo", "select count(*) from raw.ledere where medarbejdernummer is null and enhed is not null")
+    assert vacant == [(practice.said("os2mo", "ledere", "vakante"),)]
+    units = {uuid for (uuid,) in practice.raw("os2mo", "select distinct uuid from raw.enheder")}
+    assert {uuid for (uuid,) in practice.raw("os2mo", "select enhed from raw.ledere where enhed is not null")} <= units
+    topics = practice.raw("os2mo", "select enhed, emne from raw.kle_opgaver where aspekt = 'ansvarlig'")
+    assert len(topics) == len(set(topics)) == 24
