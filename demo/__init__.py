@@ -13,11 +13,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from demo.certificates import FILES
 from ingestion.home import Home
 
 __all__ = ["DemoError", "build", "serve"]
 
-_KEPT = ("ports.json", "sftp_host_key")
+_KEPT = ("ports.json", "sftp_host_key", *FILES)
 """What stays when the municipality is built anew: connections made earlier remain good."""
 
 
@@ -74,7 +75,7 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
         DemoError: there is no municipality, or it is being served already.
 
     """
-    from demo.http import app_for
+    from demo.http import app_for, secure_app_for
     from demo.http_server import http_server
     from demo.postgres import postgres, stop_leftover
     from demo.settings import connections, ports, write_connections
@@ -92,15 +93,17 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
         account = (settings["YDELSESREFUSION_USERNAME"], settings["YDELSESREFUSION_PASSWORD"])
         running.enter_context(sftp(folder / "ydelsesrefusion", folder / "sftp_host_key", chosen["sftp"], *account))
         running.enter_context(http_server(app_for(folder), chosen["http"]))
+        running.enter_context(http_server(secure_app_for(folder), chosen["https"], tls=folder))
         write_connections(home.connections, settings)
         yield settings
 
 
 def _systems() -> list[ModuleType]:
     from demo.http import SYSTEMS
-    from demo.systems import budgetaftale, cpr_sf6002, kmd_elev, opus_loen, specialtilbud, ydelsesrefusion
+    from demo.systems import budgetaftale, cpr_sf6002, kmd_elev, opus_loen, specialtilbud, stil_ws17, ydelsesrefusion
 
-    return [cpr_sf6002, kmd_elev, specialtilbud, opus_loen, ydelsesrefusion, budgetaftale, *SYSTEMS.values()]
+    others = [cpr_sf6002, kmd_elev, specialtilbud, opus_loen, ydelsesrefusion, budgetaftale, stil_ws17]
+    return [*others, *SYSTEMS.values()]
 
 
 def _is(folder: Path, stamp: str) -> bool:

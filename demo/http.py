@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.systems import dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, os2mo, vagtplan
+from demo.systems import dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, os2mo, stil_ws17, vagtplan
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -15,8 +15,16 @@ SYSTEMS = {
 }
 
 
+def secure_app_for(folder: Path) -> Starlette:
+    """Return the application of the systems that want a client certificate."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    return Starlette(routes=[Mount(f"/{stil_ws17.SYSTEM}", routes=stil_ws17.routes(folder / stil_ws17.SYSTEM))])
+
+
 def app_for(folder: Path) -> Starlette:
-    """Return the application that serves `<folder>/<system>` under `/<system>`, for every system that speaks HTTP."""
+    """Return the application that serves `<folder>/<system>` under `/<system>`, for every system that speaks plain HTTP."""
     from starlette.applications import Starlette
     from starlette.routing import Mount
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-SERVERS = ("http", "postgres", "sftp")
+SERVERS = ("http", "https", "postgres", "sftp")
 
 
 def ports(folder: Path) -> dict[str, int]:
@@ -51,9 +51,11 @@ def _any() -> socket.socket:
 
 def connections(folder: Path, chosen: Mapping[str, int]) -> dict[str, str]:
     """Return every environment variable by which the register reaches the practice systems in `folder`."""
+    from demo.certificates import certificates
     from demo.http import http_settings
     from demo.postgres import DATABASE, READER
     from demo.sftp import host_key
+    from demo.systems import stil_ws17
     from demo.web import practice_secret
 
     return {
@@ -68,6 +70,7 @@ def connections(folder: Path, chosen: Mapping[str, int]) -> dict[str, str]:
         "YDELSESREFUSION_USERNAME": "odsherred",
         "YDELSESREFUSION_PASSWORD": practice_secret("ydelsesrefusion", "password"),
         "YDELSESREFUSION_HOST_KEY": host_key(folder / "sftp_host_key"),
+        **stil_ws17.settings(f"https://127.0.0.1:{chosen['https']}/{stil_ws17.SYSTEM}", certificates(folder)),
         **http_settings(f"http://127.0.0.1:{chosen['http']}"),
     }
 
@@ -77,9 +80,14 @@ def write_connections(path: Path, values: Mapping[str, str]) -> None:
     kept = []
     if path.exists():
         kept = [line for line in path.read_text(encoding="utf-8").splitlines() if line.partition("=")[0].strip() not in values]
-    lines = [*kept, *(f"{name}='{value}'" for name, value in values.items())]
+    lines = [*kept, *(f"{name}={_quoted(value)}" for name, value in values.items())]
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
     fresh.replace(path)
+
+
+def _quoted(value: str) -> str:
+    """A value on one line: in double quotes, python-dotenv makes lines again of a certificate's."""
+    return f"'{value}'" if "\n" not in value else '"' + value.replace("\n", "\\n") + '"'

@@ -23,6 +23,7 @@ KNOWN = (
     ("momentum", "KMD Momentum", "KMD", "social_arbejdsmarked", "SensitiveData", ["15.20.00"]),
     ("jobindsats", "Jobindsats", "STAR", "social_arbejdsmarked", "None", ["15.00.00"]),
     ("budgetaftale", "Budgetaftale (regneark)", "Odsherred Kommune", "oekonomi_indkoeb", "None", ["00.30.02"]),
+    ("stil_ws17", "SkoleGrunddata WS17", "STIL", "dagtilbud_skole", "SensitiveData", ["17.01.00"]),
     ("os2mo", "OS2mo", "OS2", "hr_it_digitalisering", "PersonData", ["81.00.00"]),
     ("geoenviron", "GeoEnviron", "Norconsult Digital", "plan_byg_natur_miljoe", "PersonData", ["02.34.02"]),
 )

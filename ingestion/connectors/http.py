@@ -22,10 +22,10 @@ from ingestion.register.api import (
     ApiKeyAuth,
     BasicAuth,
     BearerAuth,
-    ClientCertificate,
     HttpConnection,
     OAuth2Auth,
     SoapConnection,
+    Tls,
 )
 from ingestion.register.basics import Limits
 from ingestion.settings import resolve
@@ -56,7 +56,7 @@ class HttpClient:
         quota: Quota | None,
         retried: Collection[int] = _RETRIED,
     ) -> None:
-        self._session = _session(limits, connection.certificate, retried)
+        self._session = _session(limits, connection, retried)
         self._session.headers.update({"Accept": "application/json"})
         self._session.headers.update({name: resolve(value) for name, value in connection.headers.items()})
         self._limits = limits
@@ -230,7 +230,7 @@ def counted(value: Any) -> int | None:
         raise SourceError(f"the row count is {str(value)[:40]!r}, not a number. Ask the vendor") from None
 
 
-def _session(limits: Limits, certificate: ClientCertificate | None, retried: Collection[int]) -> requests.Session:
+def _session(limits: Limits, connection: Tls, retried: Collection[int]) -> requests.Session:
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
@@ -249,7 +249,7 @@ def _session(limits: Limits, certificate: ClientCertificate | None, retried: Col
         retry_after_max=_LONGEST_WAIT,
         raise_on_status=False,
     )
-    tls = _tls(certificate) if certificate else None
+    tls = _tls(connection) if connection.certificate or connection.authority else None
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
@@ -265,12 +265,22 @@ def _session(limits: Limits, certificate: ClientCertificate | None, retried: Col
     return session
 
 
-def _tls(certificate: ClientCertificate) -> ssl.SSLContext:
-    """A context that shows our certificate. OpenSSL only reads it from a file, which stands for that moment."""
+def _tls(connection: Tls) -> ssl.SSLContext:
+    """A context that trusts the system's authority and shows our certificate. OpenSSL only reads the latter from a file, which
+    stands for that moment.
+    """
     import ssl
     import tempfile
 
     context = ssl.create_default_context()
+    if connection.authority is not None:
+        try:
+            context.load_verify_locations(cadata=resolve(connection.authority))
+        except (ssl.SSLError, ValueError):
+            raise SourceError("the authority's certificate can't be read. Give it as PEM") from None
+    certificate = connection.certificate
+    if certificate is None:
+        return context
     with tempfile.TemporaryDirectory() as folder:  # For this user alone (0700).
         path = Path(folder) / "client.pem"
         path.write_text(f"{resolve(certificate.key)}\n{resolve(certificate.certificate)}\n")

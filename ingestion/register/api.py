@@ -50,12 +50,18 @@ class ClientCertificate(Strict):
     """Of the key, if it is encrypted."""
 
 
-class HttpConnection(Strict):
+class Tls(Strict):
+    certificate: ClientCertificate | None = None
+    authority: Secret | None = None
+    """Certificate (PEM) of the authority that issued the system's own, where this machine doesn't trust it: a vendor's private
+    one. The machine's own list holds as before."""
+
+
+class HttpConnection(Tls):
     url: Setting
     auth: Auth | None = None
     headers: dict[Text, Setting | Secret] = {}
     """Sent with every request, e.g. an `apikey` beside OAuth2."""
-    certificate: ClientCertificate | None = None
 
 
 class ODataConnection(HttpConnection):
@@ -295,7 +301,7 @@ class UsernameTokenAuth(Strict):
 SoapAuth = Annotated[BasicAuth | BearerAuth | ApiKeyAuth | OAuth2Auth | UsernameTokenAuth, Field(discriminator="type")]
 
 
-class SoapConnection(Strict):
+class SoapConnection(Tls):
     protocol: Literal["soap"]
     wsdl: Setting
     """Address or file of the service's description."""
@@ -306,7 +312,6 @@ class SoapConnection(Strict):
     port: Text | None = None
     auth: SoapAuth | None = None
     headers: dict[Text, Setting | Secret] = {}
-    certificate: ClientCertificate | None = None
 
 
 class SoapSource(Strict):

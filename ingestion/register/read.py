@@ -76,6 +76,8 @@ def read_file(path: Path) -> tuple[System | None, list[Problem]]:
         text = path.read_text(encoding="utf-8")
         loader = _LOADER(text)
         node = loader.get_single_node()
+        # Before the data are made, which puts what is merged (`<<`) among a mapping's own keys.
+        doubled = _duplicates(node) if node is not None else []
         data = loader.construct_document(node) if node is not None else None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
@@ -87,7 +89,7 @@ def read_file(path: Path) -> tuple[System | None, list[Problem]]:
         return None, [Problem(path, line, column, f"not valid YAML: {told.problem}. Check indentation, colons and quotes here")]
     if not isinstance(node, yaml.MappingNode):
         return None, [Problem(path, 1, 1, "the file is empty or not a mapping. Start from `faellesdata systems new`")]
-    problems = [Problem(path, *_position(key), f"'{key.value}' is given twice. Keep one") for key in _duplicates(node)]
+    problems = [Problem(path, *_position(key), f"'{key.value}' is given twice. Keep one") for key in doubled]
     try:
         system = _adapter.validate_python(data)
     except ValidationError as error:

@@ -199,6 +199,20 @@ def test_arguments_are_typed_and_rows_are_text(counterpart: Counterpart, tmp_pat
     assert counterpart.calls[1]["ChangedSince"] == "2026-01-02T03:04:05"
 
 
+def test_a_private_authority_is_trusted_where_the_register_says_so(
+    counterpart: Counterpart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    monkeypatch.setenv("AUTHORITY", counterpart.ca.read_text())
+    with pytest.raises(SourceError, match="isn't trusted"):
+        rows(loen(counterpart), context(tmp_path))
+    trusting = loen(counterpart, connection={"authority": {"env": "AUTHORITY"}})
+    assert len(rows(trusting, context(tmp_path))) == 3
+    monkeypatch.setenv("AUTHORITY", "ikke et certifikat")
+    with pytest.raises(SourceError, match="Give it as PEM"):
+        rows(trusting, context(tmp_path))
+
+
 def test_effective_dated_children_know_their_parents(counterpart: Counterpart, tmp_path: Path) -> None:
     result = rows(loen(counterpart, "Person/Employment/EmploymentStatus", STATUS), context(tmp_path))
     assert len(result) == 6

@@ -60,6 +60,17 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert system.tables["udlaan"].warehouse_names() == {"id": "id", "låner": "person_id"}
 
 
+def test_what_is_said_for_one_table_may_be_used_in_another_and_changed_there(tmp_path: Path) -> None:
+    """YAML's merge key: what stands beside it wins, and is nothing given twice."""
+    shared = GOOD.replace("source: {format", "source: &udlaan {format") + (
+        "  aeldre:\n" + GOOD[GOOD.index("    title: Udlån") :].replace('format: csv, glob: "udlaan', '<<: *udlaan, glob: "gamle')
+    )
+    system, problems = read_file(write(tmp_path, shared))
+    assert problems == []
+    assert system is not None
+    assert system.tables["aeldre"].source.model_dump(include={"format", "glob"}) == {"format": "csv", "glob": "gamle*.csv"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "column", "words"),
     [

@@ -26,6 +26,8 @@ select * from {{ ref('qua_os2mo') }}
 union all
 select * from {{ ref('qua_specialtilbud') }}
 union all
+select * from {{ ref('qua_stil_ws17') }}
+union all
 select * from {{ ref('qua_vagtplan') }}
 union all
 select * from {{ ref('qua_ydelsesrefusion') }}
