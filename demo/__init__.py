@@ -78,8 +78,8 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
     from demo.http import app_for, secure_app_for
     from demo.http_server import http_server
     from demo.postgres import postgres, stop_leftover
-    from demo.settings import connections, ports, write_connections
-    from demo.sftp import sftp
+    from demo.settings import SFTP_ACCOUNTS, connections, ports, write_connections
+    from demo.sftp import Account, sftp
 
     folder = home.demo
     if not (folder / "stamp.json").exists():
@@ -90,8 +90,11 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
         chosen = ports(folder)
         settings = connections(folder, chosen)
         running.enter_context(postgres(folder / "kmd_elev", chosen["postgres"], settings["KMD_ELEV_PASSWORD"]))
-        account = (settings["YDELSESREFUSION_USERNAME"], settings["YDELSESREFUSION_PASSWORD"])
-        running.enter_context(sftp(folder / "ydelsesrefusion", folder / "sftp_host_key", chosen["sftp"], *account))
+        accounts = {
+            username: Account(folder / system, settings[f"{system.upper()}_PASSWORD"])
+            for system, username in SFTP_ACCOUNTS.items()
+        }
+        running.enter_context(sftp(folder / "sftp_host_key", chosen["sftp"], accounts))
         running.enter_context(http_server(app_for(folder), chosen["http"]))
         running.enter_context(http_server(secure_app_for(folder), chosen["https"], tls=folder))
         write_connections(home.connections, settings)
@@ -100,10 +103,13 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
 
 def _systems() -> list[ModuleType]:
     from demo.http import SYSTEMS
-    from demo.systems import budgetaftale, cpr_sf6002, kmd_elev, opus_loen, specialtilbud, stil_ws17, ydelsesrefusion
+    from importlib import import_module
 
-    others = [cpr_sf6002, kmd_elev, specialtilbud, opus_loen, ydelsesrefusion, budgetaftale, stil_ws17]
-    return [*others, *SYSTEMS.values()]
+    from demo.settings import FOLDERS, SFTP_ACCOUNTS
+    from demo.systems import kmd_elev, stil_ws17
+
+    files = [import_module(f"demo.systems.{system}") for system in (*FOLDERS, *SFTP_ACCOUNTS)]
+    return [*files, kmd_elev, stil_ws17, *SYSTEMS.values()]
 
 
 def _is(folder: Path, stamp: str) -> bool:

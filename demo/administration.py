@@ -171,6 +171,44 @@ class BudgetLine:
 
 
 @dataclass(slots=True)
+class InvoiceLine:
+    number: int
+    item_number: str
+    item: str
+    unspsc: str
+    """Eight digits; ends in zeros where only the class or family is told."""
+    unspsc_name: str
+    quantity_hundredths: int
+    """Hundredths of `unit`; negative on a credit note."""
+    unit: str
+    """`stk`, `kg`, `liter`, `kWh`, `MWh`, `m3`, `time`."""
+    price_oere: int
+    """Per unit, for reading alone: `oere` is what counts."""
+    oere: int
+    """Without VAT."""
+
+
+@dataclass(slots=True)
+class Invoice:
+    """What a supplier has invoiced a unit for: its amount without VAT is one posting in the ledger."""
+
+    number: str
+    """The supplier's: unique with `supplier_cvr`."""
+    order: str
+    """Order number in the e-procurement system; empty where nobody ordered there."""
+    supplier_cvr: str
+    supplier: str
+    org_unit: str
+    ean: str
+    account: str
+    issued: date
+    due: date
+    oere: int
+    """Without VAT; negative for a credit note."""
+    lines: list[InvoiceLine] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class ItSystem:
     usage_uuid: str
     system_uuid: str

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 from demo.municipality import Municipality
 
@@ -25,3 +27,10 @@ def cpr_then(municipality: Municipality) -> Callable[[str, date], str]:
         return change.cpr if change and day < change.replaced else cpr
 
     return then
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> None:
+    """Write an archive that is the same each time: its members have the age that ZIP begins with."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)

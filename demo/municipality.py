@@ -23,6 +23,7 @@ from demo.administration import (
     Employee,
     Employment,
     Institution,
+    Invoice,
     ItInterface,
     ItRelation,
     ItSystem,
@@ -57,6 +58,7 @@ __all__ = [
     "Employment",
     "Enrolment",
     "Institution",
+    "Invoice",
     "ItInterface",
     "ItRelation",
     "ItSystem",
@@ -382,6 +384,7 @@ class Municipality:
     cost_centres: list[CostCentre] = field(default_factory=list)
     postings: list[Posting] = field(default_factory=list)
     budget: list[BudgetLine] = field(default_factory=list)
+    invoices: list[Invoice] = field(default_factory=list)
     it_systems: list[ItSystem] = field(default_factory=list)
     it_interfaces: list[ItInterface] = field(default_factory=list)
     it_relations: list[ItRelation] = field(default_factory=list)
@@ -393,9 +396,21 @@ class Municipality:
 
 def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
     """Return the municipality of `seed`, with about 33,000 × `scale` inhabitants."""
-    from demo.population import benefits, buildings, care, children, finance, it, organisation, people, staff, units
+    from demo.population import (
+        benefits,
+        buildings,
+        care,
+        children,
+        finance,
+        it,
+        organisation,
+        people,
+        purchases,
+        staff,
+        units,
+    )
 
     municipality = Municipality(seed, scale)
-    for step in (people, organisation, staff, units, care, children, benefits, buildings, it, finance):
+    for step in (people, organisation, staff, units, care, children, benefits, buildings, it, finance, purchases):
         step.add(municipality)
     return municipality

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVERS = ("http", "https", "postgres", "sftp")
+FOLDERS = ("cpr_sf6002", "specialtilbud", "opus_loen", "budgetaftale")
+"""Systems that lay their files in a folder."""
+SFTP_ACCOUNTS = {"ydelsesrefusion": "odsherred", "truelink": "odsherred-indkoeb"}
+"""Systems that deliver by SFTP, with their user name on the server."""
 
 
 def ports(folder: Path) -> dict[str, int]:
@@ -59,20 +63,24 @@ def connections(folder: Path, chosen: Mapping[str, int]) -> dict[str, str]:
     from demo.web import practice_secret
 
     return {
-        "CPR_SF6002_FOLDER": str(folder / "cpr_sf6002"),
-        "SPECIALTILBUD_FOLDER": str(folder / "specialtilbud"),
-        "OPUS_LOEN_FOLDER": str(folder / "opus_loen"),
-        "BUDGETAFTALE_FOLDER": str(folder / "budgetaftale"),
+        **{f"{system.upper()}_FOLDER": str(folder / system) for system in FOLDERS},
         "KMD_ELEV_URL": f"postgresql+psycopg://{READER}@127.0.0.1:{chosen['postgres']}/{DATABASE}",
         "KMD_ELEV_PASSWORD": practice_secret("kmd_elev", "password"),
-        "YDELSESREFUSION_HOST": "127.0.0.1",
-        "YDELSESREFUSION_PORT": str(chosen["sftp"]),
-        "YDELSESREFUSION_USERNAME": "odsherred",
-        "YDELSESREFUSION_PASSWORD": practice_secret("ydelsesrefusion", "password"),
-        "YDELSESREFUSION_HOST_KEY": host_key(folder / "sftp_host_key"),
+        **_sftp_settings(chosen["sftp"], host_key(folder / "sftp_host_key")),
         **stil_ws17.settings(f"https://127.0.0.1:{chosen['https']}/{stil_ws17.SYSTEM}", certificates(folder)),
         **http_settings(f"http://127.0.0.1:{chosen['http']}"),
     }
+
+
+def _sftp_settings(port: int, key: str) -> dict[str, str]:
+    from demo.web import practice_secret
+
+    found: dict[str, str] = {}
+    for system, username in SFTP_ACCOUNTS.items():
+        own = {"HOST": "127.0.0.1", "PORT": str(port), "USERNAME": username, "HOST_KEY": key}
+        own["PASSWORD"] = practice_secret(system, "password")
+        found |= {f"{system.upper()}_{name}": value for name, value in own.items()}
+    return found
 
 
 def write_connections(path: Path, values: Mapping[str, str]) -> None:

@@ -1,17 +1,26 @@
-"""An SFTP server on loopback with a host key of its own, for the files of Ydelsesrefusion."""
+"""An SFTP server on loopback with a host key of its own: one user, with a folder and password of its own, for each system."""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncssh
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a user of the server may see, and its password."""
+
+    root: Path
+    password: str
 
 
 def host_key(path: Path) -> str:
@@ -28,13 +37,13 @@ def host_key(path: Path) -> str:
 
 
 @contextmanager
-def sftp(root: Path, key: Path, port: int, username: str, password: str) -> Iterator[None]:
-    """Serve `root`, read-only, on 127.0.0.1:`port` in a thread of its own."""
+def sftp(key: Path, port: int, accounts: Mapping[str, Account]) -> Iterator[None]:
+    """Serve each user's folder, read-only, on 127.0.0.1:`port` in a thread of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="sftp", daemon=True)
     thread.start()
     callers: set[asyncssh.SSHServerConnection] = set()
-    listening = _listen(root, key, port, username, password, callers)
+    listening = _listen(key, port, accounts, callers)
     server = asyncio.run_coroutine_threadsafe(listening, loop).result(timeout=10)
     try:
         yield
@@ -46,7 +55,7 @@ def sftp(root: Path, key: Path, port: int, username: str, password: str) -> Iter
 
 
 async def _listen(
-    root: Path, key: Path, port: int, username: str, password: str, callers: set[asyncssh.SSHServerConnection]
+    key: Path, port: int, accounts: Mapping[str, Account], callers: set[asyncssh.SSHServerConnection]
 ) -> asyncssh.SSHAcceptor:
     import asyncssh
 
@@ -60,11 +69,13 @@ async def _listen(
         def password_auth_supported(self) -> bool:
             return True
 
-        def validate_password(self, username_: str, password_: str) -> bool:
-            return hmac.compare_digest(f"{username_}\0{password_}".encode(), f"{username}\0{password}".encode())
+        def validate_password(self, username: str, password: str) -> bool:
+            account = accounts.get(username)
+            return account is not None and hmac.compare_digest(password.encode(), account.password.encode())
 
     class ReadOnly(asyncssh.SFTPServer):
         def __init__(self, channel: asyncssh.SSHServerChannel[bytes]) -> None:
+            root = accounts[channel.get_extra_info("username")].root
             super().__init__(channel, chroot=str(root).encode())
 
         def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:

@@ -37,3 +37,9 @@ def kroner_text(oere: int) -> str:
     """Return an amount with two decimals, as sums stand in the truth."""
     sign = "-" if oere < 0 else ""
     return f"{sign}{abs(oere) // 100}.{abs(oere) % 100:02d}"
+
+
+def kroner_dk(oere: int) -> str:
+    """Return an amount (or any hundredths) in Danish: `1.234,56`."""
+    whole, hundredths = divmod(abs(oere), 100)
+    return f"{'-' if oere < 0 else ''}{whole:,}".replace(",", ".") + f",{hundredths:02d}"

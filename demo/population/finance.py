@@ -133,9 +133,11 @@ class _Ledger:
                 self.post("71000100", unit, -case.fee_oere, case.decided, f"Gebyr {case.number}")
 
     def goods(self) -> None:
-        """Invoices for goods and running costs, up to the usual number of postings."""
+        """Invoices for goods and running costs, up to the usual number of postings, but some for every unit."""
         units = [unit for unit in self.municipality.org_units if unit.kind != "kommune"]
-        for _ in range(max(0, count(self.municipality, POSTINGS) - len(self.municipality.postings))):
+        # However small the municipality, its institutions buy food and pay for heating.
+        at_least = 12 * len(units)
+        for _ in range(max(at_least, count(self.municipality, POSTINGS) - len(self.municipality.postings))):
             unit = self.rng.choice(units)
             account = self.rng.choice(GOODS.get(unit.kind, ("27000100", "49000100")))
             oere = round(self.rng.lognormvariate(11.6, 1.0))

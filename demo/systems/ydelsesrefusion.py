@@ -13,7 +13,7 @@ from demo.municipality import TODAY, BenefitWeek, Municipality
 from demo.population.benefits import BY_CODE
 from demo.population.finance import month_end
 from demo.truth import Truth
-from demo.values import kroner_text
+from demo.values import kroner_dk, kroner_text
 
 SYSTEM = "ydelsesrefusion"
 TABLE = "beregninger"
@@ -21,11 +21,6 @@ OUTBOX = "udgaaende"
 """Folder on the server."""
 NOT_A_BENEFIT = "Fleksbidrag fra staten"
 HEADER = "CPR-nummer;Ydelse;Ydelsesuge;Beløb;Refusionsprocent;Refusionsbeløb;Medfinansiering;Finansieringskommune;Beregningsdato"
-
-
-def kroner_dk(oere: int) -> str:
-    """Return an amount in Danish: `1.234,56`."""
-    return f"{oere // 100:,}".replace(",", ".") + f",{oere % 100:02d}"
 
 
 def build(municipality: Municipality, folder: Path, truth: Truth) -> None:

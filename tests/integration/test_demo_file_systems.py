@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -108,20 +109,22 @@ def test_elev_asks_for_the_password_and_lets_nobody_write(practice: Practice) ->
 # --- Ydelsesrefusion, SFTP ---------------------------------------------------------------------------------------------------
 
 
-def dial(practice: Practice, password: str | None = None, pinned: bool = True) -> paramiko.SSHClient:
+def dial(
+    practice: Practice, password: str | None = None, pinned: bool = True, system: str = "YDELSESREFUSION"
+) -> paramiko.SSHClient:
     settings = practice.settings
     client = paramiko.SSHClient()
-    kind, _, value = settings["YDELSESREFUSION_HOST_KEY"].partition(" ")
+    kind, _, value = settings[f"{system}_HOST_KEY"].partition(" ")
     key = paramiko.PKey.from_type_string(kind, base64.b64decode(value.split()[0]))
-    name = f"[{settings['YDELSESREFUSION_HOST']}]:{settings['YDELSESREFUSION_PORT']}"
+    name = f"[{settings[f'{system}_HOST']}]:{settings[f'{system}_PORT']}"
     if pinned:
         client.get_host_keys().add(name, kind, key)
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     client.connect(
-        settings["YDELSESREFUSION_HOST"],
-        int(settings["YDELSESREFUSION_PORT"]),
-        settings["YDELSESREFUSION_USERNAME"],
-        password or settings["YDELSESREFUSION_PASSWORD"],
+        settings[f"{system}_HOST"],
+        int(settings[f"{system}_PORT"]),
+        settings[f"{system}_USERNAME"],
+        password or settings[f"{system}_PASSWORD"],
         allow_agent=False,
         look_for_keys=False,
     )
@@ -170,8 +173,36 @@ def test_sftp_has_its_own_key_asks_for_the_password_and_is_for_reading(practice:
     with dial(practice) as client, client.open_sftp() as sftp:
         with pytest.raises(PermissionError):
             sftp.open("udgaaende/ny.csv", "w")
-        # There is nothing above the folder that is served.
+        # There is nothing above the folder that is served, and another system's user has another folder.
         assert "truth.json" not in sftp.listdir("/..")
+    with dial(practice, system="TRUELINK") as client, client.open_sftp() as sftp:
+        assert sftp.listdir("/") == ["udtraek"]
+
+
+def test_purchase_lines_in_zip_files_over_sftp(practice: Practice) -> None:
+    truth, planted = practice.table("truelink", "indkoebslinjer"), practice.planted("truelink", "indkoebslinjer")
+    with dial(practice, system="TRUELINK") as client, client.open_sftp() as sftp:
+        names = sorted(sftp.listdir("udtraek"))
+        archives = [sftp.open(f"udtraek/{name}").read() for name in names]
+    assert len(names) == truth["files"]
+    rows: list[dict[str, str]] = []
+    for name, content in zip(names, archives, strict=True):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert archive.namelist() == [name.replace(".zip", ".csv")]
+            text = archive.read(archive.namelist()[0]).decode("cp1252")
+        rows += csv.DictReader(io.StringIO(text), delimiter=";", quoting=csv.QUOTE_NONE)
+    assert len(rows) == truth["rows"]
+    assert all(re.fullmatch(r'="\d*"', row["Fakturanr."]) for row in rows)
+    assert any(row["Fakturanr."].startswith('="0') for row in rows), "zeros that Excel would have eaten"
+    filled = [row for row in rows if row["Linje"]]
+    assert len(rows) - len(filled) == planted["linje: mangler"] == 1
+    again = sum(times - 1 for times in Counter(tuple(row.values()) for row in filled).values())
+    assert again == planted["dubleret række"]
+    sound = list({tuple(row.values()): row for row in filled if row["CVR-nr."] != '="1234567"'}.values())
+    assert len(sound) == truth["staging"]
+    danish = [Decimal(row["Linjebeløb"].replace(".", "").replace(",", ".")) for row in sound if row["Linjebeløb"] != "1,234.50"]
+    assert str(sum(danish)) == truth["staging_beloeb"]
+    assert {"Diesel", "El", "Rugbrød"} <= {row["Varetekst"] for row in sound}
 
 
 # --- CPR, Specialtilbud, OPUS Løn: files on disk -------------------------------------------------------------------------------

@@ -164,6 +164,22 @@ def test_raw_equals_staging_plus_what_was_dropped(town: Town) -> None:
         assert rows == staged + dropped, (system, table)
 
 
+def test_staging_holds_the_rows_and_sums_that_the_truth_says(town: Town) -> None:
+    """`staging` is a count of rows, `staging_<column>` the sum of a column."""
+    sums = 0
+    for system, tables in town.truth["systems"].items():
+        for table, told in tables.items():
+            staging = f"staging.stg_{system}__{table}"
+            columns = {name for (name,) in town.warehouse(f"select column_name from (describe {staging})")}
+            asked = [name for name in told if name.removeprefix("staging_") in columns and name.startswith("staging_")]
+            wanted = [Decimal(told["staging"]), *(Decimal(told[name]) for name in asked)] if "staging" in told else []
+            listed = ", ".join(["count(*)", *(f"sum({name.removeprefix('staging_')})" for name in asked)])
+            (found,) = town.warehouse(f"select {listed} from {staging}")
+            assert [Decimal(value) for value in found][: len(wanted)] == wanted, (system, table)
+            sums += len(asked)
+    assert sums > 5
+
+
 def test_question_5_reconciles_with_the_truth(town: Town) -> None:
     """Benefits and refund as a BI member reads them, against what the generator paid out.
 

@@ -103,6 +103,8 @@ def test_keys_are_unique(municipality: Municipality) -> None:
         [c.number for c in m.child_cases],
         [(e.cpr, e.institution, e.school_year) for e in m.enrolments],
         [(a.cpr, a.institution, a.day) for a in m.school_absences],
+        [(i.supplier_cvr, i.number) for i in m.invoices],
+        [i.order for i in m.invoices if i.order],
     ):
         assert len(set(keys)) == len(keys)
 
@@ -142,6 +144,15 @@ def test_the_ledger_is_what_the_facts_cost(municipality: Municipality) -> None:
     assert by_account["86000100"] == -sum(week.refund_oere for week in m.benefit_weeks)
     assert by_account["40000100"] == sum(shift.cost_oere or 0 for shift in m.shifts)
     assert by_account["71000100"] == -sum(case.fee_oere for case in m.building_cases)
+
+
+def test_an_invoice_is_what_was_posted(municipality: Municipality) -> None:
+    m = municipality
+    goods = [p.oere for p in m.postings if p.text.startswith("Faktura ")]
+    assert [invoice.oere for invoice in m.invoices] == goods
+    assert len(goods) > 300
+    assert all(sum(line.oere for line in invoice.lines) == invoice.oere for invoice in m.invoices)
+    assert {invoice.ean for invoice in m.invoices} == {unit.ean for unit in m.org_units if unit.kind != "kommune"}
 
 
 def test_salaries_of_a_unit_in_a_month(municipality: Municipality) -> None:

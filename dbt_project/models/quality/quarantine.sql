@@ -28,6 +28,8 @@ select * from {{ ref('qua_specialtilbud') }}
 union all
 select * from {{ ref('qua_stil_ws17') }}
 union all
+select * from {{ ref('qua_truelink') }}
+union all
 select * from {{ ref('qua_vagtplan') }}
 union all
 select * from {{ ref('qua_ydelsesrefusion') }}
