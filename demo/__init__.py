@@ -102,9 +102,9 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
 
 
 def _systems() -> list[ModuleType]:
-    from demo.http import SYSTEMS
     from importlib import import_module
 
+    from demo.http import SYSTEMS
     from demo.settings import FOLDERS, SFTP_ACCOUNTS
     from demo.systems import kmd_elev, stil_ws17
 
