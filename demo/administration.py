@@ -171,6 +171,69 @@ class BudgetLine:
 
 
 @dataclass(slots=True)
+class Parcel:
+    """Jordstykke."""
+
+    id: str
+    bfe: int
+    """Number of the property (bestemt fast ejendom)."""
+    cadastral_number: str
+    """Matrikelnummer, `12a`, within its cadastral district."""
+    cadastral_district: int
+    """Ejerlavskode."""
+    area: int
+    """m²."""
+
+
+@dataclass(slots=True)
+class House:
+    """Husnummer: an access address with its parcel."""
+
+    id: str
+    """DAR's UUID."""
+    address: Address
+    """Without floor and door."""
+    parcel: Parcel
+    east: int
+    north: int
+    """Metres in EPSG:25832."""
+
+
+@dataclass(slots=True)
+class Dwelling:
+    """An address (with floor and door, if it has them) and the unit of the building that stands there."""
+
+    id: str
+    """DAR's UUID of the address."""
+    unit_id: str
+    """BBR's UUID of the unit."""
+    house: House
+    address: Address
+    area: int
+    """m²."""
+
+
+@dataclass(slots=True)
+class Building:
+    id: str
+    """BBR's UUID."""
+    house: House
+    use_code: str
+    """BBR's use: `120` detached house, `140` flats, `510` summer house, `421` school, …"""
+    built: int
+    """Year."""
+    area: int
+    """m², all floors."""
+    living_area: int
+    """m² of `area` that is lived in."""
+    registered: datetime
+    earlier_area: int | None
+    """m² before an extension; None if it has always been as it is."""
+    extended: date | None
+    dwellings: list[Dwelling] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class InvoiceLine:
     number: int
     item_number: str

@@ -5,14 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.systems import dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, os2mo, stil_ws17, vagtplan
+from demo.systems import (
+    datafordeler,
+    dubu,
+    geoenviron,
+    jobindsats,
+    momentum,
+    nexus,
+    opus_oekonomi,
+    os2kitos,
+    os2mo,
+    stil_ws17,
+    vagtplan,
+)
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-SYSTEMS = {
-    module.SYSTEM: module for module in (dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, os2mo, vagtplan)
-}
+_MODULES = (datafordeler, dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, os2mo, vagtplan)
+SYSTEMS = {module.SYSTEM: module for module in _MODULES}
 
 
 def secure_app_for(folder: Path) -> Starlette:

@@ -18,6 +18,7 @@ from demo.administration import (
     Account,
     Address,
     BudgetLine,
+    Building,
     BuildingCase,
     CostCentre,
     Employee,
@@ -45,6 +46,7 @@ __all__ = [
     "BenefitFigure",
     "BenefitWeek",
     "BudgetLine",
+    "Building",
     "BuildingCase",
     "CareCitizen",
     "CareGrant",
@@ -384,6 +386,10 @@ class Municipality:
     cost_centres: list[CostCentre] = field(default_factory=list)
     postings: list[Posting] = field(default_factory=list)
     budget: list[BudgetLine] = field(default_factory=list)
+    buildings: list[Building] = field(default_factory=list)
+    """One at each access address that occurs anywhere, and the summer houses where nobody lives."""
+    unit_addresses: dict[str, Address] = field(default_factory=dict)
+    """Unit → where it is."""
     invoices: list[Invoice] = field(default_factory=list)
     it_systems: list[ItSystem] = field(default_factory=list)
     it_interfaces: list[ItInterface] = field(default_factory=list)
@@ -405,12 +411,13 @@ def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
         it,
         organisation,
         people,
+        places,
         purchases,
         staff,
         units,
     )
 
     municipality = Municipality(seed, scale)
-    for step in (people, organisation, staff, units, care, children, benefits, buildings, it, finance, purchases):
+    for step in (people, organisation, staff, units, care, children, benefits, buildings, it, finance, purchases, places):
         step.add(municipality)
     return municipality

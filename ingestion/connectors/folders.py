@@ -1,4 +1,4 @@
-"""Folders that files are delivered to: local (or a mounted share) and SFTP."""
+"""Folders that files are delivered to: local (or a mounted share) and SFTP; others in `objects` and `downloads`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from ingestion.connectors.base import SourceError
 from ingestion.register.basics import Limits
-from ingestion.register.files import LocalTransport, SftpTransport
+from ingestion.register.files import HttpTransport, LocalTransport, SftpTransport
 from ingestion.register.model import FilesSystem
 from ingestion.settings import resolve
 
@@ -68,6 +68,11 @@ def opened(system: FilesSystem) -> Iterator[Folder]:
             raise SourceError(f"{error.filename} is not there. Check transport.folder and that the share is mounted") from None
     elif isinstance(transport, SftpTransport):
         with _sftp(transport, system.limits) as folder:
+            yield folder
+    elif isinstance(transport, HttpTransport):
+        from ingestion.connectors import downloads
+
+        with downloads.opened(transport, system.limits) as folder:
             yield folder
     else:
         from ingestion.connectors import objects

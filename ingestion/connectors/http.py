@@ -243,7 +243,7 @@ def _session(limits: Limits, connection: Tls, retried: Collection[int]) -> reque
         status=0 if counted else None,
         other=0 if counted else None,
         status_forcelist=retried,
-        allowed_methods={"GET", "POST"},  # Nothing that we send changes anything.
+        allowed_methods={"GET", "HEAD", "POST"},  # Nothing that we send changes anything.
         backoff_factor=0.5,
         backoff_jitter=0.5,
         retry_after_max=_LONGEST_WAIT,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from ingestion.register.api import HttpConnection
 from ingestion.register.basics import Secret, Setting, Strict, TableBase, Text
 
 
@@ -76,7 +77,17 @@ class AzureTransport(Strict):
         return self
 
 
-Transport = Annotated[LocalTransport | SftpTransport | S3Transport | AzureTransport, Field(discriminator="type")]
+class HttpTransport(HttpConnection):
+    """Files behind web addresses, as in Datafordeler's file downloads. A file is loaded again when its size or time changes."""
+
+    type: Literal["http"]
+    files: Annotated[dict[Text, dict[Text, Text]], Field(min_length=1)]
+    """Name for each file, which `glob` then finds, and the query parameters that ask for it."""
+    query: dict[Text, Setting | Secret] = {}
+    """Parameters that ask for every file, e.g. an `apiKey`."""
+
+
+Transport = Annotated[LocalTransport | SftpTransport | S3Transport | AzureTransport | HttpTransport, Field(discriminator="type")]
 
 
 class FilesConnection(Strict):

@@ -129,6 +129,13 @@ class FilesSystem(SystemBase):
     connection: FilesConnection
     tables: Annotated[dict[Identifier, FilesTable], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _put_away(self) -> FilesSystem:
+        moved = any(table.source.archive or table.source.failed for table in self.tables.values())
+        if moved and self.connection.transport.type == "http":
+            raise ValueError("behind a web address nothing can be put away. Leave out `archive` and `failed`")
+        return self
+
 
 def _protocol(value: Any) -> str | None:
     connection = value.get("connection") if isinstance(value, dict) else getattr(value, "connection", None)

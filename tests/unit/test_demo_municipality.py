@@ -17,6 +17,7 @@ from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, Municipality,
 from demo.population.common import roads
 from demo.population.cpr import modulus_11
 from demo.population.finance import PENSION_PERCENT, month_end
+from demo.population.places import address_uuid, house_uuid
 from ingestion.register import read_register
 
 SCALE = 0.03
@@ -82,6 +83,18 @@ def test_people_live_in_one_place_at_a_time(municipality: Municipality) -> None:
         assert last.moved_out is None or last.moved_out >= last.moved_in
 
 
+def test_there_is_a_building_wherever_somebody_lives_or_works(municipality: Municipality) -> None:
+    m = municipality
+    known = {dwelling.id for building in m.buildings for dwelling in building.dwellings}
+    homes = {stay.address for person in m.persons for stay in person.residences if stay.address.municipality_code == "306"}
+    places = {*homes, *m.unit_addresses.values(), *(place.address for place in m.institutions)}
+    assert {address_uuid(address) for address in places} <= known
+    assert set(m.unit_addresses) == {unit.id for unit in m.org_units}
+    summer = {building.house.id for building in m.buildings if building.use_code == "510"}
+    assert any(house_uuid(address) in summer for address in homes), "some live in a summer house all year"
+    assert sum(house_uuid(address) in summer for address in homes) < len(homes) / 4
+
+
 def test_addresses_follow_the_reference_data(municipality: Municipality) -> None:
     known = {(code, district, postcode) for code, _, district, postcode in roads()}
     assert len({code for code, _, _ in known}) == len(roads()) == 120
@@ -105,6 +118,9 @@ def test_keys_are_unique(municipality: Municipality) -> None:
         [(a.cpr, a.institution, a.day) for a in m.school_absences],
         [(i.supplier_cvr, i.number) for i in m.invoices],
         [i.order for i in m.invoices if i.order],
+        [b.id for b in m.buildings],
+        [b.house.parcel.bfe for b in m.buildings],
+        [d.id for b in m.buildings for d in b.dwellings],
     ):
         assert len(set(keys)) == len(keys)
 

@@ -4,6 +4,8 @@ select * from {{ ref('qua_budgetaftale') }}
 union all
 select * from {{ ref('qua_cpr_sf6002') }}
 union all
+select * from {{ ref('qua_datafordeler') }}
+union all
 select * from {{ ref('qua_dubu') }}
 union all
 select * from {{ ref('qua_geoenviron') }}

@@ -1,0 +1,126 @@
+"""The practice systems that let go of files: landed over their own protocols, and read by somebody else's reader too."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+from xml.etree import ElementTree
+
+import duckdb
+import pytest
+
+import demo
+from demo.settings import FOLDERS, SFTP_ACCOUNTS
+from demo.truth import Truth
+from ingestion.home import Home
+from ingestion.landing import SystemLoad, land_system
+from ingestion.register import read_register
+
+DELIVERED = (*FOLDERS, *SFTP_ACCOUNTS, "datafordeler")
+
+
+class Practice:
+    """The municipality being served, and what has been landed of it."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.truth = Truth.read(home.demo / "truth.json")
+        self._loads: dict[str, SystemLoad] = {}
+
+    def landed(self, system_id: str) -> SystemLoad:
+        if system_id not in self._loads:
+            self._loads[system_id] = land_system(read_register().systems[system_id], self.home)
+        return self._loads[system_id]
+
+    def raw(self, system_id: str, sql: str) -> list[tuple[Any, ...]]:
+        self.landed(system_id)
+        with duckdb.connect(str(self.home.raw_file(system_id)), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def told(self, system_id: str, table: str) -> dict[str, int | str]:
+        return self.truth.systems[system_id][table]
+
+
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
+    home = Home(tmp_path_factory.mktemp("practice"))
+    demo.build(home, 0.01)
+    before = dict(os.environ)
+    with demo.serve(home):
+        home.load_settings()
+        yield Practice(home)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.parametrize("system_id", DELIVERED)
+def test_every_row_lands_and_every_column_is_known(practice: Practice, system_id: str) -> None:
+    load = practice.landed(system_id)
+    assert set(load.tables) == set(practice.truth.systems[system_id])
+    for table, found in load.tables.items():
+        assert found.status == "loaded", found.message
+        assert found.table_rows + found.rejects == practice.told(system_id, table)["rows"], table
+        assert (found.new_columns, found.missing_columns) == ([], []), table
+
+
+def test_nothing_new_is_nothing_loaded(practice: Practice) -> None:
+    practice.landed("datafordeler")
+    again = land_system(read_register().systems["datafordeler"], practice.home)
+    assert {load.status for load in again.tables.values()} == {"unchanged"}
+
+
+# --- Datafordeler ------------------------------------------------------------------------------------------------------------
+
+
+def download(register: str, entity: str) -> bytes:
+    query = f"Register={register}&LatestTotalForEntity={entity}&apiKey={os.environ['DATAFORDELER_API_KEY']}"
+    with urllib.request.urlopen(f"{os.environ['DATAFORDELER_URL']}?{query}") as answer:
+        archive = zipfile.ZipFile(io.BytesIO(answer.read()))
+    return archive.read(archive.namelist()[0])
+
+
+def test_downloads_ask_for_the_key(practice: Practice) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{os.environ['DATAFORDELER_URL']}?Register=DAR&LatestTotalForEntity=Adresse&apiKey=forkert")
+
+
+def test_bbr_and_the_cadastre_are_json_lines(practice: Practice) -> None:
+    buildings = [json.loads(line) for line in download("BBR", "Bygning").splitlines()]
+    told = practice.told("datafordeler", "bygninger")
+    assert len(buildings) == told["rows"]
+    valid = [row for row in buildings if row["registreringTil"] is None]
+    assert len(valid) == told["bygninger"] < len(buildings), "an extension gives a building two registrations"
+    assert told["sommerhuse"] > len(valid) // 3
+    assert {row["kommunekode"] for row in buildings} == {"0306"}
+    parcels = {row["id_lokalId"] for row in map(json.loads, download("MAT", "Jordstykke").splitlines())}
+    assert {row["jordstykke"] for row in buildings} <= parcels
+
+
+def test_dar_is_csv_from_1753_with_braces(practice: Practice) -> None:
+    houses = list(csv.DictReader(io.StringIO(download("DAR", "Husnummer").decode())))
+    assert (
+        sum(row["virkningFra"].startswith("1753-01-01") for row in houses)
+        == practice.told("datafordeler", "husnumre")["fra_1753"]
+    )
+    addresses = list(csv.DictReader(io.StringIO(download("DAR", "Adresse").decode())))
+    known = {f"{{{row['id_lokalId']}}}" for row in houses}
+    lost = [row for row in addresses if row["husnummer"] not in known and len(row["husnummer"]) == 38]
+    assert len(lost) == practice.told("datafordeler", "adresser")["uden_husnummer"] == 1
+
+
+def test_ois_is_latin_1_with_danish_element_names(practice: Practice) -> None:
+    content = download("OIS", "Enhed")
+    assert "<forretningshændelse>".encode("latin-1") in content
+    units = ElementTree.fromstring(content).findall("{*}Enhed")
+    assert len(units) == practice.told("datafordeler", "enheder")["rows"]
+    nowhere = sum(unit.findtext("{*}adresse") == "{00000000-0000-0000-0000-000000000000}" for unit in units)
+    assert nowhere == practice.told("datafordeler", "enheder")["uden_adresse"]
+    ((landed,),) = practice.raw("datafordeler", "select count(*) from raw.enheder where registreringsaktoer = 'BBR'")
+    assert landed == len(units)
