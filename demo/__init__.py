@@ -121,7 +121,9 @@ def _generator() -> str:
     """Return a fingerprint of the generator itself: a new version of it makes another municipality of the same seed."""
     digest = hashlib.sha256()
     package = Path(__file__).parent
-    for path in (*sorted(package.rglob("*.py")), package.parent / "seeds" / "skoledistrikter.csv"):
+    seeds = package.parent / "seeds"
+    read = (seeds / f"{name}.csv" for name in ("skoledistrikter", "kontoplan_funktioner", "hovedkonti"))
+    for path in (*sorted(package.rglob("*.py")), *read):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

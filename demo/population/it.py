@@ -27,6 +27,9 @@ KNOWN = (
     ("os2mo", "OS2mo", "OS2", "hr_it_digitalisering", "PersonData", ["81.00.00"]),
     ("geoenviron", "GeoEnviron", "Norconsult Digital", "plan_byg_natur_miljoe", "PersonData", ["02.34.02"]),
     ("truelink", "Truelink E-handel", "Mercell", "oekonomi_indkoeb", "None", ["88.12.00"]),
+    ("kle", "KLE", "KL", "national", "None", ["00.13.02"]),
+    ("kontoplan", "Autoriseret kontoplan", "Indenrigs- og Sundhedsministeriet", "national", "None", ["00.32.00"]),
+    ("dst", "StatBank", "Danmarks Statistik", "national", "None", ["00.30.02"]),
     ("datafordeler", "Datafordeler", "Klimadatastyrelsen", "plan_byg_natur_miljoe", "None", ["02.00.00"]),
 )
 FIRST_WORDS = (

@@ -39,15 +39,20 @@ def _rows(path: Path, ref: str, table: FilesTable, source: JsonSource, context: 
             if records.enough:
                 return
         return
+    body = document(path, ref)
+    yield from records.rows(body)
+    if context.limit is None:
+        context.source_rows = before + records.ordinal
+
+
+def document(path: Path, ref: str) -> Any:
+    """Return what stands in the file, its numbers as text."""
     try:
-        body = _loads(path.read_text(encoding="utf-8-sig"))
+        return _loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SourceError(f"{ref}: byte 0x{error.object[error.start]:02x} is not utf-8. Ask the vendor what changed") from None
     except ValueError as error:
         raise SourceError(f"{ref} is not whole or not JSON ({error}). Have it sent again") from None
-    yield from records.rows(body)
-    if context.limit is None:
-        context.source_rows = before + records.ordinal
 
 
 def _lines(path: Path, ref: str) -> Iterator[tuple[int, str]]:

@@ -249,6 +249,16 @@ class JsonSource(SourceBase):
     """Dotted path, in each record, of the list of children that make the rows instead. `path: ^.id` is the record's own id."""
 
 
+class JsonStatSource(SourceBase):
+    """JSON-stat 1 and 2, as statistical offices give out their tables: a row for each combination of the dimensions' codes.
+
+    Columns are the dimensions by their names, `value`, and what is asked for besides: `<dimension>.label` (the text of a code)
+    and `status`.
+    """
+
+    format: Literal["jsonstat"]
+
+
 class ParquetSource(SourceBase):
     """Parquet, with its own types."""
 
@@ -269,7 +279,7 @@ class FixedSource(SourceBase):
 
 
 FileSource = Annotated[
-    CsvSource | ExcelSource | XmlSource | JsonSource | ParquetSource | FixedSource, Field(discriminator="format")
+    CsvSource | ExcelSource | XmlSource | JsonSource | JsonStatSource | ParquetSource | FixedSource, Field(discriminator="format")
 ]
 
 

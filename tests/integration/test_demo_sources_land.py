@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -124,3 +125,51 @@ def test_ois_is_latin_1_with_danish_element_names(practice: Practice) -> None:
     assert nowhere == practice.told("datafordeler", "enheder")["uden_adresse"]
     ((landed,),) = practice.raw("datafordeler", "select count(*) from raw.enheder where registreringsaktoer = 'BBR'")
     assert landed == len(units)
+
+
+# --- National sources --------------------------------------------------------------------------------------------------------
+
+
+def files(system_id: str, pattern: str) -> list[Path]:
+    return sorted(Path(os.environ[f"{system_id.upper()}_FOLDER"]).glob(pattern))
+
+
+def test_kle_has_editions_and_a_retired_subject(practice: Practice) -> None:
+    editions = files("kle", "*.xml")
+    assert all(path.read_bytes().startswith(b"\xef\xbb\xbf") for path in editions)
+    older, newer = (ElementTree.fromstring(path.read_bytes().removeprefix(b"\xef\xbb\xbf")) for path in editions)
+    subjects = [{subject.findtext("EmneNr") for subject in root.iter("Emne")} for root in (older, newer)]
+    assert sum(map(len, subjects)) == practice.told("kle", "emner")["rows"]
+    assert subjects[1] - subjects[0] >= {"28.06.02"}, "a new subject"
+    assert [root.findtext(".//UdgaaetDato") for root in (older, newer)] == [None, "2026-09-30"]
+    # The parents' numbers stand on each row, though the parser forgets what it has been through.
+    ((rows, without),) = practice.raw(
+        "kle",
+        "select count(*), count(*) filter (gruppe_nr is null or emne_nr[1:5] <> gruppe_nr or udgave is null) from raw.emner",
+    )
+    assert (rows, without) == (practice.told("kle", "emner")["rows"], 1), "the one spoilt number differs from its group"
+
+
+def test_the_chart_of_accounts_has_a_title_above_and_an_edition_a_year(practice: Practice) -> None:
+    editions = files("kontoplan", "Kontoplan_*.csv")
+    assert len(editions) == practice.told("kontoplan", "funktioner")["udgaver"]
+    codes = []
+    for path in editions:
+        title, *rest = path.read_text(encoding="utf-8-sig").splitlines()
+        assert title == f"Autoriseret kontoplan for kommuner {path.stem[-4:]}"
+        codes.append({row["Funktion"] for row in csv.DictReader(rest, delimiter=";")})
+    assert codes[0] ^ codes[2] == {"4.62.88", "6.45.56"}
+    years = practice.raw("kontoplan", "select regnskabsaar, count(*) from raw.funktioner group by 1 order by 1")
+    assert [year for year, _ in years] == ["2024", "2025", "2026"]
+
+
+def test_statbank_agrees_with_the_population(practice: Practice) -> None:
+    told = practice.told("dst", "folk1a")
+    (latest,) = practice.raw("dst", "select sum(try_cast(indhold as int)) from raw.folk1a where tid = '2026K4'")
+    lines = files("dst", "FOLK1A.csv")[0].read_text(encoding="utf-8-sig").splitlines()
+    assert sum(line.endswith(";..") for line in lines) == practice.truth.planted["dst"]["folk1a"]["indhold: kan ikke konverteres"]
+    assert latest == (told["seneste_kvartal"],)
+    cube = json.loads(files("dst", "*.json")[0].read_text(encoding="utf-8"))["dataset"]
+    first = practice.raw("dst", "select sum(value::int), min(omraade_label) from raw.fremskrivning where tid = '2026'")
+    assert first == [(sum(cube["value"][:: cube["dimension"]["size"][-1]]), "Odsherred")]
+    assert first[0][0] == practice.truth.facts["indbyggere"]

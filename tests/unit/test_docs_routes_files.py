@@ -31,4 +31,4 @@ def test_the_whole_snippets() -> None:
     connection, source = (yaml.safe_load(block) for block in BLOCKS[:2])
     columns = {name: column() for name in ("id", "periode", "leveret")}
     system(connection["connection"], source["source"], columns, write="append")
-    assert (len(SOURCES), len(TRANSPORTS)) == (9, 5)
+    assert (len(SOURCES), len(TRANSPORTS)) == (10, 5)

@@ -6,13 +6,19 @@ select * from {{ ref('qua_cpr_sf6002') }}
 union all
 select * from {{ ref('qua_datafordeler') }}
 union all
+select * from {{ ref('qua_dst') }}
+union all
 select * from {{ ref('qua_dubu') }}
 union all
 select * from {{ ref('qua_geoenviron') }}
 union all
 select * from {{ ref('qua_jobindsats') }}
 union all
+select * from {{ ref('qua_kle') }}
+union all
 select * from {{ ref('qua_kmd_elev') }}
+union all
+select * from {{ ref('qua_kontoplan') }}
 union all
 select * from {{ ref('qua_momentum') }}
 union all
