@@ -37,7 +37,10 @@ def find(table: Table, name: str, work: Path, context: ReadContext, found: Extra
         return
     keys = [table.raw_names()[key] for key in table.key]
     connection = found.connection
-    connection.execute(f"ATTACH {literal(str(work))} AS before (READ_ONLY)")
+    # A large snapshot stands in the work file already, which is attached then.
+    before = "before" if found.incoming is None else "work"
+    if found.incoming is None:
+        connection.execute(f"ATTACH {literal(str(work))} AS before (READ_ONLY)")
     try:
         came = _among(f"select {_listed(keys)} from {found.relation}", keys)
         if snapshot:
@@ -48,14 +51,14 @@ def find(table: Table, name: str, work: Path, context: ReadContext, found: Extra
             gone = f"{_among(named, keys)} and not {came}"
         path = context.workdir / "deleted.parquet"
         now = datetime.now(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
-        stored = f'before.{SCHEMA}."{name}"'
+        stored = f'{before}.{SCHEMA}."{name}"'
         row = connection.execute(
             f"copy (select stored.*, timestamp '{now}' as {DELETED_AT} from {stored} as stored where {gone})"
             f" to {literal(str(path))} (format parquet)"
         ).fetchone()
         counted = connection.execute(f"select count(*) from {stored}").fetchone()
     finally:
-        connection.execute("DETACH before")
+        connection.execute("DETACH DATABASE IF EXISTS before")
     number, total = row[0] if row else 0, counted[0] if counted else 0
     allowed = table.allowed_deletions
     if allowed is not None and number > allowed * total:

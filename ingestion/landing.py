@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ingestion import deletions, raw_file
+from ingestion.connectors import duck
 from ingestion.connectors.base import ReadContext, SourceError
 from ingestion.cursor import less_lag
 from ingestion.extract import Extract, extract
@@ -275,9 +276,11 @@ def _resource(load: _Load, name: str) -> Any:
             token=None if load.full else state.get("token"),
             files_seen={} if load.full else dict(state.get("files", {})),
             quota_file=load.quota_file,
+            incoming=_incoming(load, name),
             shared=load.workdir / "shared",
         )
         outcome = load.result.tables[name] = TableLoad("failed", context.load_id)
+        found: Extract | None = None
         try:
             found = extract(system, name, table, context, stored=load.stored.get(name))
             full = load.full or context.complete
@@ -291,6 +294,8 @@ def _resource(load: _Load, name: str) -> Any:
                     raise SourceError(f"{system.id}.{name}: {error}") from None
         except SourceError as error:
             outcome.message = str(error)
+            if found is not None:
+                found.release()
             return
         finally:
             context.close()
@@ -302,14 +307,22 @@ def _resource(load: _Load, name: str) -> Any:
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
         _advance(state, table, found, context)
         load.files[name] = dict(state.get("files", {}))
+        found.release()
         if found.unchanged:
             outcome.status = "unchanged"
         else:
             outcome.status = "loaded"
             load.extracts[name], load.rejects[name] = found, context.reject_path
-            yield from found.dlt_items(disposition, folder)
+            # With rows that stand in the work file already, dlt gets none, and must not empty the table that they will replace.
+            yield from found.dlt_items({"write_disposition": "append"} if found.incoming else disposition, folder)
 
     return rows
+
+
+def _incoming(load: _Load, name: str) -> duck.Incoming | None:
+    """Where a snapshot of the table may be written, if the load is to replace all of it (or there is nothing yet)."""
+    replaced = _disposition(load.system, load.system.tables[name], load.full)["write_disposition"] == "replace"
+    return duck.Incoming(load.work, raw_file.incoming(name)) if replaced or name not in load.stored else None
 
 
 def _disposition(system: System, table: Table, full: bool) -> dict[str, Any]:

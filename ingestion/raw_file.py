@@ -47,6 +47,11 @@ REJECT_COLUMNS = {
 POSITION_COLUMNS = {"_dlt_load_id": "VARCHAR", "_source_ref": "VARCHAR", "_source_row": "BIGINT"}
 
 
+def incoming(name: str) -> str:
+    """Return, as SQL, the name of the table that a snapshot of `name` is written to before it takes its place."""
+    return f'{SCHEMA}."{name}__incoming"'
+
+
 def create_sql(table: str, columns: Mapping[str, str]) -> str:
     listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
     return f'create table if not exists {SCHEMA}."{table}" ({listed})'
@@ -116,6 +121,10 @@ def finish(
     import duckdb
 
     with duckdb.connect(str(work)) as connection:
+        for name in loads:
+            if name in extracts and extracts[name].incoming is not None:
+                _replace_by_incoming(connection, name)
+            connection.execute(f"drop table if exists {incoming(name)}")
         for name, found in extracts.items():
             if system.tables[name].write == "append" and found.files:
                 # A file that comes again replaces its own rows, also when it comes empty. A sheet's rows belong to its file.
@@ -143,6 +152,16 @@ def finish(
                 ],
             )  # fmt: skip
         connection.execute("force checkpoint")
+
+
+def _replace_by_incoming(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Put the new snapshot in the place of the table that dlt made or kept; columns that only the latter has stay, empty."""
+    stored = stored_types(connection)
+    for column, kind in stored[name].items():
+        if column not in stored[f"{name}__incoming"]:
+            connection.execute(f'alter table {incoming(name)} add column "{column}" {kind}')
+    connection.execute(f'drop table {SCHEMA}."{name}"')
+    connection.execute(f'alter table {incoming(name)} rename to "{name}"')
 
 
 def _store_rejects(

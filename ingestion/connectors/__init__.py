@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from ingestion.connectors.duck import Scan
+    from ingestion.connectors.duck import Scan, Stored
 
-Reader = Callable[[System, str, Table, ReadContext], "Iterator[pa.Table | Path | Scan]"]
+Reader = Callable[[System, str, Table, ReadContext], "Iterator[pa.Table | Path | Scan | Stored]"]
 
 _SECRET_FIELDS = {
     "password",
@@ -49,7 +49,7 @@ def connector_for(system: System, table: Table | None = None) -> Reader:
     """
     read: Reader = importlib.import_module(f"ingestion.connectors.{system.connection.protocol}").read
 
-    def guarded(system: System, table_name: str, table: Table, context: ReadContext) -> Iterator[pa.Table | Path | Scan]:
+    def guarded(system: System, table_name: str, table: Table, context: ReadContext) -> Iterator[pa.Table | Path | Scan | Stored]:
         try:
             yield from read(system, table_name, table, context)
         except (SourceError, MissingSetting) as error:

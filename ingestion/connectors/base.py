@@ -18,11 +18,14 @@ from ingestion.naming import fold
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ingestion.connectors.duck import Incoming
+
 BATCH_ROWS = 50_000
+LARGE_ROWS = 200_000
+"""From here on, a table that is replaced whole is written straight into the work file."""
 SOURCE_REF = "_source_ref"
 SOURCE_ROW = "_source_row"
 
-Batch = "pa.Table | Path"
 Row = dict[str, str | int | None]
 """A row of text with its integer `_source_row`."""
 
@@ -56,6 +59,8 @@ class ReadContext:
     """Where the system's calls of the day are counted."""
     token: str | None = None
     """Where the source's own list of changes (OData's delta link) goes on. None reads everything."""
+    incoming: Incoming | None = None
+    """Where a snapshot of at least `LARGE_ROWS` rows may be written. None where rows are added to those that are there."""
     shared: Path | None = None
     """Folder that the tables of one load share, for answers that serve several."""
 

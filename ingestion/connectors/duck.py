@@ -1,4 +1,4 @@
-"""DuckDB as the connectors use it: a private connection that writes Parquet into the load's folder."""
+"""DuckDB as the connectors use it: a private connection that writes into the load's folder."""
 
 from __future__ import annotations
 
@@ -40,6 +40,33 @@ class Scan:
         return Scan(f"select {listed} from ({self.sql})", tuple(every), self.rows)
 
 
+@dataclass(frozen=True)
+class Incoming:
+    """A table of the load's work file that a large snapshot is written to, once; it then takes the place of the one before."""
+
+    work: Path
+    table: str
+    """Its name within the attached work file, as SQL."""
+
+    @property
+    def relation(self) -> str:
+        return f"work.{self.table}"
+
+    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute(f"ATTACH {literal(str(self.work))} AS work")
+
+    def detach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Close the work file, so that dlt can open it."""
+        connection.execute("DETACH DATABASE IF EXISTS work")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Rows that stand in the load's `Incoming` table."""
+
+    rows: int
+
+
 def connect(context: ReadContext) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB that fetches nothing from the network and spills into the load's folder."""
     import duckdb
@@ -61,16 +88,29 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def copy_to_parquet(
-    connection: duckdb.DuckDBPyConnection, context: ReadContext, relation: str, columns: list[str], ref: str, row: str
-) -> tuple[Path, int]:
-    """Write `columns` (SQL expressions) of `relation` to a new Parquet file; return it and its number of rows.
+def keep(
+    connection: duckdb.DuckDBPyConnection,
+    context: ReadContext,
+    relation: str,
+    columns: list[str],
+    ref: str,
+    row: str,
+    incoming: Incoming | None,
+) -> Path | Stored:
+    """Write `columns` (SQL expressions) of `relation` to `incoming` (attached) or, without one, to a new Parquet file.
 
     `ref` is the text of `_source_ref`, `row` the SQL expression of `_source_row`.
     """
-    target = context.workdir / f"copy-{len(list(context.workdir.glob('copy-*.parquet'))):05}.parquet"
-    selected = ", ".join(
-        [*columns, f"{literal(context.load_id)} AS _dlt_load_id", f"{literal(ref)} AS {SOURCE_REF}", f"{row} AS {SOURCE_ROW}"]
-    )
-    done = connection.execute(f"COPY (SELECT {selected} FROM {relation}) TO {literal(str(target))} (FORMAT parquet)").fetchone()
-    return target, done[0] if done else 0
+    ours = [f"{literal(context.load_id)} AS _dlt_load_id", f"{literal(ref)} AS {SOURCE_REF}", f"{row} AS {SOURCE_ROW}"]
+    select = f"SELECT {', '.join([*columns, *ours])} FROM {relation}"
+    if incoming is not None:
+        return store(connection, incoming, select)
+    target = context.workdir / "copy.parquet"
+    connection.execute(f"COPY ({select}) TO {literal(str(target))} (FORMAT parquet)")
+    return target
+
+
+def store(connection: duckdb.DuckDBPyConnection, incoming: Incoming, select: str) -> Stored:
+    """Write the rows of a SELECT to `incoming` (attached), which must not be there yet."""
+    done = connection.execute(f"CREATE TABLE {incoming.relation} AS {select}").fetchone()
+    return Stored(done[0] if done else 0)

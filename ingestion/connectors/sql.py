@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors import duck
-from ingestion.connectors.base import BATCH_ROWS, SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, SourceError
+from ingestion.connectors.base import BATCH_ROWS, LARGE_ROWS, SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, SourceError
 from ingestion.connectors.sql_session import connected, postgres_limits
 from ingestion.connectors.sql_types import cursor_value, fitted, kind_of, read_as
 from ingestion.naming import fold
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 
-def read(system: SqlSystem, table_name: str, table: SqlTable, context: ReadContext) -> Iterator[pa.Table | Path]:
-    """Yield the table in native types: Arrow tables or, from PostgreSQL, one Parquet file."""
+def read(system: SqlSystem, table_name: str, table: SqlTable, context: ReadContext) -> Iterator[pa.Table | Path | duck.Stored]:
+    """Yield the table in native types: Arrow tables or, from PostgreSQL, one Parquet file or a table in the work file."""
     import sqlalchemy as sa
 
     try:
@@ -296,8 +296,11 @@ def _postgres_column(quoted: str, described: Any) -> str:
     return quoted if native else f"{quoted}::text AS {quoted}"
 
 
-def _read_postgres(url: sa.URL, limits: Limits, source: _Source, context: ReadContext) -> Iterator[Path]:
-    """Have DuckDB copy the rows into a Parquet file, inside one read-only REPEATABLE READ transaction (its default)."""
+def _read_postgres(url: sa.URL, limits: Limits, source: _Source, context: ReadContext) -> Iterator[Path | duck.Stored]:
+    """Have DuckDB write the rows, inside one read-only REPEATABLE READ transaction (its default).
+
+    A large table goes straight into the work file: by way of a Parquet file it took 1.7 times as long.
+    """
     import duckdb
     from duckdb_extensions import import_extension
 
@@ -315,12 +318,15 @@ def _read_postgres(url: sa.URL, limits: Limits, source: _Source, context: ReadCo
                 connection.execute(f"CREATE SECRET source (TYPE postgres, PASSWORD {duck.literal(str(url.password))})")
             secret = ", SECRET source" if url.password else ""
             connection.execute(f"ATTACH {duck.literal(_conninfo(url, limits))} AS source (TYPE postgres, READ_ONLY{secret})")
+            if context.incoming is not None:
+                context.incoming.attach(connection)
             connection.execute("BEGIN")
             counted = connection.execute(
                 f"FROM {_pass_through(f'SELECT count(*) AS n FROM {source.relation}{where}')}"
             ).fetchone()
             context.source_rows = counted[0] if counted else None
-            path, _ = duck.copy_to_parquet(connection, context, _pass_through(rows), columns, source.ref, "row_number() OVER ()")
+            into = context.incoming if (context.source_rows or 0) >= LARGE_ROWS else None
+            kept = duck.keep(connection, context, _pass_through(rows), columns, source.ref, "row_number() OVER ()", into)
             connection.execute("COMMIT")
         except duckdb.Error as error:
             # Told to here, a rollback on a dead connection is an error; left to the destructor, it ends the whole process.
@@ -328,7 +334,7 @@ def _read_postgres(url: sa.URL, limits: Limits, source: _Source, context: ReadCo
                 connection.execute("ROLLBACK")
             said = " ".join(str(error).split())[:300]
             raise SourceError(f"the database answers: {said}. {_advice(said.lower())}") from None
-    yield path
+    yield kept
 
 
 def _pass_through(sql: str) -> str:
