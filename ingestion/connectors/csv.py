@@ -19,13 +19,14 @@ from ingestion.connectors.base import RawNames, ReadContext, SourceError
 from ingestion.naming import fold
 from ingestion.register.files import CsvSource, FilesTable
 
-_CHUNK = 4 << 20
+_CHUNK = 1 << 20
+"""Bytes; with four times as many, memory is fetched anew for each and every look at them takes twice as long."""
 _PIECE = 2 * 122_880
 """Lines of a piece: one strange line takes only its own piece the careful way. A multiple of DuckDB's row group, since a piece
 that ends within one leaves a part of a row group, which is packed twice and made the raw file half as large again."""
 _DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
-_LINE = "line number"
-"""Column of a numbered file; no folded name has a blank, so this one is free."""
+_LINE, _FILE = "line number", "file name"
+"""Columns beside those of the file; no folded name has a blank, so these are free."""
 
 
 @dataclass
@@ -58,8 +59,9 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     regular: list[list[_Piece]] = []
     with numbered.open("w", encoding="utf-8", newline="") as target, duck.connect(context) as connection:
         careful = csv_records.Records(source, ref, context, target, len(columns))
+        sound = _regular(connection, pieces, columns, source)
         for piece in pieces:
-            if not careful.inside_a_record and _is_regular(connection, piece, columns, source):
+            if not careful.inside_a_record and piece.path in sound:
                 records += piece.lines
                 if regular and regular[-1][-1].first + regular[-1][-1].lines == piece.first:
                     regular[-1].append(piece)
@@ -108,9 +110,8 @@ def _cut(path: Path, ref: str, source: CsvSource, context: ReadContext) -> tuple
                     pieces.append(_Piece(path.with_suffix(f".{len(pieces):05}"), first))
                     file = pieces[-1].path.open("wb")
                 piece = pieces[-1]
-                fitting = _first_lines(block, _PIECE - piece.lines)
+                fitting, lines = _first_lines(block, _PIECE - piece.lines)
                 file.write(fitting)
-                lines = fitting.count(b"\n") + (not fitting.endswith(b"\n"))
                 piece.lines += lines
                 piece.plain = piece.plain and _looks_plain(fitting, source)
                 first, block = first + lines, block[len(fitting) :]
@@ -120,11 +121,12 @@ def _cut(path: Path, ref: str, source: CsvSource, context: ReadContext) -> tuple
     return above, trailer, pieces
 
 
-def _first_lines(block: bytes, count: int) -> bytes:
-    """Return the first `count` lines of `block`, or all of it if it has fewer."""
-    if block.count(b"\n") <= count:
-        return block
-    return block[: len(block) - len(block.split(b"\n", count)[-1])]
+def _first_lines(block: bytes, count: int) -> tuple[bytes, int]:
+    """Return the first `count` lines of `block`, or all of it if it has fewer, and how many they are."""
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    if lines <= count:
+        return block, lines
+    return block[: len(block) - len(block.split(b"\n", count)[-1])], count
 
 
 def _blocks(path: Path, encoding: str, ref: str) -> Iterator[tuple[int, bytes]]:
@@ -199,26 +201,30 @@ def _looks_plain(block: bytes, source: CsvSource) -> bool:
     if b"\r" in block or b"\0" in block:
         return False
     separator, quote = source.separator.encode(), source.quote.encode()
-    total = block.count(quote)
-    if total == 0:
+    if quote not in block:
         return True
+    total = block.count(quote)
     opening = block.count(separator + quote) + block.count(b"\n" + quote) + block.startswith(quote)
     closing = block.count(quote + separator) + block.count(quote + b"\n") + block.endswith(quote)
     return total == opening + closing and opening == closing
 
 
-def _is_regular(connection: duck.Connection, piece: _Piece, columns: list[str], source: CsvSource) -> bool:
-    """Whether DuckDB, at its strictest, finds one record on each line."""
+def _regular(connection: duck.Connection, pieces: list[_Piece], columns: list[str], source: CsvSource) -> set[Path]:
+    """Return those pieces in which DuckDB, at its strictest, finds one record on each line."""
     import duckdb
 
+    plain = {str(piece.path): piece for piece in pieces if piece.plain}
     # A single column has no separator by which a broken line would show, and a blank line in it would be a row.
-    if not piece.plain or len(columns) == 1:
-        return False
+    if not plain or len(columns) == 1:
+        return set()
+    read = _read_csv([piece.path for piece in plain.values()], columns, source, f"filename = {duck.literal(_FILE)}")
     try:
-        found = connection.execute(f"select count(*) from {_read_csv([piece.path], columns, source)}").fetchone()
+        counted = connection.execute(f"select {duck.identifier(_FILE)}, count(*) from {read} group by 1").fetchall()
     except duckdb.Error:
-        return False
-    return found is not None and found[0] == piece.lines
+        if len(plain) == 1:
+            return set()
+        return set().union(*(_regular(connection, [piece], columns, source) for piece in plain.values()))
+    return {Path(name) for name, records in counted if records == plain[name].lines}
 
 
 def _lines(piece: _Piece) -> Iterator[tuple[int, list[str]]]:
@@ -226,12 +232,12 @@ def _lines(piece: _Piece) -> Iterator[tuple[int, list[str]]]:
         yield piece.first + number - 1, block.decode().removesuffix("\n").split("\n")
 
 
-def _read_csv(paths: list[Path], columns: list[str], source: CsvSource) -> str:
+def _read_csv(paths: list[Path], columns: list[str], source: CsvSource, more: str = "filename = false") -> str:
     kinds = ", ".join(f"{duck.literal(name)}: '{'BIGINT' if name == _LINE else 'VARCHAR'}'" for name in columns)
     quote, listed = duck.literal(source.quote), ", ".join(duck.literal(str(path)) for path in paths)
     return (
         f"read_csv([{listed}], auto_detect = false, header = false, delim = {duck.literal(source.separator)}, "
-        f"quote = {quote}, escape = {quote}, new_line = '\\n', max_line_size = 33554432, columns = {{{kinds}}})"
+        f"quote = {quote}, escape = {quote}, new_line = '\\n', max_line_size = 33554432, columns = {{{kinds}}}, {more})"
     )
 
 
