@@ -1,4 +1,4 @@
-"""Run a connector to the end, into Parquet or the work file, and hold the result against the register before any of it is loaded."""
+"""Run a connector to the end, into Parquet or the work file, and hold the result against the register before it is loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors import connector_for
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, LARGE_ROWS, ReadContext, SourceError
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
 from ingestion.connectors.duck import Incoming, Scan, Stored, identifier, literal, store
 from ingestion.cursor import highest
 from ingestion.register import System, Table
@@ -198,7 +198,8 @@ def _take_stored(context: ReadContext, found: Extract) -> None:
 
 def _store_scans(context: ReadContext, found: Extract) -> None:
     """Write a large snapshot of scanned files into the work file, so that checks and load don't read the files again."""
-    if context.incoming is None or found.rows < LARGE_ROWS or not any(isinstance(part, Scan) for part in found.parts):
+    scans = any(isinstance(part, Scan) for part in found.parts)
+    if context.incoming is None or found.rows < context.incoming.least_rows or not scans:
         return
     select = found.relation
     context.incoming.attach(found.connection)

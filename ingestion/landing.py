@@ -31,6 +31,9 @@ from ingestion.register import System, Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_LARGE_ROWS = 200_000
+"""From here on, a table that is replaced whole is written straight into the work file."""
+
 Status = Literal["loaded", "unchanged", "failed"]
 
 
@@ -322,7 +325,7 @@ def _resource(load: _Load, name: str) -> Any:
 def _incoming(load: _Load, name: str) -> duck.Incoming | None:
     """Where a snapshot of the table may be written, if the load is to replace all of it (or there is nothing yet)."""
     replaced = _disposition(load.system, load.system.tables[name], load.full)["write_disposition"] == "replace"
-    return duck.Incoming(load.work, raw_file.incoming(name)) if replaced or name not in load.stored else None
+    return duck.Incoming(load.work, raw_file.incoming(name), _LARGE_ROWS) if replaced or name not in load.stored else None
 
 
 def _disposition(system: System, table: Table, full: bool) -> dict[str, Any]:

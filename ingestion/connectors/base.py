@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ingestion.connectors.duck import Incoming
 
 BATCH_ROWS = 50_000
-LARGE_ROWS = 200_000
-"""From here on, a table that is replaced whole is written straight into the work file."""
 SOURCE_REF = "_source_ref"
 SOURCE_ROW = "_source_row"
 
@@ -60,7 +58,7 @@ class ReadContext:
     token: str | None = None
     """Where the source's own list of changes (OData's delta link) goes on. None reads everything."""
     incoming: Incoming | None = None
-    """Where a snapshot of at least `LARGE_ROWS` rows may be written. None where rows are added to those that are there."""
+    """Where a large snapshot may be written. None where rows are added to those that are there."""
     shared: Path | None = None
     """Folder that the tables of one load share, for answers that serve several."""
 

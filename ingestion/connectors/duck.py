@@ -47,6 +47,8 @@ class Incoming:
     work: Path
     table: str
     """Its name within the attached work file, as SQL."""
+    least_rows: int
+    """What has fewer rows goes the way of all others, which costs less then."""
 
     @property
     def relation(self) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors import duck
-from ingestion.connectors.base import BATCH_ROWS, LARGE_ROWS, SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, SourceError
+from ingestion.connectors.base import BATCH_ROWS, SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, SourceError
 from ingestion.connectors.sql_session import connected, postgres_limits
 from ingestion.connectors.sql_types import cursor_value, fitted, kind_of, read_as
 from ingestion.naming import fold
@@ -283,12 +283,18 @@ def _table(source: _Source, schema: list[tuple[str, pa.DataType]], numbered: lis
 # --- PostgreSQL --------------------------------------------------------------------------------------------------------------
 
 _NUMERIC = 1700
-_NATIVE = {16, 20, 21, 23, 25, 700, 701, 1042, 1043, 1082, 1114, 1184}
-"""Type ids (pg_type.dat): bool, int8, int2, int4, text, float4, float8, bpchar, varchar, date, timestamp, timestamptz."""
+_REAL = 700
+_NATIVE = {16, 20, 21, 23, 25, 701, 1042, 1043, 1082, 1114, 1184}
+"""Type ids (pg_type.dat): bool, int8, int2, int4, text, float8, bpchar, varchar, date, timestamp, timestamptz."""
 
 
 def _postgres_column(quoted: str, described: Any) -> str:
-    """Types that DuckDB has no like of come as text; a numeric without precision would otherwise come as a rounded float."""
+    """Types that DuckDB has no like of come as text; a numeric without precision would otherwise come as a rounded float.
+
+    A `real` comes as a double, as which dlt stores it.
+    """
+    if described.type_code == _REAL:
+        return f"{quoted}::float8 AS {quoted}"
     if described.type_code == _NUMERIC:
         native = described.precision is not None and described.precision <= 38 and 0 <= described.scale <= described.precision
     else:
@@ -325,7 +331,8 @@ def _read_postgres(url: sa.URL, limits: Limits, source: _Source, context: ReadCo
                 f"FROM {_pass_through(f'SELECT count(*) AS n FROM {source.relation}{where}')}"
             ).fetchone()
             context.source_rows = counted[0] if counted else None
-            into = context.incoming if (context.source_rows or 0) >= LARGE_ROWS else None
+            large = context.incoming is not None and (context.source_rows or 0) >= context.incoming.least_rows
+            into = context.incoming if large else None
             kept = duck.keep(connection, context, _pass_through(rows), columns, source.ref, "row_number() OVER ()", into)
             connection.execute("COMMIT")
         except duckdb.Error as error:
