@@ -86,10 +86,10 @@ def serve(home: Home) -> Iterator[dict[str, str]]:
         raise DemoError(f"There is no practice municipality in {folder}. Make one with `faellesdata demo`")
     with ExitStack() as running:
         running.enter_context(_alone(home))
-        stop_leftover(folder / "kmd_elev")
+        stop_leftover(folder)
         chosen = ports(folder)
         settings = connections(folder, chosen)
-        running.enter_context(postgres(folder / "kmd_elev", chosen["postgres"], settings["KMD_ELEV_PASSWORD"]))
+        running.enter_context(postgres(folder, chosen["postgres"]))
         accounts = {
             username: Account(folder / system, settings[f"{system.upper()}_PASSWORD"])
             for system, username in SFTP_ACCOUNTS.items()
@@ -105,11 +105,12 @@ def _systems() -> list[ModuleType]:
     from importlib import import_module
 
     from demo.http import SYSTEMS
+    from demo.postgres import DATABASES
     from demo.settings import FOLDERS, SFTP_ACCOUNTS
-    from demo.systems import kmd_elev, stil_ws17
+    from demo.systems import stil_ws17
 
-    files = [import_module(f"demo.systems.{system}") for system in (*FOLDERS, *SFTP_ACCOUNTS)]
-    return [*files, kmd_elev, stil_ws17, *SYSTEMS.values()]
+    named = (*FOLDERS, *SFTP_ACCOUNTS, *(database.name for database in DATABASES))
+    return [*(import_module(f"demo.systems.{system}") for system in named), stil_ws17, *SYSTEMS.values()]
 
 
 def _is(folder: Path, stamp: str) -> bool:

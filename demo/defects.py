@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from demo.database import write_copy
 from demo.rows import Row, write_rows
 from demo.truth import Truth
 from ingestion.naming import fold
@@ -87,6 +88,11 @@ class Defects:
     def write(self, folder: Path, rows: Iterable[tuple[str, dict[str, Any]]], sort_column: str = "", **sums: int | str) -> None:
         """Write the spoilt rows where the server finds them, and tell the truth how many there are and how many reach staging."""
         served = write_rows(folder, self.table, self.spoil(rows, sort_column))
+        self.truth.table(self.system, self.table, served, staging=self.count - len(self.dropped), **sums)
+
+    def copy(self, folder: Path, file: str, rows: Iterable[dict[str, Any]], **sums: int | str) -> None:
+        """Write the spoilt rows as the database table `file`, each value in its column's place, and tell the truth as `write`."""
+        served = write_copy(folder, file, (row.values() for _, row in self.spoil(("", row) for row in rows)))
         self.truth.table(self.system, self.table, served, staging=self.count - len(self.dropped), **sums)
 
 

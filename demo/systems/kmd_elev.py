@@ -6,27 +6,32 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
+from demo.database import Database, Value, write_copy
 from demo.defects import CANNOT_CONVERT, MISSING, UNKNOWN_VALUE, broken_cpr
 from demo.municipality import Municipality
 from demo.truth import Truth
 
 SYSTEM = "kmd_elev"
-SCHEMA = """
-create schema elev;
-create table elev.institution (
+TABLES = {"institutioner": "institution", "indskrivninger": "indskrivning", "fravaer": "fravaer"}
+"""Name in the register → table in the database."""
+DATABASE = Database(
+    SYSTEM,
+    "elev",
+    """
+create table institution (
     institutionsnr char(8) not null, navn varchar(80), institutionstype varchar(20), ean_nr varchar(20), p_nummer varchar(12),
     distriktskode varchar(8), omkostningssted varchar(12), org_enhed varchar(12), pladser integer);
-create table elev.indskrivning (
+create table indskrivning (
     indskrivning_id bigint primary key, cpr_nr varchar(11), institutionsnr char(8), klasse_stue varchar(20), startdato date,
     slutdato date, skoleaar varchar(9));
-create table elev.fravaer (
+create table fravaer (
     fravaer_id bigint primary key, cpr_nr varchar(11), institutionsnr char(8), dato date, art char(1), minutter integer,
     rettet_tidspunkt timestamp);
-"""
-TABLES = {"institutioner": "institution", "indskrivninger": "indskrivning", "fravaer": "fravaer"}
-"""Name in the register → table in the schema `elev`."""
+""",
+    tuple(TABLES.values()),
+    "create index on fravaer (rettet_tidspunkt)",
+)
 KINDS = {"syg": "S", "lovligt": "L", "ulovligt": "U"}
-Value = str | int | None
 
 
 def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
@@ -38,8 +43,7 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
 
 
 def _write(folder: Path, table: str, rows: Iterable[list[Value]]) -> None:
-    with (folder / f"{TABLES[table]}.copy").open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines("\t".join("\\N" if value is None else str(value) for value in row) + "\n" for row in rows)
+    write_copy(folder, TABLES[table], rows)
 
 
 def _institutions(municipality: Municipality, folder: Path, truth: Truth) -> None:

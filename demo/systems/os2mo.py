@@ -82,7 +82,7 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     defects = Defects(truth, SYSTEM, "enheder", len(rows))
 
     def wrong_ean(row: Row) -> None:
-        row["addresses"][0]["value"] = "5798000000001"
+        row["addresses"][0]["value"] = "5,798E+12"
 
     defects.plant("ean_nummer", CANNOT_CONVERT, 2, wrong_ean)
     units = len(municipality.org_units) + len(municipality.closed_units)

@@ -27,6 +27,7 @@ from openpyxl import load_workbook
 from stdnum.dk import cpr as stdnum_cpr
 
 import demo
+from demo.certificates import FILES
 from demo.municipality import TODAY
 from demo.truth import Truth
 from ingestion.home import Home
@@ -316,6 +317,9 @@ def test_every_setting_of_the_register_is_written(practice: Practice) -> None:
     assert practice.home.connections.stat().st_mode & 0o777 == 0o600
 
 
+INSTALLATION = {"sftp_host_key", "ports.json", "postgres_server", "fault.json", *FILES}
+
+
 def test_built_again_it_is_the_same(practice: Practice, tmp_path: Path) -> None:
     other = Home(tmp_path / "home")
     other.path.mkdir()
@@ -326,7 +330,7 @@ def test_built_again_it_is_the_same(practice: Practice, tmp_path: Path) -> None:
     assert len(messages) > 13
     for path in sorted(practice.home.demo.rglob("*")):
         # A workbook carries the time it was saved; keys and ports belong to the installation.
-        if path.is_file() and path.suffix != ".xlsx" and path.name not in ("sftp_host_key", "ports.json", "server", "fault.json"):
+        if path.is_file() and path.suffix != ".xlsx" and path.name not in INSTALLATION:
             assert (other.demo / path.relative_to(practice.home.demo)).read_bytes() == path.read_bytes(), path
     assert "EGEN_INDSTILLING=1" in other.connections.read_text(encoding="utf-8")
     before = (other.demo / "truth.json").stat().st_mtime_ns
@@ -359,7 +363,7 @@ def test_ports_stay_and_a_killed_server_leaves_nothing_in_the_way(home: Home) ->
     with subprocess.Popen([sys.executable, "-c", script, str(home.path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        left = Path((home.demo / "kmd_elev" / "server").read_text(encoding="utf-8"))
+        left = Path((home.demo / "postgres_server").read_text(encoding="utf-8"))
         server = int((left / "db" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
         process.send_signal(signal.SIGKILL)
     os.kill(server, 0)  # PostgreSQL outlives the process that started it

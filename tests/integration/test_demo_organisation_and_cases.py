@@ -18,7 +18,17 @@ from ingestion.home import Home
 from ingestion.landing import SystemLoad, land_system
 from ingestion.register import read_register
 
-SYSTEMS = ["os2mo", "stil_ws17"]
+SYSTEMS = [
+    "aula",
+    "esdh",
+    "esdh_visning",
+    "frontdesk",
+    "marius_pedersen",
+    "novax",
+    "os2mo",
+    "scanxnet",
+    "stil_ws17",
+]
 
 
 @dataclass
@@ -209,3 +219,159 @@ def test_stil_gives_each_institution_four_times_a_day(practice: Practice) -> Non
     }  # fmt: skip
     assert "i morgen" in (load.tables["personer"].message or "")
     assert practice.raw("stil_ws17", "select count(*) from raw.personer") == [(practice.said("stil_ws17", "personer"),)]
+
+
+# --- Aula --------------------------------------------------------------------------------------------------------------------
+
+
+def aula(practice: Practice, method: str, version: int = 23, token: str | None = None, **params: str) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token or practice.settings['AULA_TOKEN']}"}
+    url = f"{practice.settings['AULA_URL']}/v{version}/"
+    return requests.get(url, params={"method": method, **params}, headers=headers, timeout=10)
+
+
+def test_aula_says_no_inside_the_answer_and_retires_versions(practice: Practice) -> None:
+    assert aula(practice, "presence.getDailyOverview", version=22).status_code == 410
+    for refused, code in (
+        (aula(practice, "profiles.getChildProfiles", token="udløbet".encode().hex()), 448),
+        (aula(practice, "presence.getNothing"), 404),
+        (aula(practice, "presence.getAbsences", page="x"), 40),
+    ):
+        assert (refused.status_code, refused.json()["status"]["code"], refused.json()["data"]) == (200, code, None)
+    since = aula(practice, "presence.getDailyOverview", **{"from": "2026-11-18"}).json()["data"]
+    assert 0 < since["totalCount"] < practice.said("aula", "tilstedevaerelse")
+    assert min(item["date"] for item in since["items"]) >= "2026-11-18"
+
+
+def test_the_register_tells_of_a_retired_aula_and_of_a_refusal_inside_the_answer(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = read_register().systems["aula"]
+    old = {
+        name: table.model_copy(update={"source": table.source.model_copy(update={"path": "v22/"})})  # type: ignore[union-attr]
+        for name, table in system.tables.items()
+    }
+    load = land_system(system.model_copy(update={"tables": old}), practice.home)
+    assert all("Version v22" in table.message and "retired" in table.message for table in load.tables.values())
+    monkeypatch.setenv("AULA_TOKEN", "udløbet".encode().hex())
+    load = practice.land("aula")
+    assert all("status.code = 448" in table.message for table in load.tables.values())
+    assert practice.raw("aula", "select count(*) from raw.profiler") == [(practice.said("aula", "profiler"),)]
+
+
+def test_aula_knows_the_children_of_stil_by_their_unilogin(practice: Practice) -> None:
+    at_stil = {user for (user,) in practice.raw("stil_ws17", "select user_id from raw.personer where user_id is not null")}
+    here = {user for (user,) in practice.raw("aula", "select uni_id from raw.profiler")}
+    assert len(here - at_stil) <= 1  # the one that STIL has no Unilogin for
+    # Who is noted as sick all day did not come.
+    assert practice.raw(
+        "aula", "select count(*) from raw.tilstedevaerelse where status in ('1', '2') and check_in_time is not null"
+    ) == [(0,)]
+    said = practice.said("aula", "tilstedevaerelse", "til_stede")
+    ((there,),) = practice.raw("aula", "select count(*) from raw.tilstedevaerelse where check_in_time is not null")
+    assert said - 1 <= there <= said  # one has no date, and is set aside
+
+
+# --- ESDH --------------------------------------------------------------------------------------------------------------------
+
+
+def test_esdh_has_two_generations_of_case_numbers(practice: Practice) -> None:
+    forms = practice.raw(
+        "esdh",
+        "select case when regexp_matches(nummer, '^306-20[0-9]{2}-[0-9]+$') then 'gammel'"
+        " when regexp_matches(nummer, '^[0-9]{2}\\.[0-9]{2}\\.[0-9]{2}-[A-Z][0-9]{2}-[0-9]{2}-[0-9]+$') then 'ny' else 'ingen'"
+        " end, count(*) from raw.sager group by 1",
+    )
+    found = dict(forms)
+    assert found["ingen"] == 2
+    assert 0 <= practice.said("esdh", "sager", "gammel_nummerering") - found["gammel"] <= 2
+    assert found["ny"] > 0
+    # The new form has the topic in it.
+    wrong = "select count(*) from raw.sager where nummer like '__.__.__-%' and nummer not like emne || '-' || facet || '%'"
+    assert practice.raw("esdh", wrong) == [(0,)]
+
+
+def test_esdh_view_and_cases_speak_of_the_same(practice: Practice) -> None:
+    numbers = {number for (number,) in practice.raw("esdh", "select nummer from raw.sager")}
+    on_cases = {number for (number,) in practice.raw("esdh_visning", "select sags_nr from raw.haendelser")}
+    # Two numbers are spoilt here, and two there.
+    assert len(on_cases - numbers) <= 4
+    documents = practice.raw("esdh_visning", "select count(dokument_nr) from raw.haendelser where haendelse_type <> 'N'")
+    assert abs(documents[0][0] - practice.said("esdh_visning", "haendelser", "dokumenter")) <= 1
+    joined = "select count(*) from raw.haendelser where tidspunkt <> dato + klokkeslaet::time or tidspunkt is null"
+    assert practice.raw("esdh_visning", joined) == [(0,)]
+    parties = practice.raw("esdh", "select count(cpr_nummer), count(cvr_nummer) from raw.parter")
+    assert parties == [(practice.said("esdh", "parter", "personer"), practice.said("esdh", "parter") - parties[0][0])]
+
+
+# --- Databases ---------------------------------------------------------------------------------------------------------------
+
+
+def test_databases_are_read_by_their_own_users_alone(practice: Practice) -> None:
+    import psycopg
+
+    url = practice.settings["NOVAX_URL"].replace("+psycopg", "")
+    password = practice.settings["NOVAX_PASSWORD"]
+    with psycopg.connect(url, password=password) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute('delete from dbo."BESOEG"')
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(url.replace("/novax", "/scanxnet"), password=password)
+
+
+def test_novax_stamps_blanks_and_sums(practice: Practice) -> None:
+    landed = "select count(*), sum(varighed), count(*) filter (tidsstempel <> ts_date + ts_time::time) from raw.besoeg"
+    assert practice.raw("novax", landed) == [
+        (practice.said("novax", "besoeg", "staging"), practice.said("novax", "besoeg", "staging_minutter"), 0)
+    ]
+    blank = practice.raw("novax", "select count(*) from raw.besoeg where trim(bemaerkning) = ''")
+    assert blank[0][0] > 0
+    assert practice.raw("novax", "select count(*) from raw.boern where status = 'A'") == [
+        (practice.said("novax", "boern", "aktive"),)
+    ]
+    # A child belongs to one district at a time.
+    overlap = (
+        "select count(*) from raw.distrikthistorik a join raw.distrikthistorik b on a.navn_id = b.navn_id and a.fra < b.fra"
+        " where coalesce(try_cast(nullif(trim(a.til), '') as date), a.fra) > b.fra"
+    )
+    assert practice.raw("novax", overlap) == [(0,)]
+
+
+def test_waste_is_the_institutions(practice: Practice) -> None:
+    kept = "select sum(netto_kg), sum(pris_kr)::decimal(12,2)::varchar from raw.vejninger where kunde_nr is not null"
+    assert practice.raw("scanxnet", kept) == [
+        (practice.said("scanxnet", "vejninger", "staging_netto_kg"), practice.said("scanxnet", "vejninger", "staging_pris"))
+    ]
+    alone = practice.raw("scanxnet", "select count(*) from raw.vejninger where transportoer_nr is null")
+    assert alone == [(practice.said("scanxnet", "vejninger", "uden_transportoer"),)]
+    assert practice.raw("scanxnet", "select count(*) from raw.vejninger where brutto_kg <> tara_kg + netto_kg") == [(0,)]
+    units = {pnr for (pnr,) in practice.raw("os2mo", "select p_nummer from raw.enheder")}
+    for system, sql in (
+        ("scanxnet", "select p_nr from raw.kunder"),
+        ("marius_pedersen", "select distinct p_nummer from raw.toemninger"),
+    ):
+        found = {pnr for (pnr,) in practice.raw(system, f"from ({sql}) t(p) where p is not null")}
+        assert found
+        assert found <= units
+    weights = practice.raw("marius_pedersen", "select vaegt_kg from raw.toemninger where dato is not null")
+    kilos = [round(float(weight.replace(".", "").replace(",", ".")) * 10) for (weight,) in weights if weight[0].isdigit()]
+    assert sum(kilos) == practice.said("marius_pedersen", "toemninger", "staging_tiendedele_kg")
+
+
+def test_marius_pedersen_is_asked_by_post(practice: Practice) -> None:
+    url = f"{practice.settings['MARIUS_PEDERSEN_URL']}/toemninger/soeg"
+    key = {"x-api-key": practice.settings["MARIUS_PEDERSEN_APIKEY"]}
+    assert requests.get(url, headers=key, timeout=10).status_code == 405
+    assert requests.post(url, json={}, timeout=10).status_code == 401
+    assert requests.post(url, json={"side": 0}, headers=key, timeout=10).status_code == 400
+    late = requests.post(url, json={"registreretEfter": "2026-10-01T00:00:00"}, headers=key, timeout=10).json()
+    assert 0 < late["antal"] < practice.said("marius_pedersen", "toemninger")
+    assert min(row["registreret"] for row in late["resultater"]) >= "2026-10-01"
+
+
+def test_frontdesk_times_and_anonymous_staff(practice: Practice) -> None:
+    said = practice.truth.systems["frontdesk"]["billetter"]
+    sums = "select sum(wait_ms)::bigint, (sum(service_min) * 100)::bigint from raw.billetter where queue_id is not null"
+    assert practice.raw("frontdesk", sums) == [(said["staging_ventetid_ms"], said["staging_betjening_hundrededele"])]
+    assert practice.raw("frontdesk", "select count(*) from raw.billetter where service_min is null") == [(said["udeblevne"],)]
+    named = "select count(*) from raw.billetter where (staff_anonymised = 1) <> (trim(staff_id) = '')"
+    assert practice.raw("frontdesk", named) == [(0,)]
