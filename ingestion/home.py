@@ -59,6 +59,11 @@ class Home:
         return self.path / "dbt"
 
     @property
+    def lineage(self) -> Path:
+        """What each column of the warehouse is made of; written with the dbt manifest."""
+        return self.dbt / "column_lineage.json"
+
+    @property
     def work(self) -> Path:
         """Private work files of loads under way; whatever a killed load left here is swept by the next."""
         return self.path / "work"

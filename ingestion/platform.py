@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -44,12 +45,19 @@ COLUMN_COLUMNS = {
     ),
     **dict.fromkeys(["required", "direct_identifier", "free_text"], "BOOLEAN"),
 }
+LINEAGE_COLUMNS = {
+    **dict.fromkeys(["mart", "mart_column", "kind", "system_id", "table_name", "source_column"], TEXT),
+    "direct": "BOOLEAN",
+    "depth": "INTEGER",
+    "path": TEXT,
+}
 TABLES: Mapping[str, Mapping[str, str]] = {
     "systems": SYSTEM_COLUMNS,
     "system_tables": TABLE_COLUMNS,
     "system_columns": COLUMN_COLUMNS,
     "loads": LOAD_COLUMNS,
     "rejects": REJECT_COLUMNS,
+    "column_lineage": LINEAGE_COLUMNS,
 }
 
 
@@ -73,7 +81,7 @@ def build_platform(register: Register, home: Home) -> dict[str, int]:
             connection.execute(
                 f"create table {SCHEMA}.{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})"
             )
-        for name, rows in _register_rows(register).items():
+        for name, rows in (*_register_rows(register).items(), ("column_lineage", _lineage_rows(home))):
             _insert(connection, name, rows)
         for system_id in register.systems:
             connection.execute(f"attach '{home.raw_file(system_id)}' as source (read_only)")
@@ -131,6 +139,14 @@ def _register_rows(register: Register) -> dict[str, list[list[object]]]:
                 for source, column in table.columns.items()
             ]  # fmt: skip
     return {"systems": systems, "system_tables": tables, "system_columns": columns}
+
+
+def _lineage_rows(home: Home) -> list[list[object]]:
+    """Return where each column of a mart begins, as it was written with the dbt manifest; none before there is one."""
+    if not home.lineage.exists():
+        return []
+    origins = json.loads(home.lineage.read_text(encoding="utf-8"))["origins"]
+    return [[origin[column] for column in LINEAGE_COLUMNS] for origin in origins]
 
 
 def _system_row(system: System) -> list[object]:

@@ -11,8 +11,9 @@ import json
 import os
 import queue
 import shutil
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,16 +71,40 @@ def prepare_manifest(register: Register, home: Home) -> Path:
     """
     with exclusive(home, "dbt_parse"):
         fingerprint, path = _fingerprint(register), manifest_path(home)
-        if not (path.exists() and _stamp(home).exists() and _stamp(home).read_text() == fingerprint):
-            parse(register, home)
+        if not (path.exists() and home.lineage.exists() and _stamp(home).exists() and _stamp(home).read_text() == fingerprint):
+            manifest = parse(register, home)
             fresh = home.dbt / "target" / "manifest.json"
             if refused := misused(json.loads(fresh.read_bytes())):
                 raise DbtError("; ".join(refused))
+            write_lineage(manifest, json.loads(fresh.read_bytes()), home)
             draft = path.with_suffix(f".{os.getpid()}.draft")
             shutil.copyfile(fresh, draft)
             draft.replace(path)
             _stamp(home).write_text(fingerprint)
     return path
+
+
+def write_lineage(manifest: Manifest, parsed: Mapping[str, Any], home: Home) -> None:
+    """Write what each column of the warehouse is made of (`serving.lineage`), for the overview and the graph.
+
+    dbt compiles against an empty database: what the SQL says does not depend on what is there, and no raw file need be. A model
+    that does not compile is named among the file's problems: it fails where it is built, and stops nothing here.
+    """
+    from serving.lineage import lineage, to_compile
+
+    home.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.work) as folder:
+        output = {"type": "duckdb", "path": str(Path(folder) / home.warehouse.name), "schema": "main", "threads": 1}
+        profile = {"faellesdata": {"target": "empty", "outputs": {"empty": output}}}
+        (Path(folder) / "profiles.yml").write_text(json.dumps(profile))
+        names = to_compile(parsed)
+        if names:
+            tests = ["--exclude", "resource_type:test", "resource_type:unit_test"]
+            _invoke(["--no-write-json", "compile", "--select", *names, *tests], home, manifest, profiles=Path(folder))
+    compiled = {key: sql for key, node in manifest.nodes.items() if (sql := getattr(node, "compiled_code", None))}
+    draft = home.lineage.with_suffix(f".{os.getpid()}.draft")
+    draft.write_text(json.dumps(lineage(parsed, compiled), ensure_ascii=False), encoding="utf-8")
+    draft.replace(home.lineage)
 
 
 def parse(register: Register, home: Home) -> Manifest:
@@ -165,11 +190,13 @@ def _note_results(answer: list[dbtRunnerResult], outcome: DbtOutcome) -> None:
             outcome.failed_models[node.unique_id] = one_line(result.message)
 
 
-def _invoke(arguments: list[str], home: Home, manifest: Manifest | None = None, callback: Any = None) -> dbtRunnerResult:
+def _invoke(
+    arguments: list[str], home: Home, manifest: Manifest | None = None, callback: Any = None, profiles: Path | None = None
+) -> dbtRunnerResult:
     from dbt.cli.main import dbtRunner
 
     settings = [
-        "--project-dir", str(PROJECT), "--profiles-dir", str(home.dbt),
+        "--project-dir", str(PROJECT), "--profiles-dir", str(profiles or home.dbt),
         "--target-path", str(home.dbt / "target"), "--log-path", str(home.dbt / "logs"),
         "--log-level", "none", "--log-level-file", "info", "--no-use-colors",
         "--no-send-anonymous-usage-stats", "--no-version-check",

@@ -43,8 +43,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         for system in register.systems.values():
             assert not land_system(system, home).failed
     build_vault(register, home)
-    build_platform(register, home)
     prepare_manifest(register, home)
+    build_platform(register, home)
     outcome = DbtOutcome()
     list(build(register, home, [], outcome))
     assert not outcome.failed_models, outcome.failed_models
@@ -235,3 +235,38 @@ def test_the_quality_score_follows_the_planted_defects(ask: Any, truth: dict[str
         == pytest.approx(sum(map(float, filter(None, row[2:7]))) / len([p for p in row[2:7] if p is not None]), abs=0.01)
         for row in rows.values()
     )
+
+
+def test_every_number_is_traced_to_its_source(home: Home) -> None:
+    content = json.loads(home.lineage.read_text(encoding="utf-8"))
+    assert content["problems"] == {}
+    nodes = json.loads((home.dbt / "manifest.json").read_text(encoding="utf-8"))["nodes"].values()
+    columns = {
+        (node["name"], column)
+        for node in nodes
+        if node["resource_type"] == "model" and (node["schema"] == "marts" or node["config"]["meta"].get("audience"))
+        for column in node["columns"]
+    }
+    assert {(origin["mart"], origin["mart_column"]) for origin in content["origins"]} >= columns
+    _, rows = run_query(
+        home, ROLE, "select mart, kolonne, system_id, tabel, kildekolonne, anvendelse from mart_kolonneafstamning"
+    )
+    found = set(rows)
+    for known in [
+        ("mart_ydelse_refusion", "refusion", "ydelsesrefusion", "beregninger", "Refusionsbeløb", "værdi"),
+        ("mart_ydelse_refusion", "refusion", "ydelsesrefusion", "beregninger", "CPR-nummer", "betingelse"),
+        ("mart_ydelse_refusion", "uger", "ydelsesrefusion", "beregninger", "*", "værdi"),
+        ("mart_budgetopfoelgning", "forbrug", "opus_oekonomi", "posteringer", "Beloeb", "værdi"),
+        ("mart_fravaer_vikar", "leverede_timer", "nexus", "besoeg", "deliveredMinutes", "værdi"),
+        ("mart_systemoverblik", "raekker", "platform", "loads", "table_rows", "værdi"),
+        ("mart_ydelse_refusion", "ydelsesgruppe", "", "ydelser", "ydelsesgruppe", "værdi"),
+    ]:
+        assert known in found, known
+    # What comes of no column is what a model counts out itself: months, quarters, names of rows.
+    made = {(mart, column) for mart, column, *_ in rows} - {
+        (origin["mart"], origin["mart_column"]) for origin in content["origins"] if origin["kind"] != "beregnet"
+    }
+    measures = {
+        column for _, column in made if not column.startswith(("dato", "aar", "kvartal", "maaned", "iso_", "uge", "skoleaar"))
+    }
+    assert measures <= {"regnskabsaar", "regnskabsperiode", "halvaar", "fase", "raekketype", "niveau"}

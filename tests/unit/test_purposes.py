@@ -88,6 +88,7 @@ def test_such_a_project_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
         (home.dbt / "target" / "manifest.json").write_text(json.dumps(answers.pop(0)))
 
     monkeypatch.setattr("orchestration.dbt.parse", parse)
+    monkeypatch.setattr("orchestration.dbt.write_lineage", lambda *_: None)
     prepare_manifest(register, home)
     before = manifest_path(home).read_text()
     changed = copy.deepcopy(register)
