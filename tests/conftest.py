@@ -26,6 +26,15 @@ def _loopback_only() -> Iterator[None]:
     enable_socket()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _settings_end_with_their_module() -> Iterator[None]:
+    """What is set already wins over `connections.env`: settings that one municipality left would lead the next one astray."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):

@@ -98,12 +98,9 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         text = re.sub(r"(?m)^limits:.*\n(  .*\n)*", "", path.read_text(encoding="utf-8"))
         path.write_text(text + "limits: {timeout_seconds: 3, retries: 1}\n", encoding="utf-8")
     demo.build(home, scale=0.02)
-    before = dict(os.environ)
     with demo.serve(home):
         home.load_settings()
         yield Town(home, register)
-    os.environ.clear()
-    os.environ.update(before)
 
 
 # --- A good night ------------------------------------------------------------------------------------------------------------

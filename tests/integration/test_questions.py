@@ -7,7 +7,6 @@ anything; so what is shown is, and the facts, which show all, are held against t
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -34,10 +33,9 @@ ANALYSES = sorted((ROOT / "dbt_project" / "analyses").glob("*.sql"))
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home, register = Home(tmp_path_factory.mktemp("questions")), read_register()
     demo.build(home, scale=0.05)
-    before = dict(os.environ)
     with demo.serve(home):
         home.load_settings()
         for system in register.systems.values():
@@ -50,9 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     assert not outcome.failed_models, outcome.failed_models
     assert not [name for name in outcome.failed_tests if "not_recoverable" in name or "no_cpr" in name], outcome.failed_tests
     publish(home, ROLE)
-    yield home
-    os.environ.clear()
-    os.environ.update(before)
+    return home
 
 
 @pytest.fixture(scope="module")
