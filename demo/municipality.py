@@ -98,6 +98,7 @@ __all__ = [
     "Posting",
     "Presence",
     "Protection",
+    "Referral",
     "Residence",
     "SchoolAbsence",
     "Shift",
@@ -379,6 +380,23 @@ class Measure:
 
 
 @dataclass(slots=True)
+class Referral:
+    """Henvisning: a child is referred to PPR."""
+
+    number: str
+    cpr: str
+    institution: str
+    """Number of the institution that refers."""
+    received: date
+    closed: date | None
+    reason: str
+    outcome: str
+    """`rådgivning`, `undersøgelse`, `afvist`; empty while it is open."""
+    hours_hundredths: int
+    """Hundredths of an hour spent."""
+
+
+@dataclass(slots=True)
 class Municipality:
     """All facts. Lists are in a fixed order: the same seed and scale give the same lists."""
 
@@ -411,6 +429,7 @@ class Municipality:
     child_cases: list[ChildCase] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     measures: list[Measure] = field(default_factory=list)
+    referrals: list[Referral] = field(default_factory=list)
     building_cases: list[BuildingCase] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
     cost_centres: list[CostCentre] = field(default_factory=list)
@@ -460,6 +479,7 @@ def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
         places,
         presence,
         purchases,
+        referrals,
         staff,
         units,
         waste,
@@ -467,6 +487,6 @@ def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
 
     municipality = Municipality(seed, scale)
     early = (people, organisation, staff, units, care, children, benefits, buildings)
-    for step in (*early, health, presence, waste, cases, it, finance, purchases, places):
+    for step in (*early, health, presence, waste, cases, it, finance, purchases, places, referrals):
         step.add(municipality)
     return municipality

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVERS = ("http", "https", "postgres", "sftp")
-FOLDERS = ("cpr_sf6002", "specialtilbud", "opus_loen", "budgetaftale", "kle", "kontoplan", "dst")
+FOLDERS = ("cpr_sf6002", "specialtilbud", "opus_loen", "budgetaftale", "kle", "kontoplan", "dst", "oioubl", "kmd_insight")
 """Systems that lay their files in a folder."""
 SFTP_ACCOUNTS = {"ydelsesrefusion": "odsherred", "truelink": "odsherred-indkoeb"}
 """Systems that deliver by SFTP, with their user name on the server."""

@@ -34,6 +34,8 @@ KNOWN = (
     ("os2mo", "OS2mo", "OS2", "hr_it_digitalisering", "PersonData", ["81.00.00"]),
     ("geoenviron", "GeoEnviron", "Norconsult Digital", "plan_byg_natur_miljoe", "PersonData", ["02.34.02"]),
     ("truelink", "Truelink E-handel", "Mercell", "oekonomi_indkoeb", "None", ["88.12.00"]),
+    ("oioubl", "NemHandel OIOUBL", "Erhvervsstyrelsen", "oekonomi_indkoeb", "SensitiveData", ["00.32.00"]),
+    ("kmd_insight", "KMD Insight Custom Data (Sofus)", "KMD", "boern_familie", "SensitiveData", ["17.03.00"]),
     ("kle", "KLE", "KL", "national", "None", ["00.13.02"]),
     ("kontoplan", "Autoriseret kontoplan", "Indenrigs- og Sundhedsministeriet", "national", "None", ["00.32.00"]),
     ("dst", "StatBank", "Danmarks Statistik", "national", "None", ["00.30.02"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,18 @@ class Scan:
         every = kept | {name: "null::varchar" if value is None else literal(value) for name, value in texts.items()}
         listed = ", ".join(f"{value} as {identifier(name)}" for name, value in every.items())
         return Scan(f"select {listed} from ({self.sql})", tuple(every), self.rows)
+
+    def without_empty(self, names: Collection[str], context: ReadContext) -> Scan:
+        """Return the scan without those of the columns `names` in which nothing stands."""
+        if not names:
+            return self
+        asked = [name for name in self.columns if name in names]
+        with connect(context) as connection:
+            listed = ", ".join(f"max(nullif(trim({identifier(name)}), ''))" for name in asked)
+            found = connection.execute(f"select {listed} from ({self.sql})").fetchone() or ()
+        empty = {name for name, value in zip(asked, found, strict=True) if value is None}
+        kept = tuple(name for name in self.columns if name not in empty)
+        return Scan(f"select {', '.join(map(identifier, kept))} from ({self.sql})", kept, self.rows)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.connectors import csv_records, duck
-from ingestion.connectors.base import ReadContext, SourceError
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
 from ingestion.connectors.folders import Folder, Listed, opened
 from ingestion.connectors.unpack import unpacked
 from ingestion.register.files import CsvSource, FilesTable
@@ -65,7 +65,7 @@ def _parsed(
     for part, ref in unpacked(path, listed.name, table.source.unpack):
         for batch in parse(part, ref, names, context):
             rows += batch.num_rows if not isinstance(batch, duck.Scan) else batch.rows
-            yield _with_columns(batch, made)
+            yield _with_columns(_without_unused(batch, names, context), made)
     control = table.source.control
     if control is None or context.limit is not None:
         return
@@ -108,6 +108,15 @@ def _names_beside(folder: Folder, listed: Listed, table: FilesTable) -> FilesTab
     general, named = (csv_records.fields(line, source) for line in lines[:2])
     titles = {place.strip(): name.strip() for place, name in zip(general, named, strict=False) if name.strip()}
     return table.model_copy(update={"source": source.model_copy(update={"titles": source.titles | titles})})
+
+
+def _without_unused(batch: pa.Table | Scan, table: FilesTable, context: ReadContext) -> pa.Table | Scan:
+    """Leave out the general columns of a template that this delivery makes no use of: undeclared, and nothing stands in them."""
+    source = table.source
+    if not isinstance(source, CsvSource) or source.headings is None or not isinstance(batch, duck.Scan):
+        return batch
+    known = {*table.raw_names().values(), "_dlt_load_id", SOURCE_REF, SOURCE_ROW}
+    return batch.without_empty(set(batch.columns) - known, context)
 
 
 def _of_the_file(listed: Listed, table: FilesTable) -> dict[str, str | None]:

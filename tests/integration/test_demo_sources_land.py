@@ -10,6 +10,8 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,6 +20,7 @@ import duckdb
 import pytest
 
 import demo
+from demo.municipality import TODAY, build_municipality
 from demo.settings import FOLDERS, SFTP_ACCOUNTS
 from demo.truth import Truth
 from ingestion.home import Home
@@ -173,3 +176,46 @@ def test_statbank_agrees_with_the_population(practice: Practice) -> None:
     first = practice.raw("dst", "select sum(value::int), min(omraade_label) from raw.fremskrivning where tid = '2026'")
     assert first == [(sum(cube["value"][:: cube["dimension"]["size"][-1]]), "Odsherred")]
     assert first[0][0] == practice.truth.facts["indbyggere"]
+
+
+# --- OIOUBL and KMD Insight ----------------------------------------------------------------------------------------------------
+
+CBC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2}"
+CAC = "{urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2}"
+INVOICE = "{urn:oasis:names:specification:ubl:schema:xsd:Invoice-2}Invoice"
+
+
+def test_invoices_are_ubl_singly_and_in_batches(practice: Practice) -> None:
+    roots = [ElementTree.parse(path).getroot() for path in files("oioubl", "Faktura_*.xml")]
+    assert {root.tag for root in roots} == {INVOICE, "Samling"}
+    invoices = [invoice for root in roots for invoice in root.iter(INVOICE)]
+    assert len(invoices) == practice.told("oioubl", "fakturaer")["rows"]
+    assert sum(invoice.find(f"{CAC}OrderReference") is None for invoice in invoices) in range(1, len(invoices))
+    lines = [line for invoice in invoices for line in invoice.iter(f"{CAC}InvoiceLine")]
+    assert len(lines) == practice.told("oioubl", "fakturalinjer")["rows"]
+    amounts = sum(Decimal(line.findtext(f"{CBC}LineExtensionAmount", "")) for line in lines)
+    # The lines hold their invoice's number and the supplier's, which stand above them.
+    summed = "sum(line_extension_amount::decimal(18, 2)), count(fakturanummer), count(cvr_nummer)"
+    landed = practice.raw("oioubl", f"select {summed} from raw.fakturalinjer")
+    assert landed == [(amounts, len(lines), len(lines))]
+
+
+def test_an_invoice_is_in_the_ledger(practice: Practice) -> None:
+    """What was invoiced in the year is what was posted, less the credit notes."""
+    told = {name: Decimal(str(practice.told("oioubl", name)["staging_beloeb"])) for name in ("fakturalinjer", "kreditnotaer")}
+    municipality = build_municipality(306, 0.01)
+    posted = sum(invoice.oere for invoice in municipality.invoices if invoice.issued.year == TODAY.year)
+    assert told["fakturalinjer"] - told["kreditnotaer"] == Decimal(posted) / 100
+
+
+def test_meta_names_the_general_columns_of_data(practice: Practice) -> None:
+    meta, data = files("kmd_insight", "Meta_*.csv"), files("kmd_insight", "Data_*.csv")
+    assert len(meta) == len(data) == practice.told("kmd_insight", "henvisninger")["filer"]
+    general, named = (line.split(";") for line in meta[0].read_text(encoding="utf-8-sig").splitlines())
+    assert (len(general), sum(map(bool, named))) == (53, 8)
+    assert data[0].read_bytes().startswith(b"\xef\xbb\xbf")
+    (first, *_) = csv.DictReader(io.StringIO(data[0].read_text(encoding="utf-8-sig")), delimiter=";")
+    received = date(1899, 12, 30) + timedelta(days=int(first[general[named.index("Modtaget")]]))
+    assert received.year == int(data[0].stem[-4:])
+    landed = practice.raw("kmd_insight", "select column_name from (describe raw.henvisninger)")
+    assert not [name for (name,) in landed if name.startswith(("tekst", "numerisk", "dato"))]

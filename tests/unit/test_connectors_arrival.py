@@ -86,12 +86,15 @@ def test_rejects_count_as_delivered(drop: Path, tmp_path: Path) -> None:
 
 def test_a_meta_file_names_the_general_columns(drop: Path, tmp_path: Path) -> None:
     (drop / "a.csv").unlink()
-    (drop / "Data_sofus.csv").write_text("CPR;Dato1;Tekst1;Tekst2\n0101010001;2026-11-22;Skolen;x\n", encoding="utf-8-sig")
+    (drop / "Data_sofus.csv").write_text(
+        "CPR;Dato1;Tekst1;Tekst2;Tekst3\n0101010001;2026-11-22;Skolen;x; \n", encoding="utf-8-sig"
+    )
     table = delivered(drop, glob="Data_*.csv", headings="Meta_{tail}", columns=("CPR", "Henvist dato", "Henviser"))
     assert rows(table, context(tmp_path)) == []
-    (drop / "Meta_sofus.csv").write_text("CPR;Dato1;Tekst1;Tekst2\n;Henvist dato;Henviser;\n", encoding="utf-8-sig")
+    (drop / "Meta_sofus.csv").write_text(f"{general};Henvist dato;Henviser;;\n", encoding="utf-8-sig")
     row = rows(table, context(tmp_path))[0]
     assert [row[name] for name in ("cpr", "henvist_dato", "henviser", "tekst2")] == ["0101010001", "2026-11-22", "Skolen", "x"]
+    assert "tekst3" not in row, "without name and content, a general column of the template is none of this delivery's"
 
 
 @pytest.mark.parametrize("template", ["{nam}.ok", "{", "{0}"])

@@ -26,6 +26,8 @@ select * from {{ ref('qua_kle') }}
 union all
 select * from {{ ref('qua_kmd_elev') }}
 union all
+select * from {{ ref('qua_kmd_insight') }}
+union all
 select * from {{ ref('qua_kontoplan') }}
 union all
 select * from {{ ref('qua_marius_pedersen') }}
@@ -35,6 +37,8 @@ union all
 select * from {{ ref('qua_nexus') }}
 union all
 select * from {{ ref('qua_novax') }}
+union all
+select * from {{ ref('qua_oioubl') }}
 union all
 select * from {{ ref('qua_opus_loen') }}
 union all
