@@ -86,9 +86,8 @@ def test_rejects_count_as_delivered(drop: Path, tmp_path: Path) -> None:
 
 def test_a_meta_file_names_the_general_columns(drop: Path, tmp_path: Path) -> None:
     (drop / "a.csv").unlink()
-    (drop / "Data_sofus.csv").write_text(
-        "CPR;Dato1;Tekst1;Tekst2;Tekst3\n0101010001;2026-11-22;Skolen;x; \n", encoding="utf-8-sig"
-    )
+    general = "CPR;Dato1;Tekst1;Tekst2;Tekst3\n"
+    (drop / "Data_sofus.csv").write_text(f"{general}0101010001;2026-11-22;Skolen;x; \n", encoding="utf-8-sig")
     table = delivered(drop, glob="Data_*.csv", headings="Meta_{tail}", columns=("CPR", "Henvist dato", "Henviser"))
     assert rows(table, context(tmp_path)) == []
     (drop / "Meta_sofus.csv").write_text(f"{general};Henvist dato;Henviser;;\n", encoding="utf-8-sig")
