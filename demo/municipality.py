@@ -38,11 +38,15 @@ from demo.services import (
     CaseEvent,
     CaseParty,
     ChildProfile,
+    Consumption,
     CounterQueue,
     Emptying,
     HealthChild,
     HealthDistrict,
     HealthVisit,
+    LibraryBranch,
+    Loans,
+    Meter,
     Presence,
     Ticket,
     WasteArticle,
@@ -72,6 +76,7 @@ __all__ = [
     "CaseParty",
     "ChildCase",
     "ChildProfile",
+    "Consumption",
     "ContactEvent",
     "CostCentre",
     "CounterQueue",
@@ -89,7 +94,10 @@ __all__ = [
     "ItInterface",
     "ItRelation",
     "ItSystem",
+    "LibraryBranch",
+    "Loans",
     "Measure",
+    "Meter",
     "Municipality",
     "Notification",
     "Offer",
@@ -454,6 +462,11 @@ class Municipality:
     tickets: list[Ticket] = field(default_factory=list)
     child_profiles: list[ChildProfile] = field(default_factory=list)
     presences: list[Presence] = field(default_factory=list)
+    library_branches: list[LibraryBranch] = field(default_factory=list)
+    loans: list[Loans] = field(default_factory=list)
+    meters: list[Meter] = field(default_factory=list)
+    monthly_consumption: list[Consumption] = field(default_factory=list)
+    hourly_consumption: list[Consumption] = field(default_factory=list)
     it_systems: list[ItSystem] = field(default_factory=list)
     it_interfaces: list[ItInterface] = field(default_factory=list)
     it_relations: list[ItRelation] = field(default_factory=list)
@@ -471,9 +484,11 @@ def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
         care,
         cases,
         children,
+        energy,
         finance,
         health,
         it,
+        library,
         organisation,
         people,
         places,
@@ -487,6 +502,7 @@ def build_municipality(seed: int = 306, scale: float = 1.0) -> Municipality:
 
     municipality = Municipality(seed, scale)
     early = (people, organisation, staff, units, care, children, benefits, buildings)
-    for step in (*early, health, presence, waste, cases, it, finance, purchases, places, referrals):
+    late = (library, energy, it, finance, purchases, places, referrals)
+    for step in (*early, health, presence, waste, cases, *late):
         step.add(municipality)
     return municipality

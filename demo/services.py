@@ -181,3 +181,43 @@ class Presence:
     """Aula's own: 1 sick, 2 day off, 8 gone home."""
     came: datetime | None
     went: datetime | None
+
+
+@dataclass(slots=True)
+class LibraryBranch:
+    number: str
+    name: str
+    org_unit: str
+
+
+@dataclass(slots=True)
+class Loans:
+    """What one patron has borrowed of one kind at one branch in a month."""
+
+    month: date
+    branch: str
+    patron: int
+    material: str
+    """`Bog`, `Tidsskrift`, `Lydbog` or `Film`."""
+    loans: int
+    renewals: int
+
+
+@dataclass(slots=True)
+class Meter:
+    number: str
+    """Installation number."""
+    p_number: str
+    medium: str
+    """`el` (kWh), `varme` (kWh) or `vand` (m³)."""
+
+
+@dataclass(slots=True)
+class Consumption:
+    """What a meter has used; hundredths of its unit."""
+
+    meter: str
+    start: datetime
+    """Danish local time: the hour that comes twice in October is told apart by `summer`."""
+    summer: bool
+    hundredths: int

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVERS = ("http", "https", "postgres", "sftp")
-FOLDERS = ("cpr_sf6002", "specialtilbud", "opus_loen", "budgetaftale", "kle", "kontoplan", "dst", "oioubl", "kmd_insight")
+FOLDERS = (
+    "cpr_sf6002", "specialtilbud", "opus_loen", "budgetaftale", "kle", "kontoplan", "dst", "oioubl", "kmd_insight", "fbs",
+)  # fmt: skip
 """Systems that lay their files in a folder."""
-SFTP_ACCOUNTS = {"ydelsesrefusion": "odsherred", "truelink": "odsherred-indkoeb"}
+SFTP_ACCOUNTS = {"ydelsesrefusion": "odsherred", "truelink": "odsherred-indkoeb", "energykey": "odsherred-energi"}
 """Systems that deliver by SFTP, with their user name on the server."""
 
 

@@ -31,6 +31,8 @@ KNOWN = (
     ("esdh", "SBSYS", "SBSYS", "kultur_fritid_borgerservice", "SensitiveData", ["00.15.02"]),
     ("esdh_visning", "SBSYS rapportvisning", "SBSYS", "kultur_fritid_borgerservice", "SensitiveData", ["00.15.02"]),
     ("frontdesk", "Frontdesk", "Frontdesk", "kultur_fritid_borgerservice", "PersonData", ["23.05.00"]),
+    ("fbs", "FBS/Cicero", "Systematic", "kultur_fritid_borgerservice", "PersonData", ["21.05.00"]),
+    ("energykey", "EnergyKey", "EG", "plan_byg_natur_miljoe", "None", ["82.07.00"]),
     ("os2mo", "OS2mo", "OS2", "hr_it_digitalisering", "PersonData", ["81.00.00"]),
     ("geoenviron", "GeoEnviron", "Norconsult Digital", "plan_byg_natur_miljoe", "PersonData", ["02.34.02"]),
     ("truelink", "Truelink E-handel", "Mercell", "oekonomi_indkoeb", "None", ["88.12.00"]),

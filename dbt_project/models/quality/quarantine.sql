@@ -12,9 +12,13 @@ select * from {{ ref('qua_dst') }}
 union all
 select * from {{ ref('qua_dubu') }}
 union all
+select * from {{ ref('qua_energykey') }}
+union all
 select * from {{ ref('qua_esdh') }}
 union all
 select * from {{ ref('qua_esdh_visning') }}
+union all
+select * from {{ ref('qua_fbs') }}
 union all
 select * from {{ ref('qua_frontdesk') }}
 union all

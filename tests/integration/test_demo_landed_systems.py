@@ -1,4 +1,4 @@
-"""Practice systems that answer as GraphQL, SOAP, RPC and databases: landed over their own protocols, held against the truth."""
+"""Practice systems landed over their own protocols (GraphQL, SOAP, RPC, databases, SFTP) and held against the truth."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from ingestion.register import read_register
 
 SYSTEMS = [
     "aula",
+    "energykey",
     "esdh",
     "esdh_visning",
+    "fbs",
     "frontdesk",
     "marius_pedersen",
     "novax",
@@ -375,3 +377,48 @@ def test_frontdesk_times_and_anonymous_staff(practice: Practice) -> None:
     assert practice.raw("frontdesk", "select count(*) from raw.billetter where service_min is null") == [(said["udeblevne"],)]
     named = "select count(*) from raw.billetter where (staff_anonymised = 1) <> (trim(staff_id) = '')"
     assert practice.raw("frontdesk", named) == [(0,)]
+
+
+# --- Files -------------------------------------------------------------------------------------------------------------------
+
+
+def test_library_statistics_are_read_between_title_and_count(practice: Practice) -> None:
+    sound = "try_cast(udlaan as integer) is not null and filialnr is not null"
+    distinct = f"select distinct periode, filialnr, laanernummer, materialetype, udlaan from raw.udlaan where {sound}"
+    assert practice.raw("fbs", f"select sum(udlaan::integer)::bigint from ({distinct})") == [
+        (practice.said("fbs", "udlaan", "staging_udlaan"),)
+    ]
+    assert practice.raw("fbs", "select reason from raw.load_rejects") == [("for få felter: 5 i stedet for 6",)]
+    # The new statistics keep renewals apart, the old ones don't.
+    day, new = "strptime(periode, '%d-%m-%Y')", "date '2026-07-01'"
+    renewals = f"count(fornyelser) filter ({day} < {new}), count(*) filter ({day} >= {new} and fornyelser is null)"
+    assert practice.raw("fbs", f"select {renewals} from raw.udlaan") == [(0, 0)]
+    named = practice.raw("fbs", "select filial from raw.filialer order by 1")
+    assert ("Hovedbiblioteket i Højby",) in named
+
+
+def test_an_hour_comes_twice_in_october_and_is_missing_in_march(practice: Practice) -> None:
+    hours = dict(
+        practice.raw(
+            "energykey",
+            "select tidspunkt[:10], count(*) / count(distinct installation) from raw.timeforbrug group by 1",
+        )
+    )
+    assert {day: count for day, count in hours.items() if count != 24} == {"29-03-2026": 23, "25-10-2026": 25}
+    twice = practice.raw(
+        "energykey",
+        "select distinct tidspunkt, string_agg(distinct sommertid, '' order by sommertid) from raw.timeforbrug"
+        " group by installation, tidspunkt having count(*) > 1",
+    )
+    assert twice == [("25-10-2026 02:00", "NS")]
+    number = "replace(forbrug, ',', '.')::decimal(18, 2)"
+    assert practice.raw("energykey", f"select (sum({number}) * 100)::bigint from raw.timeforbrug") == [
+        (practice.said("energykey", "timeforbrug", "hundrededele"),)
+    ]
+    kept = (
+        f"select (sum({number}) * 100)::bigint from raw.maanedsforbrug"
+        " where installation is not null and forbrug similar to '[0-9,]+'"
+    )
+    assert practice.raw("energykey", kept) == [(practice.said("energykey", "maanedsforbrug", "staging_hundrededele"),)]
+    units = {pnr for (pnr,) in practice.raw("os2mo", "select p_nummer from raw.enheder")}
+    assert {pnr for (pnr,) in practice.raw("energykey", "select p_nummer from raw.maalere")} <= units
