@@ -59,7 +59,8 @@ def _storage(home: Home) -> dict[str, Any]:
     if os.environ.get(POSTGRES):
         # By reference: the address holds a password.
         return {"postgres": {"postgres_url": {"env": POSTGRES}}}
-    return {"sqlite": {"base_dir": str(home.dagster)}}
+    where = {"base_dir": str(home.dagster)}
+    return {"custom": {"module": "orchestration.event_log", "class": "HomeStorage", "config": where}}
 
 
 def write_settings(home: Home) -> None:

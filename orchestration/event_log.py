@@ -1,0 +1,104 @@
+"""Dagster's SQLite storage for a home, made quick and kept small.
+
+As Dagster has it, every event opens its file anew, and closing it writes everything through to the disk: half a refresh of the
+practice municipality went into that. Here a file stays open, and an event is safe against the end of the process, not against a
+power cut, after which the last seconds of the log may be missing. What was loaded never is: that stands in the raw files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+
+import sqlalchemy as db
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, SqliteStorageConfig
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import QueuePool
+
+
+class EventLog(SqliteEventLogStorage):
+    """Dagster's event log (a file per run, and an index of all) with files that stay open and go when their run goes."""
+
+    def __init__(self, base_dir: str) -> None:
+        self._engines: dict[str, Engine] = {}
+        super().__init__(base_dir)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock, self._engine(shard).begin() as connection:
+            yield connection
+
+    def delete_events(self, run_id: str) -> None:
+        """Forget a run: its entries in the index, and its file, which Dagster empties and leaves at its full size."""
+        super().delete_events(run_id)
+        with self.index_connection() as connection:
+            connection.execute(db.delete(AssetCheckExecutionsTable).where(AssetCheckExecutionsTable.c.run_id == run_id))
+        with self._db_lock:
+            self._close(run_id)
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path_for_shard(run_id)}{suffix}").unlink(missing_ok=True)
+            self._initialized_dbs.discard(run_id)
+
+    def wipe(self) -> None:
+        self.close()
+        super().wipe()
+
+    def dispose(self) -> None:
+        super().dispose()
+        self.close()
+
+    def close(self) -> None:
+        for shard in list(self._engines):
+            self._close(shard)
+
+    def _engine(self, shard: str) -> Engine:
+        """Return the engine of a file: those of the index and of the run looked at last stay open."""
+        engine = self._engines.get(shard)
+        if engine is None:
+            for other in [name for name in self._engines if name != INDEX_SHARD_NAME]:
+                self._close(other)
+            engine = db.create_engine(
+                self.conn_string_for_shard(shard),
+                poolclass=QueuePool,
+                pool_size=1,
+                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            )
+            db.event.listen(engine, "connect", _settle)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            self._engines[shard] = engine
+        return engine
+
+    def _close(self, shard: str) -> None:
+        if engine := self._engines.pop(shard, None):
+            engine.dispose()
+
+
+def _settle(connection: SqliteConnection, _: object) -> None:
+    connection.execute("pragma synchronous = normal")
+
+
+class HomeStorage(DagsterSqliteStorage):
+    """Runs, events and schedules in SQLite files below a folder: what `dagster.yaml` names as `storage`."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data)
+        self._event_log_storage = EventLog(str(Path(base_dir) / "history" / "runs"))
+
+    @classmethod
+    def from_config_value(
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: SqliteStorageConfig,  # type: ignore[override]  # as Dagster's own has it
+    ) -> HomeStorage:
+        # Dagster's own makes the class it stands in, not the one it is called on.
+        Path(config_value["base_dir"]).mkdir(parents=True, exist_ok=True)
+        return cls(config_value["base_dir"], inst_data)
