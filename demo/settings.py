@@ -11,6 +11,7 @@ from pathlib import Path
 SERVERS = ("http", "https", "postgres", "sftp")
 FOLDERS = (
     "cpr_sf6002", "specialtilbud", "opus_loen", "budgetaftale", "kle", "kontoplan", "dst", "oioubl", "kmd_insight", "fbs",
+    "budgettildeling",
 )  # fmt: skip
 """Systems that lay their files in a folder."""
 SFTP_ACCOUNTS = {"ydelsesrefusion": "odsherred", "truelink": "odsherred-indkoeb", "energykey": "odsherred-energi"}

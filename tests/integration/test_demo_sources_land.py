@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 import zipfile
@@ -18,6 +19,7 @@ from xml.etree import ElementTree
 
 import duckdb
 import pytest
+from openpyxl import load_workbook
 
 import demo
 from demo.municipality import TODAY, build_municipality
@@ -219,3 +221,24 @@ def test_meta_names_the_general_columns_of_data(practice: Practice) -> None:
     assert received.year == int(data[0].stem[-4:])
     landed = practice.raw("kmd_insight", "select column_name from (describe raw.henvisninger)")
     assert not [name for (name,) in landed if name.startswith(("tekst", "numerisk", "dato"))]
+
+
+# --- Budgettildeling ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_budget_workbook_has_merged_headings_and_a_hidden_sheet(practice: Practice) -> None:
+    (path,) = files("budgettildeling", "*.xlsx")
+    workbook = load_workbook(path)
+    assert [sheet.title for sheet in workbook if sheet.sheet_state == "hidden"] == ["2027"]
+    sheets = [sheet for sheet in workbook if sheet.title in ("2024", "2025", "2026")]
+    assert all("D3:G3" in {str(cells) for cells in sheet.merged_cells.ranges} for sheet in sheets)
+    body = [row for sheet in sheets for row in sheet.iter_rows(min_row=5, values_only=True)]
+    assert len(body) == practice.told("budgettildeling", "visiterede_timer")["rows"]
+    kept = [row for row in body if row[0] is not None]
+    assert all(isinstance(row[1], (int, float)) and re.fullmatch(r"01-\d\d-20\d\d", str(row[0])) for row in kept)
+    hours = sum(Decimal(str(row[3]).replace(".", "").replace(",", ".")) for row in kept)
+    assert str(hours) == practice.told("budgettildeling", "visiterede_timer")["staging_timer_83"]
+    landed = practice.raw(
+        "budgettildeling", "select count(visiterede_timer_138), min(omkostningssted), max(maaned) from raw.visiterede_timer"
+    )
+    assert landed == [(len(kept), str(int(min(row[1] for row in kept))), "01-12-2025")], "a number without .0, none of 2027"

@@ -4,6 +4,8 @@ select * from {{ ref('qua_aula') }}
 union all
 select * from {{ ref('qua_budgetaftale') }}
 union all
+select * from {{ ref('qua_budgettildeling') }}
+union all
 select * from {{ ref('qua_cpr_sf6002') }}
 union all
 select * from {{ ref('qua_datafordeler') }}
