@@ -123,7 +123,7 @@ def _generator() -> str:
     digest = hashlib.sha256()
     package = Path(__file__).parent
     seeds = package.parent / "seeds"
-    read = (seeds / f"{name}.csv" for name in ("skoledistrikter", "kontoplan_funktioner", "hovedkonti"))
+    read = (seeds / f"{name}.csv" for name in ("skoledistrikter", "kontoplan_funktioner", "hovedkonti", "kommuner"))
     for path in (*sorted(package.rglob("*.py")), *read):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from demo.systems import (
     aula,
+    dagi,
     datafordeler,
     dubu,
     esdh,
@@ -25,7 +26,7 @@ from demo.systems import (
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-_FIRST = (aula, datafordeler, dubu, esdh, geoenviron, jobindsats, marius_pedersen)
+_FIRST = (aula, dagi, datafordeler, dubu, esdh, geoenviron, jobindsats, marius_pedersen)
 _MODULES = (*_FIRST, momentum, nexus, opus_oekonomi, os2kitos, os2mo, vagtplan)
 SYSTEMS = {module.SYSTEM: module for module in _MODULES}
 

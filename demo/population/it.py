@@ -39,6 +39,7 @@ KNOWN = (
     ("oioubl", "NemHandel OIOUBL", "Erhvervsstyrelsen", "oekonomi_indkoeb", "SensitiveData", ["00.32.00"]),
     ("kmd_insight", "KMD Insight Custom Data (Sofus)", "KMD", "boern_familie", "SensitiveData", ["17.03.00"]),
     ("budgettildeling", "Budgettildeling (regneark)", "Odsherred Kommune", "omsorg_sundhed", "None", ["27.36.04"]),
+    ("dagi", "DAGI", "Klimadatastyrelsen", "national", "None", ["02.00.00"]),
     ("kle", "KLE", "KL", "national", "None", ["00.13.02"]),
     ("kontoplan", "Autoriseret kontoplan", "Indenrigs- og Sundhedsministeriet", "national", "None", ["00.32.00"]),
     ("dst", "StatBank", "Danmarks Statistik", "national", "None", ["00.30.02"]),

@@ -190,12 +190,17 @@ def _units(buildings: list[Building], folder: Path, truth: Truth) -> None:
 
 def routes(folder: Path) -> list[BaseRoute]:
     """Return the download's route, below the system's own path."""
+    return downloads(folder, SYSTEM, FILES)
+
+
+def downloads(folder: Path, system: str, files: dict[str, str]) -> list[BaseRoute]:
+    """Return a route that gives out the archives in `folder`: `files` has, by table, register and entity."""
 
     def allowed(request: Request) -> bool:
-        return secrets.compare_digest(request.query_params.get("apiKey", ""), practice_secret(SYSTEM, "api_key"))
+        return secrets.compare_digest(request.query_params.get("apiKey", ""), practice_secret(system, "api_key"))
 
     site = Site(folder, allowed, lambda status, message: JSONResponse({"message": message}, status))
-    tables = {name: table for table, name in FILES.items()}
+    tables = {name: table for table, name in files.items()}
 
     async def get_file(request: Request) -> Response:
         name = f"{request.query_params.get('Register')}_{request.query_params.get('LatestTotalForEntity')}"

@@ -29,7 +29,7 @@ from ingestion.home import Home
 from ingestion.landing import SystemLoad, land_system
 from ingestion.register import read_register
 
-DELIVERED = (*FOLDERS, *SFTP_ACCOUNTS, "datafordeler")
+DELIVERED = (*FOLDERS, *SFTP_ACCOUNTS, "datafordeler", "dagi")
 
 
 class Practice:
@@ -178,6 +178,20 @@ def test_statbank_agrees_with_the_population(practice: Practice) -> None:
     first = practice.raw("dst", "select sum(value::int), min(omraade_label) from raw.fremskrivning where tid = '2026'")
     assert first == [(sum(cube["value"][:: cube["dimension"]["size"][-1]]), "Odsherred")]
     assert first[0][0] == practice.truth.facts["indbyggere"]
+
+
+def test_dagi_is_geojson_of_all_municipalities(practice: Practice) -> None:
+    query = f"Register=DAGI&LatestTotalForEntity=Kommuneinddeling&apiKey={os.environ['DAGI_API_KEY']}"
+    with urllib.request.urlopen(f"{os.environ['DAGI_URL']}?{query}") as answer:
+        archive = zipfile.ZipFile(io.BytesIO(answer.read()))
+    features = json.loads(archive.read(archive.namelist()[0]))["features"]
+    assert len(features) == practice.told("dagi", "kommuner")["rows"] == 98
+    assert all(len(feature["properties"]["kommunekode"]) == 4 for feature in features)
+    ((own,),) = practice.raw("dagi", "select geometry from raw.kommuner where kommunekode = '0306'")
+    assert json.loads(own)["type"] == "Polygon"
+    assert json.loads(own)["coordinates"] == next(
+        feature["geometry"]["coordinates"] for feature in features if feature["properties"]["kommunekode"] == "0306"
+    )
 
 
 # --- OIOUBL and KMD Insight ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ select * from {{ ref('qua_budgettildeling') }}
 union all
 select * from {{ ref('qua_cpr_sf6002') }}
 union all
+select * from {{ ref('qua_dagi') }}
+union all
 select * from {{ ref('qua_datafordeler') }}
 union all
 select * from {{ ref('qua_dst') }}
