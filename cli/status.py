@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,8 +10,7 @@ import typer
 from rich.markup import escape
 
 from cli.common import FAILED, HomeOption, JsonOption, expected, home_at, out, print_json, table
-from ingestion.home import Home
-from ingestion.register import Register, System
+from orchestration.states import BAD, last_night, quarantine_counts, table_states
 
 STATES = {
     "fresh": "[green]fresh[/green]",
@@ -21,7 +19,6 @@ STATES = {
     "failed": "[red]failed[/red]",
     "never": "[red]never loaded[/red]",
 }
-BAD = {"stale", "failed", "never"}
 
 
 @expected()
@@ -49,7 +46,8 @@ def status(
     night = last_night(at, now)
     late = night_within is not None and (night is None or night["age_hours"] > night_within)
     if json_output:
-        print_json({"night": night, "problems": [str(problem) for problem in problems], "tables": rows})
+        page = str(at.morning_page) if at.morning_page.exists() else None
+        print_json({"night": night, "page": page, "problems": [str(problem) for problem in problems], "tables": rows})
     else:
         _print_night(night, late)
         for problem in problems:
@@ -64,38 +62,10 @@ def status(
                 out.print(
                     f"[yellow]{row['system']}.{row['table']}: new columns {escape(row['new_columns'])}[/yellow]", soft_wrap=True
                 )
+        if at.morning_page.exists():
+            out.print(f"The morning page: {at.morning_page.as_uri()}", soft_wrap=True)
     if late or problems or any(row["state"] in BAD for row in rows):
         raise typer.Exit(FAILED)
-
-
-def last_night(home: Home, now: datetime) -> dict[str, Any] | None:
-    """Return what the last night left of itself, with its age in hours; None if there has been none."""
-    if not home.heartbeat.exists():
-        return None
-    night: dict[str, Any] = json.loads(home.heartbeat.read_text(encoding="utf-8"))
-    return {**night, "age_hours": round((now - datetime.fromisoformat(night["at"])).total_seconds() / 3600, 1)}
-
-
-def quarantine_counts(home: Home) -> dict[tuple[str, str], int] | None:
-    """Return how many entries each table has in the quarantine; None before there is one, and while a night is building."""
-    import duckdb
-    from filelock import Timeout
-
-    from orchestration.keys import WAREHOUSE_POOL
-    from orchestration.locks import lock_file
-
-    if not home.warehouse.exists():
-        return None
-    try:
-        # A reader keeps dbt from opening the file: look only while nobody builds, and let nobody start meanwhile.
-        with (
-            lock_file(home, WAREHOUSE_POOL).acquire(timeout=0),
-            duckdb.connect(str(home.warehouse), read_only=True) as connection,
-        ):
-            rows = connection.execute("select system_id, table_name, count(*) from quality.quarantine group by all").fetchall()
-    except (Timeout, duckdb.IOException, duckdb.CatalogException):
-        return None
-    return {(system, name): count for system, name, count in rows}
 
 
 def _print_night(night: Mapping[str, Any] | None, late: bool) -> None:
@@ -113,63 +83,8 @@ def _print_night(night: Mapping[str, Any] | None, late: bool) -> None:
             out.print(f"    touches {escape(', '.join(trouble['marts']))}", soft_wrap=True)
 
 
-def table_states(register: Register, home: Home, now: datetime) -> list[dict[str, Any]]:
-    """Return a row per table of the register: its newest load, and how that stands against the hours of the register."""
-    from ingestion.raw_file import read_log
-
-    rows = []
-    for system in register.systems.values():
-        path = home.raw_file(system.id)
-        log = read_log(path) if path.exists() else []
-        for name in system.tables:
-            rows.append(_state(system, name, [load for load in log if load["table_name"] == name], now))
-    return rows
-
-
-def _state(system: System, name: str, loads: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
-    """Judge a table by its loads, oldest first."""
-    load = loads[-1] if loads else {}
-    good: datetime | None = next((entry["started_at"] for entry in reversed(loads) if entry["status"] != "failed"), None)
-    age = (now - good.replace(tzinfo=UTC)).total_seconds() / 3600 if good else None
-    if load.get("status") == "failed":
-        state = "failed"
-    elif age is None:
-        state = "never"
-    elif age > system.freshness.error_after_hours:
-        state = "stale"
-    else:
-        state = "ageing" if age > system.freshness.warn_after_hours else "fresh"
-    return {
-        "system": system.id,
-        "table": name,
-        "state": state,
-        "last_good_load": good.isoformat(timespec="seconds") if good else None,
-        "age_hours": round(age, 1) if age is not None else None,
-        "rows": load.get("rows"),
-        "table_rows": load.get("table_rows"),
-        "rejects": load.get("rejects"),
-        "failing_since": _failing_since(loads),
-        "new_columns": load.get("new_columns") or "",
-        "seconds": load.get("seconds"),
-        "load_id": load.get("load_id"),
-        "department": system.department,
-        "owner": system.owner.email,
-        "message": load.get("message") or "",
-    }
-
-
 def _things(count: int) -> str:
     return "1 thing is" if count == 1 else f"{count} things are"
-
-
-def _failing_since(loads: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return when the failures at the end of `loads` began."""
-    began: datetime | None = None
-    for load in reversed(loads):
-        if load["status"] != "failed":
-            break
-        began = load["started_at"]
-    return began.isoformat(timespec="seconds") if began else None
 
 
 def _row(row: Mapping[str, Any]) -> list[object]:

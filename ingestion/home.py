@@ -74,6 +74,11 @@ class Home:
         return self.path / "heartbeat.json"
 
     @property
+    def morning_page(self) -> Path:
+        """How the last night went, as a page for people."""
+        return self.path / "morning" / "index.html"
+
+    @property
     def demo(self) -> Path:
         return self.path / "demo"
 

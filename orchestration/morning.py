@@ -1,4 +1,4 @@
-"""The end of a night: the owners are told, and a heartbeat is left for whoever watches from outside.
+"""The end of a night: owners are told, the page of the morning is written, a heartbeat is left for whoever watches from outside.
 
 A scheduler that is dead sends no message. So a monitoring system watches the age of `<home>/heartbeat.json`.
 """
@@ -17,6 +17,7 @@ from ingestion.home import Home
 from ingestion.register import Register
 from orchestration.alerts import Send, Told, tell
 from orchestration.dbt import manifest_path
+from orchestration.morning_page import write_page
 from orchestration.translator import read_manifest
 from orchestration.troubles import Trouble, find_troubles
 
@@ -41,6 +42,11 @@ def conclude(
         told = Told(failed=[str(error)])
     for team in told.failed:
         get_dagster_logger().error(f"{team} was not told: the alert target did not take the message. It is tried again next time")
+    try:
+        write_page(home, register, instance, now, troubles, told.failed)
+    except OSError as error:
+        get_dagster_logger().error(f"The page of the morning was not written: {error}")
+    # Last: its age tells that everything before it was done.
     write_heartbeat(home, night, now, troubles, told)
     return told
 
