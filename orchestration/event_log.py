@@ -7,7 +7,7 @@ power cut, after which the last seconds of the log may be missing. What was load
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
@@ -28,12 +28,34 @@ class EventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str) -> None:
         self._engines: dict[str, Engine] = {}
+        self._schema: set[str] = set()
         super().__init__(base_dir)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock, self._engine(shard).begin() as connection:
             yield connection
+
+    # Dagster asks for every event whether the file has been brought up to this version's schema. Once it has, it has.
+
+    def has_table(self, table_name: str) -> bool:
+        return self._once(f"table {table_name}", lambda: super(EventLog, self).has_table(table_name))
+
+    def has_secondary_index(self, name: str) -> bool:
+        return self._once(f"index {name}", lambda: super(EventLog, self).has_secondary_index(name))
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        return self._once(f"column {column_name}", lambda: super(EventLog, self).has_asset_key_col(column_name))
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        return self._once(
+            f"column {column_name}", lambda: super(EventLog, self)._has_asset_key_col_on_connection(conn, column_name)
+        )
+
+    def _once(self, what: str, ask: Callable[[], bool]) -> bool:
+        if what not in self._schema and ask():
+            self._schema.add(what)
+        return what in self._schema
 
     def delete_events(self, run_id: str) -> None:
         """Forget a run: its entries in the index, and its file, which Dagster empties and leaves at its full size."""
