@@ -124,7 +124,7 @@ def extract(
             _check(table, context, found, stored)
     except (SourceError, MissingSetting) as error:
         found.release()
-        raise SourceError(_named(system, name, str(error))) from error
+        raise SourceError(_named(system, name, str(error)), check=getattr(error, "check", "")) from error
     except duckdb.Error as error:
         found.release()
         raise SourceError(_named(system, name, " ".join(str(error).split())[:500])) from error
@@ -271,6 +271,7 @@ def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[s
     read = found.rows + context.rejects
     if context.source_rows is not None and read < context.source_rows:
         raise SourceError(f"the source counts {context.source_rows} rows but gave {read}. Load again, or ask the vendor")
+    _block(table, context, found)
     minimum = table.expected_rows.min
     if found.rows < minimum and (table.write == "replace" or stored is None):
         raise SourceError(
@@ -295,6 +296,26 @@ def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[s
         pq.write_table(pa.schema(list(found.schema.items())).empty_table(), context.workdir / "empty.parquet")
     if stored and found.rows:
         _check_types(found, stored)
+
+
+def _block(table: Table, context: ReadContext, found: Extract) -> None:
+    """Refuse what only warns elsewhere, where the register wants it so."""
+    most, wanted = table.expected_rows.max, table.blocking
+    if "row_range" in wanted and most is not None and found.rows > most:
+        raise SourceError(
+            f"{found.rows} rows came where at most {most} are expected. Ask the vendor, or raise expected_rows.max",
+            check="row_range",
+        )
+    if "contract" in wanted and found.new_columns:
+        listed = ", ".join(f"'{name}'" for name in found.new_columns)
+        raise SourceError(
+            f"the source has new columns {listed}. Ask the vendor, and add them to the register file", check="contract"
+        )
+    if "rejects" in wanted and context.rejects:
+        raise SourceError(
+            f"{context.rejects} rows could not be read. Have the delivery corrected, or leave out `blocking: [rejects]`",
+            check="rejects",
+        )
 
 
 def _check_types(found: Extract, stored: Mapping[str, str]) -> None:

@@ -56,6 +56,8 @@ class TableLoad:
     missing_columns: list[str] = field(default_factory=list)
     seconds: float = 0.0
     message: str = ""
+    blocked_by: str = ""
+    """The check that refused the load, where the register lets it (`blocking`)."""
 
 
 @dataclass
@@ -296,7 +298,7 @@ def _resource(load: _Load, name: str) -> Any:
                 except SourceError as error:
                     raise SourceError(f"{system.id}.{name}: {error}") from None
         except SourceError as error:
-            outcome.message = str(error)
+            outcome.message, outcome.blocked_by = str(error), error.check
             if found is not None:
                 found.release()
             return

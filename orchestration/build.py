@@ -10,7 +10,7 @@ import dagster as dg
 from ingestion.home import Home
 from ingestion.register import SYSTEMS, Register
 from ingestion.register.vocabulary import terms
-from orchestration.raw import load_asset, source_spec
+from orchestration.raw import freshness_check, load_asset, source_spec
 from orchestration.schedules import BUILD, LOAD, PUBLISH, morning_sensor, refresh_schedules, stage_sensor
 from orchestration.warehouse import warehouse_assets
 
@@ -31,12 +31,14 @@ def build_defs(
     leaves out what starts by itself.
     """
     loads = {system_id: load_asset(system, home) for system_id, system in register.systems.items()}
-    warehouse = warehouse_assets(register, home, manifest_path, systems)
+    warehouse, reports = warehouse_assets(register, home, manifest_path, systems)
+    freshness = freshness_check(register, home)
     sources = [source_spec(system) for system in register.systems.values()]
-    jobs = _jobs([load for system_id, load in loads.items() if loaded is None or system_id in loaded], warehouse)
+    jobs = _jobs([load for system_id, load in loads.items() if loaded is None or system_id in loaded], [*warehouse, freshness])
     automatic = schedules and len(jobs) == 3
     return dg.Definitions(
-        assets=[*sources, *loads.values(), *warehouse],
+        assets=[*sources, *loads.values(), *warehouse, *reports],
+        asset_checks=[freshness],
         jobs=[*jobs, *_department_jobs(register, loads)],
         schedules=refresh_schedules(register, home) if automatic else [],
         sensors=[stage_sensor(jobs[1:]), morning_sensor(register, home)] if automatic else [],

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ingestion.home import Home
 from ingestion.register import Register
 from ingestion.vault import VaultKeyError
+from orchestration.counting import count_rows
 from orchestration.locks import exclusive
 from serving.purposes import misused
 
@@ -157,7 +158,9 @@ def _stream(arguments: list[str], home: Home, manifest: Manifest, outcome: DbtOu
 
     def note(message: Any) -> None:
         if message.info.name in _RESULTS:
-            events.put(msg_to_dict(message))
+            event = msg_to_dict(message)
+            # Here, in dbt's own thread, its connection is open.
+            events.put({**event, "rows": count_rows(event)})
 
     def run() -> None:
         try:

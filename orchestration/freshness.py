@@ -13,20 +13,30 @@ from ingestion.register import Register
 
 def stale_tables(register: Register, home: Home, now: datetime) -> dict[str, list[str]]:
     """Return, by system, the tables older than the register allows, and those never loaded."""
-    from ingestion.raw_file import read_log
-
     stale: dict[str, list[str]] = {}
+    loads = last_loads(register, home)
     for system in register.systems.values():
-        path = home.raw_file(system.id)
-        good: dict[str, datetime] = {}
-        for entry in read_log(path) if path.exists() else []:
-            if entry["status"] != "failed":
-                good[entry["table_name"]] = entry["started_at"].replace(tzinfo=UTC)
+        good = loads[system.id]
         limit = now - timedelta(hours=system.freshness.error_after_hours)
         old = [name for name in system.tables if name not in good or good[name] < limit]
         if old:
             stale[system.id] = old
     return stale
+
+
+def last_loads(register: Register, home: Home) -> dict[str, dict[str, datetime]]:
+    """Return, by system and table, when (UTC) the newest good load began. A table that was never loaded is left out."""
+    from ingestion.raw_file import read_log
+
+    loads: dict[str, dict[str, datetime]] = {}
+    for system_id in register.systems:
+        path = home.raw_file(system_id)
+        loads[system_id] = {
+            entry["table_name"]: entry["started_at"].replace(tzinfo=UTC)
+            for entry in (read_log(path) if path.exists() else [])
+            if entry["status"] != "failed"
+        }
+    return loads
 
 
 def held_back(manifest: Mapping[str, Any], stale: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:

@@ -10,6 +10,8 @@ PLATFORM = "platform"
 PLATFORM_TABLES = ("systems", "system_tables", "system_columns", "loads", "rejects", "column_lineage")
 LAYERS = ("staging", "quality", "intermediate", "conformed", "marts")
 WAREHOUSE_POOL = "warehouse"
+FRESHNESS = "freshness"
+"""Name of the check that a raw table is as new as the register wants it."""
 
 
 def source_system(system_id: str) -> dg.AssetKey:
@@ -23,6 +25,11 @@ def raw_table(system_id: str, table_name: str) -> dg.AssetKey:
 
 def published(role: str) -> dg.AssetKey:
     return dg.AssetKey(["published", role])
+
+
+def report(name: str) -> dg.AssetKey:
+    """Return the key of a dbt exposure: what is read of the warehouse."""
+    return dg.AssetKey(["report", name])
 
 
 def system_pool(system_id: str) -> str:

@@ -3,16 +3,17 @@
 # No `from __future__ import annotations` here: Dagster reads the annotations of ops, and wants the classes, not their names.
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from ingestion.home import Home
-from ingestion.register import System, Table
+from ingestion.register import Register, System, Table
 from ingestion.register.model import Freshness
 from orchestration.anomalies import UsualRows, history, usual_rows
-from orchestration.keys import raw_table, source_system, system_pool
+from orchestration.freshness import last_loads
+from orchestration.keys import FRESHNESS, raw_table, source_system, system_pool
 from orchestration.locks import exclusive
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _CHECKS = {
     "contract": "Kilden har de kolonner, registeret nævner, og ingen andre. Nye eller manglende kolonner er en advarsel.",
     "rejects": "Alle rækker fra kilden kunne læses. Frasorterede rækker er en advarsel.",
 }
+
+_KITOS = "https://kitos.dk/ui/it-systems/it-system-usages"
 
 Event = dg.MaterializeResult[None] | dg.AssetCheckResult
 _CONFIG = {"full": dg.Field(bool, default_value=False, description="Read incremental tables and files from the beginning.")}
@@ -47,6 +50,8 @@ def source_spec(system: System) -> dg.AssetSpec:
             "owner": f"{system.owner.team} <{system.owner.email}>",
             "data_steward": f"{system.data_steward.team} <{system.data_steward.email}>",
             "protocol": system.connection.protocol,
+            **({"link": dg.MetadataValue.url(system.link)} if system.link else {}),
+            **({"kitos": dg.MetadataValue.url(f"{_KITOS}/{system.kitos_uuid}")} if system.kitos_uuid else {}),
         },
     )
 
@@ -62,15 +67,20 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         description=f"Loads {system.title} into raw/{system.id}.duckdb.",
         specs=[_table_spec(system, name, table) for name, table in system.tables.items()],
         check_specs=[
-            dg.AssetCheckSpec(check, asset=raw_table(system.id, name), description=description)
-            for name in system.tables
+            _check_spec(system, name, table, check, description)
+            for name, table in system.tables.items()
             for check, description in _CHECKS.items()
         ],
         can_subset=True,
         config_schema=_CONFIG,
         pool=system_pool(system.id),
         # The connector repeats what a source fails at, per request; this is for what it cannot see, such as a full disk.
-        retry_policy=dg.RetryPolicy(max_retries=system.limits.retries, delay=RETRY_DELAY_SECONDS, backoff=dg.Backoff.EXPONENTIAL),
+        retry_policy=dg.RetryPolicy(
+            max_retries=system.limits.retries,
+            delay=RETRY_DELAY_SECONDS,
+            backoff=dg.Backoff.EXPONENTIAL,
+            jitter=dg.Jitter.PLUS_MINUS,
+        ),
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[Event]:
         from ingestion.landing import land_system
@@ -83,12 +93,14 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         usual = _usual(system, home)
         for name, loaded in outcome.tables.items():
             if loaded.status != "failed":
-                yield _materialization(system, name, loaded)
+                yield _materialization(system, name, loaded, home.raw_file(system.id).stat().st_size)
                 yield from (
                     check
                     for check in check_results(system.id, name, system.tables[name], loaded, usual.get(name))
-                    if dg.AssetCheckKey(raw_table(system.id, name), str(check.check_name)) in checks
+                    if _key_of(check) in checks
                 )
+            else:
+                yield from (check for check in blocked_results(system, name, loaded) if _key_of(check) in checks)
         if outcome.failed:
             raise dg.Failure(
                 _fault(system, outcome),
@@ -98,6 +110,82 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
             )
 
     return load
+
+
+def blocked_results(system: System, name: str, loaded: "TableLoad") -> Iterator[dg.AssetCheckResult]:
+    """Say which check kept the table as it was, if it was one that the register lets block."""
+    if loaded.blocked_by:
+        yield dg.AssetCheckResult(
+            passed=False,
+            check_name=loaded.blocked_by,
+            asset_key=raw_table(system.id, name),
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=f"Tabellen blev ikke hentet, og er som før: {loaded.message}",
+        )
+
+
+def _key_of(check: dg.AssetCheckResult) -> dg.AssetCheckKey:
+    if check.asset_key is None or check.check_name is None:
+        raise ValueError("a check of ours always names its table and itself")
+    return dg.AssetCheckKey(check.asset_key, check.check_name)
+
+
+def freshness_check(register: Register, home: Home) -> dg.AssetChecksDefinition:
+    """Return one op that says of each table whether it is as new as the register wants it.
+
+    It belongs to the build, not to the load: what was never loaded, or whose load failed, is what it is there to see.
+    """
+    wanted = {raw_table(system.id, name): system for system, name, _ in register.tables()}
+
+    @dg.multi_asset_check(
+        name="freshness_of_raw_tables",
+        specs=[
+            dg.AssetCheckSpec(
+                FRESHNESS,
+                asset=key,
+                description=f"Hentet inden for {system.freshness.error_after_hours} timer; efter "
+                f"{system.freshness.warn_after_hours} timer en advarsel.",
+                metadata={"owner": system.owner.email, "severity": "error"},
+            )
+            for key, system in wanted.items()
+        ],
+    )
+    def freshness_of_raw_tables() -> Iterator[dg.AssetCheckResult]:
+        now, loads = datetime.now(UTC), last_loads(register, home)
+        for key, system in wanted.items():
+            # Of what was never loaded there is nothing to judge: it shows as a check without a result.
+            if loaded := loads[system.id].get(key.path[-1]):
+                yield freshness_result(key, system.freshness, (now - loaded).total_seconds() / 3600)
+
+    return freshness_of_raw_tables
+
+
+def freshness_result(key: dg.AssetKey, freshness: Freshness, hours: float) -> dg.AssetCheckResult:
+    """Judge the age of a table, in hours."""
+    stale = hours > freshness.error_after_hours
+    late = stale or hours > freshness.warn_after_hours
+    return dg.AssetCheckResult(
+        passed=not late,
+        check_name=FRESHNESS,
+        asset_key=key,
+        severity=dg.AssetCheckSeverity.ERROR if stale else dg.AssetCheckSeverity.WARN,
+        description=f"Sidst hentet for {_number(int(hours))} timer siden; se hvorfor i systemets kørsler" if late else None,
+        metadata={"age_hours": round(hours, 2)},
+    )
+
+
+def _check_spec(system: System, name: str, table: Table, check: str, description: str) -> dg.AssetCheckSpec:
+    blocking = check in table.blocking
+    return dg.AssetCheckSpec(
+        check,
+        asset=raw_table(system.id, name),
+        description=f"{description} Her spærrer den: tabellen bliver, som den var." if blocking else description,
+        blocking=blocking,
+        metadata={
+            "owner": system.owner.email,
+            "severity": "error" if blocking or check in ("row_range", "reconciliation") else "warn",
+        },
+    )
 
 
 def check_results(
@@ -242,7 +330,7 @@ def _column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def _materialization(system: System, name: str, loaded: "TableLoad") -> dg.MaterializeResult[None]:
+def _materialization(system: System, name: str, loaded: "TableLoad", file_bytes: int) -> dg.MaterializeResult[None]:
     metadata: dict[str, dg.RawMetadataValue] = {
         "dagster/row_count": loaded.table_rows,
         "status": loaded.status,
@@ -250,6 +338,7 @@ def _materialization(system: System, name: str, loaded: "TableLoad") -> dg.Mater
         "rejects": loaded.rejects,
         "deleted_rows": loaded.deleted_rows,
         "seconds": round(loaded.seconds, 3),
+        "system_file_bytes": file_bytes,
         "load_id": loaded.load_id or "",
         "new_columns": ", ".join(loaded.new_columns),
     }

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from ingestion.register.vocabulary import terms
+from orchestration.checks import blocking, described, severity
 from orchestration.dagster_dbt_alone import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 from orchestration.keys import VAULT, raw_table
 
@@ -59,8 +60,15 @@ class Translator(DagsterDbtTranslator):
             # It looks at logic, not at data, and is not run at night: in the UI it would stand there for ever without a result.
             return None
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-        # A blocking check fails the step, and with it the publication, for one department's bad value.
-        return spec._replace(blocking=False) if spec else None
+        if spec is None:
+            return None
+        test = manifest["nodes"][unique_id]
+        # dbt's severity blocks nothing here: it would fail the step for one department's bad value. What is to, says so.
+        return spec._replace(
+            blocking=blocking(test),
+            description=described(test),
+            metadata={**spec.metadata, "severity": severity(test), "owner": ", ".join(asset_spec.owners)},
+        )
 
     def get_description(self, dbt_resource_props: Props) -> str:
         # The default appends the model's SQL, which the graph shows a click away and which multiplies what is loaded.

@@ -14,13 +14,24 @@ from ingestion.register import Problem, Register, read_leniently
 from orchestration.dagster_dbt_alone import DbtCoreCliEventMessage, dbt_assets
 from orchestration.dbt import DbtError, DbtOutcome, build
 from orchestration.freshness import held_back, stale_tables
-from orchestration.keys import PLATFORM, PLATFORM_TABLES, REGISTER, VAULT, WAREHOUSE_POOL, published, raw_table
+from orchestration.keys import PLATFORM, PLATFORM_TABLES, REGISTER, VAULT, WAREHOUSE_POOL, published, raw_table, source_system
 from orchestration.locks import exclusive
+from orchestration.measures import Measures, quality_scores
+from orchestration.reports import report_specs
 from orchestration.translator import Translator, audience, read_manifest
 
 Event = dg.MaterializeResult[None] | dg.AssetCheckResult
 GROUP = "platform"
 ROLE = "bi_netvaerk"
+OWNER = f"team:{PLATFORM}"
+_PLATFORM_TITLES = {
+    "systems": "Systemer",
+    "system_tables": "Systemernes tabeller",
+    "system_columns": "Systemernes kolonner",
+    "loads": "Indlæsninger",
+    "rejects": "Frasorterede rækker",
+    "column_lineage": "Kolonnernes herkomst",
+}
 
 
 def register_asset(systems: Path) -> dg.AssetsDefinition:
@@ -31,8 +42,16 @@ def register_asset(systems: Path) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"yaml"},
         tags={"layer": "platform"},
-        description="The register: one file per system. A file with an error is left out until it is mended; the rest goes on.",
-        check_specs=[dg.AssetCheckSpec("valid", asset=REGISTER, description="Every register file can be read.")],
+        owners=[OWNER],
+        description="Registeret: en fil for hvert system. En fil med fejl er ude, til den er rettet; resten går videre.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                "valid",
+                asset=REGISTER,
+                description="Alle filer i registeret kan læses.",
+                metadata={"owner": OWNER, "severity": "error"},
+            )
+        ],
     )
     def register_() -> Iterator[Event]:
         register, problems = read_leniently(systems)
@@ -58,7 +77,8 @@ def vault_asset(register: Register, home: Home) -> dg.AssetsDefinition:
         kinds={"duckdb"},
         tags={"layer": "vault"},
         pool=WAREHOUSE_POOL,
-        description="CPR number → random person id. Stays in the vault: nothing downstream holds a CPR number.",
+        owners=[OWNER],
+        description="CPR-nummer → tilfældigt person-id. Bliver i boksen: intet længere fremme rummer et CPR-nummer.",
     )
     def person_keys() -> Iterator[Event]:
         from ingestion.vault import build_vault
@@ -79,7 +99,8 @@ def platform_asset(register: Register, home: Home) -> dg.AssetsDefinition:
                 group_name=GROUP,
                 kinds={"duckdb"},
                 tags={"layer": "platform"},
-                description=f"The platform's own `{name}`, from the register and the load logs of all raw files.",
+                owners=[OWNER],
+                description=f"{_PLATFORM_TITLES[name]}. Platformens egen tabel, fra registeret og alle råfilers indlæsningslog.",
             )
             for name in PLATFORM_TABLES
         ],
@@ -115,6 +136,7 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
             context.log.warning(
                 f"{name} is not built: it requires fresh data, and {', '.join(systems)} is stale. It stays as it was"
             )
+        measures = Measures(manifest, home, register, datetime.now(UTC))
         with exclusive(home, WAREHOUSE_POOL):
             try:
                 for event in build(register, home, selection, outcome, without=sorted(without)):
@@ -122,9 +144,15 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
                         # Somebody changed the project since these definitions were loaded. It is built; the graph has it later.
                         continue
                     message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-                    yield from message.to_default_asset_events(manifest, translator, context)
+                    for told in message.to_default_asset_events(manifest, translator, context):
+                        yield _measured(told, measures.of(event["data"]["node_info"]["unique_id"], event.get("rows")))
             except DbtError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
+            for system_id, scores in quality_scores(home).items():
+                if system_id in register.systems:
+                    yield dg.AssetObservation(
+                        source_system(system_id), description="Datakvalitet, 0 til 100", metadata=dict(scores)
+                    )
         if outcome.failed_tests:
             context.log.warning(_listing(f"{len(outcome.failed_tests)} tests failed", outcome.failed_tests))
         if outcome.failed_models:
@@ -134,6 +162,13 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
             )
 
     return dbt_build
+
+
+def _measured(told: Any, measures: Mapping[str, dg.MetadataValue]) -> Any:
+    """Return what dagster_dbt tells of a built table, with what was measured of it."""
+    if not isinstance(told, dg.Output):
+        return told
+    return dg.Output(None, output_name=told.output_name, metadata={**told.metadata, **measures})
 
 
 def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -> dg.AssetsDefinition:
@@ -148,7 +183,8 @@ def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -
         kinds={"duckdb", "parquet"},
         tags={"layer": "published"},
         pool=WAREHOUSE_POOL,
-        description=f"The files that the role {role} reads: DuckDB and Parquet, by version.",
+        owners=[OWNER],
+        description=f"Det, som rollen {role} læser: DuckDB og Parquet, en udgave for hver udgivelse.",
     )
     def published_() -> Iterator[Event]:
         from serving.publish import publish
@@ -167,13 +203,17 @@ def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -
     return published_
 
 
-def warehouse_assets(register: Register, home: Home, manifest_path: Path | None, systems: Path) -> list[dg.AssetsDefinition]:
-    """Return everything after raw. Without a prepared manifest there is no dbt, and nothing to publish."""
+def warehouse_assets(
+    register: Register, home: Home, manifest_path: Path | None, systems: Path
+) -> tuple[list[dg.AssetsDefinition], list[dg.AssetSpec]]:
+    """Return everything after raw, and who reads it. Without a prepared manifest there is no dbt, and nothing to publish."""
     assets = [register_asset(systems), vault_asset(register, home), platform_asset(register, home)]
+    reports: list[dg.AssetSpec] = []
     if manifest_path is not None and manifest_path.exists():
         manifest = read_manifest(manifest_path)
         assets += [dbt_asset(register, home, manifest), published_asset(home, manifest)]
-    return assets
+        reports = report_specs(manifest, ROLE)
+    return assets, reports
 
 
 def _listing(title: str, messages: Mapping[str, str]) -> str:

@@ -29,7 +29,11 @@ Row = dict[str, str | int | None]
 
 
 class SourceError(Exception):
-    """A table cannot be read. The message is one line: what happened and what to do."""
+    """A table cannot be read. The message is one line: what happened and what to do. `check`: the check that says so, if any."""
+
+    def __init__(self, message: str, *, check: str = "") -> None:
+        super().__init__(message)
+        self.check = check
 
 
 class NotThereError(SourceError):

@@ -159,6 +159,9 @@ class TableBase(Strict):
     """replace: a full snapshot each time. merge: new and changed rows by key. append: files, each loaded once; a file that comes
     again changed replaces its own rows."""
     expected_rows: RowRange
+    blocking: list[Literal["row_range", "contract", "rejects"]] = []
+    """Checks that refuse a load, so that the table stays as it was: more rows than expected, a new column, a row that could not
+    be read. Too few rows, and fewer than the source counts, always do; a missing column does by `on_missing_column`."""
     on_missing_column: Literal["fail", "warn"] = "fail"
     on_deleted: Literal["remove", "keep"] = "remove"
     """keep: rows that are gone from the source are kept, with `_deleted_at` (UTC), in a raw table of their own,

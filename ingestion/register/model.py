@@ -73,6 +73,8 @@ class SystemBase(Strict):
     retention: Retention
     kitos_uuid: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")] | None = None
     """The system's usage in OS2kitos, so that the two registers reconcile."""
+    link: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = None
+    """Where staff open the system, or a page about it: shown in the graph."""
     limits: Limits = Limits()
 
 

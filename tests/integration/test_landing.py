@@ -208,6 +208,35 @@ def test_a_missing_column_fails_its_table_and_a_new_one_is_landed_and_told(libra
     assert fetch(home, "select navn from raw.filialer") == [("Nykøbing",)]
 
 
+@pytest.mark.parametrize(
+    ("check", "lines"),
+    [
+        ("row_range", ["id;navn", "1;A", "2;B", "3;C"]),
+        ("contract", ["id;navn;ny", "1;A;x"]),
+        ("rejects", ["id;navn", "1;A", "2;B;for;mange"]),
+    ],
+)
+def test_a_check_that_blocks_keeps_the_table_as_it_was(
+    tmp_path: Path, drop: Path, home: Home, check: str, lines: list[str]
+) -> None:
+    def branches(blocking: list[str]) -> System:
+        source = {"format": "csv", "encoding": "cp1252", "glob": "filialer.csv"}
+        columns, limits = {"id": "integer", "navn": "text"}, {"expected_rows": {"min": 1, "max": 2}, "blocking": blocking}
+        tables = {"filialer": {**table(source, columns, "replace", ["id"]), **limits}}
+        return system_of(
+            tmp_path / "register", "bibliotek", {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}, tables
+        )
+
+    put(drop, "filialer.csv", "id;navn", "1;Nykøbing")
+    land_system(branches([check]), home)
+    put(drop, "filialer.csv", *lines)
+    blocked = land_system(branches([check]), home).tables["filialer"]
+    assert (blocked.status, blocked.blocked_by) == ("failed", check), blocked.message
+    assert fetch(home, "select navn from raw.filialer") == [("Nykøbing",)]
+    allowed = land_system(branches([]), home).tables["filialer"]
+    assert (allowed.status, allowed.blocked_by) == ("loaded", ""), allowed.message
+
+
 def test_a_system_that_never_answered_still_has_its_tables(library: System, drop: Path, home: Home) -> None:
     drop.rmdir()
     load = land_system(library, home)

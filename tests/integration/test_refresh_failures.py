@@ -26,6 +26,35 @@ def test_a_sound_night_is_green(municipality: Municipality) -> None:
     assert [municipality.rows(f"mart_{system_id}") for system_id in DEPARTMENTS] == [2, 2, 2]
 
 
+def test_what_was_built_is_measured(municipality: Municipality) -> None:
+    municipality.refresh()
+    with open_instance(municipality.home) as instance:
+        mart = instance.get_latest_materialization_event(dg.AssetKey(["marts", "mart_alfa"]))
+        raw = instance.get_latest_materialization_event(dg.AssetKey(["raw", "alfa", "ting"]))
+    assert mart is not None
+    assert mart.asset_materialization is not None
+    measured = {name: value.value for name, value in mart.asset_materialization.metadata.items()}
+    assert measured["dagster/row_count"] == 2
+    assert 0 <= measured["source_age_hours"] < 1  # type: ignore[operator]
+    lineage = measured["dagster/column_lineage"]
+    assert isinstance(lineage, dg.TableColumnLineage)
+    assert lineage.deps_by_column["navn"] == [dg.TableColumnDep(dg.AssetKey(["raw", "alfa", "ting"]), "navn")]
+    assert raw is not None
+    assert raw.asset_materialization is not None
+    assert raw.asset_materialization.metadata["system_file_bytes"].value == municipality.home.raw_file("alfa").stat().st_size
+
+
+def test_a_table_whose_check_blocks_is_red_and_as_it_was(municipality: Municipality) -> None:
+    path = municipality.register / DEPARTMENTS["beta"] / "beta.yml"
+    path.write_text(path.read_text().replace("    write: append\n", "    write: append\n    blocking: [contract]\n"))
+    municipality.refresh()
+    municipality.deliver("beta", "nr;navn;ny\n1;en;x\n2;to;x\n3;tre;x\n")
+    load = municipality.refresh().stages[0]
+    assert list(load.failures) == ["load_beta"]
+    assert [check for check in load.failed_checks if check.startswith("raw/beta/ting: contract: ")]
+    assert municipality.rows("mart_beta") == 2
+
+
 def test_a_broken_system_keeps_its_data_and_stops_nobody(municipality: Municipality) -> None:
     municipality.refresh()
     municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n3;tre\n")

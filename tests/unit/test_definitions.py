@@ -14,9 +14,10 @@ import pytest
 
 from ingestion.home import Home
 from ingestion.register import Register, read_register
+from ingestion.register.model import Freshness
 from orchestration.build import build_defs
 from orchestration.keys import PLATFORM_TABLES, raw_table, source_system
-from orchestration.raw import check_results
+from orchestration.raw import check_results, freshness_result, source_spec
 from orchestration.schedules import BUILD, LOAD, PUBLISH
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +78,15 @@ def manifest(register: Register) -> dict[str, Any]:
         for test in ("unique", "not_null"):
             add(f"test.faellesdata.{test}_stg_{system.id}__{name}", ["staging"], [staged])
     first = next(iter(nodes))
-    add("model.faellesdata.mart_alt", ["marts", "cross_department"], [first])
+    exposure = {
+        "name": "alt",
+        "label": "Alt i et",
+        "type": "dashboard",
+        "description": "Alt, hvad der er.",
+        "owner": {"name": "Analyse", "email": "analyse@odsherred.example"},
+        "depends_on": {"nodes": ["model.faellesdata.mart_alt"]},
+    }
+    add("model.faellesdata.mart_alt", ["marts", "cross_department"], [first], group="hr_it_digitalisering")
     nodes["model.faellesdata.mart_alt"]["config"]["meta"] = {"audience": ["bi_netvaerk"]}
     return {
         "metadata": {"dbt_version": "1.11.16", "adapter_type": "duckdb", "project_name": "faellesdata", "dbt_schema_version": ""},
@@ -85,9 +94,10 @@ def manifest(register: Register) -> dict[str, Any]:
         "sources": sources,
         "groups": {
             f"group.faellesdata.{department}": {"name": department, "owner": {"email": f"{department}@odsherred.example"}}
-            for department in {system.department for system in register.systems.values()}
+            for department in {"hr_it_digitalisering", *(system.department for system in register.systems.values())}
         },
-        **{kind: {} for kind in ("macros", "docs", "exposures", "metrics", "selectors", "semantic_models", "saved_queries")},
+        "exposures": {"exposure.faellesdata.alt": exposure},
+        **{kind: {} for kind in ("macros", "docs", "metrics", "selectors", "semantic_models", "saved_queries")},
         **{kind: {} for kind in ("disabled", "parent_map", "child_map", "unit_tests", "functions")},
     }
 
@@ -190,9 +200,63 @@ def test_published_depends_on_what_is_meant_for_the_role(definitions: dg.Definit
     assert node.parent_keys == {dg.AssetKey(["marts", "mart_alt"])}
 
 
-def test_no_check_blocks(definitions: dg.Definitions) -> None:
+def test_no_check_blocks_unless_the_register_says_so(register: Register, tmp_path: Path) -> None:
+    def blocking(register: Register) -> set[tuple[str, str]]:
+        graph = build_defs(register, home=Home(tmp_path), manifest_path=None).resolve_asset_graph()
+        return {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys if graph.get(key).blocking}
+
+    assert blocking(register) == set()
+    system, name, table = next(register.tables())
+    tables = {**system.tables, name: table.model_copy(update={"blocking": ["contract"]})}
+    strict = Register(systems={system.id: system.model_copy(update={"tables": tables})})
+    assert blocking(strict) == {(f"raw/{system.id}/{name}", "contract")}
+
+
+def test_every_asset_has_an_owner_and_a_description(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    assert not [key for key in graph.asset_check_keys if graph.get(key).blocking]
+    nodes = {key: graph.get(key) for key in graph.get_all_asset_keys()}
+    assert [key for key, node in nodes.items() if not node.owners or not node.description or node.group_name == "default"] == []
+    assert {node.tags["layer"] for node in nodes.values()} >= {"source", "raw", "staging", "marts", "published", "report"}
+
+
+def test_every_check_has_severity_owner_and_a_danish_description(register: Register, definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    specs = [graph.get(key) for key in graph.asset_check_keys]
+    assert {spec.key for spec in specs} == set(graph.asset_check_keys)
+    for spec in specs:
+        assert spec.metadata["severity"] in ("error", "warn"), spec.key
+        assert spec.metadata["owner"], spec.key
+        assert spec.description, spec.key
+    system, name, _ = next(register.tables())
+    first = raw_table(system.id, name)
+    per_table = {key.name for key in graph.asset_check_keys if key.asset_key == first}
+    assert per_table >= {"row_range", "usual_rows", "reconciliation", "contract", "rejects", "freshness"}
+
+
+def test_reports_stand_below_what_they_read_and_what_is_published(definitions: dg.Definitions) -> None:
+    node = definitions.resolve_asset_graph().get(dg.AssetKey(["report", "alt"]))
+    assert node.is_external
+    assert node.parent_keys == {dg.AssetKey(["marts", "mart_alt"]), dg.AssetKey(["published", "bi_netvaerk"])}
+    assert node.owners == ["analyse@odsherred.example"]
+    assert node.description == "Alt i et. Alt, hvad der er."
+
+
+def test_a_system_links_to_itself_and_to_kitos(register: Register, tmp_path: Path) -> None:
+    system = next(iter(register.systems.values())).model_copy(update={"link": "https://system.example", "kitos_uuid": "0" * 36})
+    spec = source_spec(system)
+    assert spec.metadata["link"] == dg.MetadataValue.url("https://system.example")
+    assert spec.metadata["kitos"].value == f"https://kitos.dk/ui/it-systems/it-system-usages/{'0' * 36}"
+
+
+@pytest.mark.parametrize(
+    ("hours", "passed", "severity"),
+    [(29.0, True, None), (31.0, False, dg.AssetCheckSeverity.WARN), (55.0, False, dg.AssetCheckSeverity.ERROR)],
+)
+def test_freshness(hours: float, passed: bool, severity: dg.AssetCheckSeverity | None) -> None:
+    result = freshness_result(raw_table("s", "t"), Freshness(warn_after_hours=30, error_after_hours=54), hours)
+    assert result.passed is passed
+    assert severity is None or result.severity is severity
+    assert result.metadata["age_hours"].value == hours
 
 
 def test_definitions_load_without_a_manifest(register: Register, tmp_path: Path) -> None:
