@@ -10,6 +10,7 @@ import dagster as dg
 from ingestion.home import Home
 from ingestion.register import SYSTEMS, Register
 from ingestion.register.vocabulary import terms
+from orchestration.arrivals import arrival_sensors
 from orchestration.raw import freshness_check, load_asset, source_spec
 from orchestration.schedules import BUILD, LOAD, PUBLISH, morning_sensor, refresh_schedules, stage_sensor
 from orchestration.warehouse import warehouse_assets
@@ -41,7 +42,7 @@ def build_defs(
         asset_checks=[freshness],
         jobs=[*jobs, *_department_jobs(register, loads)],
         schedules=refresh_schedules(register, home) if automatic else [],
-        sensors=[stage_sensor(jobs[1:]), morning_sensor(register, home)] if automatic else [],
+        sensors=[stage_sensor(jobs[1:]), morning_sensor(register, home), *arrival_sensors(register, home)] if automatic else [],
         # A step in a process of its own costs 0.75 to 2.6 s; here runs are parallel, steps are not (docs/decisions).
         executor=dg.in_process_executor,
     )

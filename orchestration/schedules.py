@@ -15,6 +15,7 @@ from ingestion.register import Register, System
 from ingestion.register.vocabulary import Term, terms
 from orchestration.instance import delete_old_runs, end_orphans
 from orchestration.keys import raw_table
+from orchestration.raw import CHECKS
 
 TIMEZONE = "Europe/Copenhagen"
 LOAD, BUILD, PUBLISH = "nightly_load", "nightly_build", "nightly_publish"
@@ -54,15 +55,25 @@ def _schedule(cadence: str, term: Term, systems: Sequence[System], home: Home) -
     def refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         end_orphans(context.instance, home)
         delete_old_runs(context.instance)
-        night = f"{cadence}-{context.scheduled_execution_time:%Y-%m-%d}"
+        # By the hour with its offset, since one hour comes twice in autumn.
+        moment = "%Y-%m-%dT%H%z" if cadence == "hourly" else "%Y-%m-%d"
+        night = f"{cadence}-{context.scheduled_execution_time:{moment}}"
         for department, members in departments.items():
-            yield dg.RunRequest(
-                run_key=f"{night}-{department}",
-                asset_selection=[raw_table(system.id, name) for system in members for name in system.tables],
-                tags={NIGHT_TAG: night, RUNS_TAG: str(len(departments)), "department": department},
-            )
+            yield load_request(f"{night}-{department}", members, night, len(departments))
 
     return refresh
+
+
+def load_request(run_key: str, systems: Sequence[System], night: str, runs: int) -> dg.RunRequest:
+    """Return one of the `runs` loads of a night, of systems of one department."""
+    tables = [raw_table(system.id, name) for system in systems for name in system.tables]
+    return dg.RunRequest(
+        run_key=run_key,
+        asset_selection=tables,
+        # Named, or Dagster takes all checks of the tables along: their age is judged, and dbt's tests run, with the build.
+        asset_check_keys=[dg.AssetCheckKey(table, check) for table in tables for check in CHECKS],
+        tags={NIGHT_TAG: night, RUNS_TAG: str(runs), "department": systems[0].department},
+    )
 
 
 def next_requests(instance: dg.DagsterInstance, now: datetime) -> list[dg.RunRequest]:

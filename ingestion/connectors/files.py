@@ -149,11 +149,8 @@ def _with_columns(batch: pa.Table | Scan, made: dict[str, str | None]) -> pa.Tab
 
 def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadContext) -> list[Listed]:
     """The files to read now, by name."""
-    wanted = _matcher(table.source.glob)
     present = sorted(folder.list(deep="/" in table.source.glob), key=lambda listed: listed.name)
-    sources = [other.source for other in system.tables.values()]
-    away = tuple(f"{place}/" for source in sources for place in (source.archive, source.failed) if place)
-    found = [listed for listed in present if wanted(listed.name) and not (away and listed.name.startswith(away))]
+    found = _delivered(present, system, table)
     if not found and not context.files_seen:
         beside = ", ".join(listed.name for listed in present[:5]) or "the folder is empty"
         raise SourceError(
@@ -165,6 +162,33 @@ def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadCo
         return new
     # A snapshot without the file that is being written just now would lose that file's rows until the next load.
     return settled if new and len(settled) == len(found) else []
+
+
+def _delivered(present: list[Listed], system: FilesSystem, table: FilesTable) -> list[Listed]:
+    """Those that are the table's, and have not been put away."""
+    wanted = _matcher(table.source.glob)
+    sources = [other.source for other in system.tables.values()]
+    away = tuple(f"{place}/" for source in sources for place in (source.archive, source.failed) if place)
+    return [listed for listed in present if wanted(listed.name) and not (away and listed.name.startswith(away))]
+
+
+def arrived(system: FilesSystem) -> list[Listed]:
+    """Return the deliveries that lie in the system's folder and are whole, by name, without opening any.
+
+    Raises:
+        SourceError: the folder cannot be listed.
+    """
+    # Whoever asks comes back; the load itself looks twice.
+    connection = system.connection.model_copy(update={"stable_seconds": 0})
+    system = system.model_copy(update={"connection": connection})
+    tables = list(system.tables.values())
+    with opened(system) as folder:
+        present = folder.list(deep=any("/" in table.source.glob for table in tables))
+        names = {listed.name for listed in present}
+        whole = {
+            listed for table in tables for listed in _settled(folder, _delivered(present, system, table), names, system, table)
+        }
+    return sorted(whole, key=lambda listed: listed.name)
 
 
 def _settled(folder: Folder, found: list[Listed], present: set[str], system: FilesSystem, table: FilesTable) -> list[Listed]:

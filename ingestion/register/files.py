@@ -97,6 +97,14 @@ class FilesConnection(Strict):
     """A file younger than this is taken as half-written and waits for the next load."""
     stable_seconds: Annotated[int, Field(ge=0, le=600)] = 0
     """Where the server's clock cannot be trusted: look again after so long; a file that has changed waits for the next load."""
+    load_on_arrival: bool = False
+    """Look at the folder every minute, and load the system as soon as a new delivery is whole, besides its cadence."""
+
+    @model_validator(mode="after")
+    def _arrival(self) -> FilesConnection:
+        if self.load_on_arrival and isinstance(self.transport, HttpTransport):
+            raise ValueError("behind a web address nothing arrives that could be listed. Leave out `load_on_arrival`")
+        return self
 
 
 class Unpack(Strict):

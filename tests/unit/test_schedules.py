@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -48,7 +49,11 @@ def _run(instance: dg.DagsterInstance, job: str, status: DagsterRunStatus, tags:
 @pytest.mark.parametrize(("year", "month", "day"), [(2026, 3, 29), (2026, 10, 25)])
 def test_clock_changes(register: Register, tmp_path: Path, year: int, month: int, day: int) -> None:
     """In spring the hour from 02:00 is missing, in autumn it comes twice: once a night all the same, at its hour."""
-    for schedule in refresh_schedules(register, Home(tmp_path)):
+    one = next(iter(register.systems.values()))
+    each = Register(systems={f"s_{cadence}": one.model_copy(update={"cadence": cadence}) for cadence in terms("cadences")})
+    schedules = refresh_schedules(each, Home(tmp_path))
+    assert [schedule.name for schedule in schedules] == ["hourly_refresh", "nightly_refresh", "weekly_refresh", "monthly_refresh"]
+    for schedule in schedules[1:]:
         start = datetime(year, month, day, tzinfo=COPENHAGEN) - timedelta(days=40)
         ticks: list[datetime] = []
         # What the daemon itself goes by.
@@ -63,8 +68,28 @@ def test_clock_changes(register: Register, tmp_path: Path, year: int, month: int
             assert len(dates) == (dates[-1] - dates[0]).days + 1, "no night left out"
 
 
+@pytest.mark.parametrize(("month", "day", "hours"), [(3, 29, 23), (10, 25, 25)])
+def test_every_hour_of_a_night_that_changes_the_clock_is_a_load_of_its_own(
+    register: Register, tmp_path: Path, own_environment: None, month: int, day: int, hours: int
+) -> None:
+    one = next(iter(register.systems.values())).model_copy(update={"cadence": "hourly"})
+    hourly, home = Register(systems={one.id: one}), Home(tmp_path)
+    [schedule] = refresh_schedules(hourly, home)
+    start = datetime(2026, month, day, tzinfo=COPENHAGEN)
+    ticks = schedule_execution_time_iterator(start.timestamp(), str(schedule.cron_schedule), schedule.execution_timezone)
+    repository = build_defs(hourly, home=home, manifest_path=None).get_repository_def()
+    with open_instance(home) as persisted:
+        keys = set()
+        for tick in takewhile(lambda tick: tick.astimezone(COPENHAGEN).date() == start.date(), ticks):
+            context = dg.build_schedule_context(persisted, scheduled_execution_time=tick, repository_def=repository)
+            keys |= {request.run_key for request in schedule.evaluate_tick(context).run_requests or []}
+    assert len(keys) == hours
+
+
 def test_no_cadence_falls_into_the_hour_that_comes_twice() -> None:
-    assert all(int(term.extra["cron"].split()[1]) not in (2,) for term in terms("cadences").values())
+    hours = {cadence: term.extra["cron"].split()[1] for cadence, term in terms("cadences").items()}
+    assert hours.pop("hourly") == "*"
+    assert "2" not in hours.values()
 
 
 def test_every_cadence_in_use_has_a_running_schedule(register: Register, tmp_path: Path) -> None:
@@ -80,7 +105,7 @@ def test_a_night_asks_for_a_run_per_department(register: Register, tmp_path: Pat
     home = Home(tmp_path)
     definitions = build_defs(register, home=home, manifest_path=None)
     at = datetime(2026, 11, 22, 3, tzinfo=COPENHAGEN)
-    schedule = refresh_schedules(register, home)[0]
+    schedule = next(schedule for schedule in refresh_schedules(register, home) if schedule.name == "nightly_refresh")
     with open_instance(home) as persisted:
         context = dg.build_schedule_context(
             persisted, scheduled_execution_time=at, repository_def=definitions.get_repository_def()
