@@ -49,9 +49,10 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     for month, content in by_month.items():
         title = [f"Udlånsstatistik for Odsherred Bibliotekerne;{month:%m-%Y}", "Udtrukket af FBS-CMS"]
         _write(folder / f"udlaan_{month:%Y-%m}.csv", [*title, HEADER, *content, f"I alt {len(content)} linjer"])
-    sound = [each for position, each in enumerate(loans) if position not in (unreadable, without_branch, short)]
+    # The material is part of the key: a row whose material is not known has none, and is set aside whole.
+    sound = [each for position, each in enumerate(loans) if position not in (unreadable, unknown, without_branch, short)]
     truth.table(
-        SYSTEM, TABLE, len(lines) + len(twice), staging=len(lines) - 2, staging_udlaan=sum(_counted(each) for each in sound),
+        SYSTEM, TABLE, len(lines) + len(twice), staging=len(lines) - 3, staging_udlaan=sum(_counted(each) for each in sound),
         laanere=len({each.patron for each in loans}),
     )  # fmt: skip
 
