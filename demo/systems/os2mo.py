@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from demo.defects import CANNOT_CONVERT, MISSING, Defects
 from demo.municipality import FIRST_DAY, TODAY, Municipality, OrgUnit
+from demo.population.places import house_uuid
 from demo.rows import write_rows
 from demo.truth import Truth
 from demo.values import day
@@ -78,7 +79,7 @@ def _period(start: date, end: date | None) -> Row:
 
 def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     """Write units, managers and KLE tasks, one row for each validity, and their truth."""
-    rows = [row for unit in [*municipality.org_units, *municipality.closed_units] for row in _unit(unit)]
+    rows = [row for unit in [*municipality.org_units, *municipality.closed_units] for row in _unit(municipality, unit)]
     defects = Defects(truth, SYSTEM, "enheder", len(rows))
 
     def wrong_ean(row: Row) -> None:
@@ -88,7 +89,7 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     units = len(municipality.org_units) + len(municipality.closed_units)
     defects.write(folder, (("", row) for row in rows), enheder=units, lukkede=len(municipality.closed_units))
     corrected = municipality.org_units[2]
-    mistaken = {**_unit(corrected)[0], "name": "Økonmi og Analyse", "registration": _registration(FIRST_DAY, TODAY)}
+    mistaken = {**_unit(municipality, corrected)[0], "name": "Økonmi og Analyse", "registration": _registration(FIRST_DAY, TODAY)}
     write_rows(folder, CORRECTED, [("", mistaken)])
 
     managers = [
@@ -122,7 +123,7 @@ def _registration(start: date, end: date | None = None) -> Row:
     return {"start": f"{day(start)}T08:00:00+01:00", "end": None if end is None else f"{day(end)}T08:00:00+01:00"}
 
 
-def _unit(unit: OrgUnit) -> list[Row]:
+def _unit(municipality: Municipality, unit: OrgUnit) -> list[Row]:
     """Return a unit's validities: as it was until it was renamed or moved, and as it has been since."""
     periods = [(unit.name, unit.parent, unit.start, unit.end)]
     if unit.former_name or unit.former_parent:
@@ -131,6 +132,8 @@ def _unit(unit: OrgUnit) -> list[Row]:
     addresses = [{"scope": "EAN", "value": unit.ean}, {"scope": "PNUMBER", "value": unit.p_number}]
     if unit.kind == "plejecenter":  # These came with another payroll, and are known there still.
         addresses.append({"scope": "SD", "value": f"OD/{unit.cost_centre[-4:]}"})
+    if unit.id in municipality.unit_addresses:
+        addresses.append({"scope": "DAR", "value": house_uuid(municipality.unit_addresses[unit.id])})
     return [
         {
             "uuid": mo_uuid("enhed", unit.id), "user_key": unit.id, "name": name,

@@ -17,6 +17,14 @@ sager as (
         kle_emne,
         'Byggesag' as sagstype
     from {{ ref('stg_geoenviron__byggesager') }}
+    union all
+    select
+        'esdh' as system_id,
+        sag_id::varchar as sag_id,
+        sagsnummer,
+        kle_emne,
+        'ESDH-sag' as sagstype
+    from {{ ref('stg_esdh__sager') }}
 ),
 
 dele as (

@@ -1,4 +1,4 @@
--- No register of companies is connected: a company is its CVR number, with the name where OS2kitos knows it.
+-- No register of companies is connected: a company is its CVR number, with a name where a source that deals with it gives one.
 with
 
 naevnt as (
@@ -19,6 +19,24 @@ naevnt as (
         null as virksomhed,
         'tilbud' as rolle
     from {{ ref('stg_momentum__tilbud') }}
+    union all
+    select
+        cvr_nummer,
+        leverandoer as virksomhed,
+        'vare' as rolle
+    from {{ ref('stg_truelink__indkoebslinjer') }}
+    union all
+    select
+        cvr_nummer,
+        leverandoer as virksomhed,
+        'vare' as rolle
+    from {{ ref('stg_oioubl__fakturaer') }}
+    union all
+    select
+        cvr_nummer,
+        leverandoer as virksomhed,
+        'vare' as rolle
+    from {{ ref('stg_oioubl__kreditnotaer') }}
 )
 
 select
@@ -26,7 +44,8 @@ select
     min(virksomhed) as virksomhed,
     bool_or(rolle = 'it') as leverer_it,
     bool_or(rolle = 'foranstaltning') as leverer_foranstaltninger,
-    bool_or(rolle = 'tilbud') as tager_ledige_i_tilbud
+    bool_or(rolle = 'tilbud') as tager_ledige_i_tilbud,
+    bool_or(rolle = 'vare') as leverer_varer
 from naevnt
 where cvr_nummer is not null
 group by cvr_nummer
@@ -36,4 +55,5 @@ select
     'Ukendt' as virksomhed,
     false as leverer_it,
     false as leverer_foranstaltninger,
-    false as tager_ledige_i_tilbud
+    false as tager_ledige_i_tilbud,
+    false as leverer_varer

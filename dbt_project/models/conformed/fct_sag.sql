@@ -1,6 +1,16 @@
 -- Cases of all departments, as far as they have come; what the number says stands in dim_sag.
 with
 
+-- The first citizen that a case is about; a case about companies has none.
+foerste_part as (
+    select
+        sag_id,
+        arg_min(person_id, part_id) as person_id
+    from {{ ref('stg_esdh__parter') }}
+    where person_id is not null
+    group by sag_id
+),
+
 sager as (
     select
         'dubu' as system_id,
@@ -25,6 +35,19 @@ sager as (
         bygge.afgjort_dato as lukket_dato,
         case when bygge.afgjort_dato is null and bygge.status = 'OPEN' then 'Åben' else 'Lukket' end as status
     from {{ ref('stg_geoenviron__byggesager') }} as bygge
+    union all
+    select
+        'esdh' as system_id,
+        esdh.sag_id::varchar as sag_id,
+        esdh.sagsnummer,
+        'ESDH-sag' as sagstype,
+        parter.person_id,
+        esdh.enhed_id,
+        esdh.oprettet_dato as aabnet_dato,
+        esdh.afsluttet_dato as lukket_dato,
+        case when esdh.afsluttet_dato is null then 'Åben' else 'Lukket' end as status
+    from {{ ref('stg_esdh__sager') }} as esdh
+    left join foerste_part as parter on esdh.sag_id = parter.sag_id
 )
 
 select

@@ -3,7 +3,7 @@
 {{ quarantine_of('os2mo', {
     'enheder': {
         'key': ['uuid', 'fra'],
-        'compared': ['uuid', 'fra', 'til', 'user_key', 'name', 'overordnet', 'enhedstype', 'ean_nummer', 'p_nummer', 'sd_afdeling', 'registreret'],
+        'compared': ['uuid', 'fra', 'til', 'user_key', 'name', 'overordnet', 'enhedstype', 'ean_nummer', 'p_nummer', 'husnummer_id', 'sd_afdeling', 'registreret'],
         'columns': [
             {'raw': 'uuid', 'type': 'uuid', 'required': True, 'masked': False},
             {'raw': 'fra', 'type': 'date', 'required': True, 'masked': False},
@@ -12,6 +12,7 @@
             {'raw': 'overordnet', 'type': 'uuid', 'required': False, 'masked': False},
             {'raw': 'ean_nummer', 'type': 'ean', 'required': False, 'masked': False},
             {'raw': 'p_nummer', 'type': 'pnr', 'required': False, 'masked': False},
+            {'raw': 'husnummer_id', 'type': 'uuid', 'required': False, 'masked': False},
             {'raw': 'registreret', 'type': 'timestamp', 'required': False, 'masked': False},
         ],
     },

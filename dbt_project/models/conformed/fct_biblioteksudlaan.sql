@@ -1,0 +1,15 @@
+-- Who borrowed what is nobody's business: patrons are counted, and left behind here.
+select
+    udlaan.filialnummer || ':' || udlaan.maaned || ':' || udlaan.materialetype as udlaan_id,
+    date_trunc('month', udlaan.maaned)::date as maaned,
+    udlaan.filialnummer,
+    coalesce(min(filialer.filial), 'Ukendt') as filial,
+    coalesce(min(organisation.enhed_id), {{ unknown_key() }}) as enhed_id,
+    udlaan.materialetype,
+    count(distinct udlaan.laanernummer) as laanere,
+    sum(udlaan.udlaan)::bigint as udlaan,
+    sum(udlaan.fornyelser)::bigint as fornyelser
+from {{ ref('stg_fbs__udlaan') }} as udlaan
+left join {{ ref('stg_fbs__filialer') }} as filialer on udlaan.filialnummer = filialer.filialnummer
+left join {{ ref('dim_organisation') }} as organisation on filialer.enhed_id = organisation.enhed_id
+group by udlaan.filialnummer, udlaan.maaned, udlaan.materialetype
