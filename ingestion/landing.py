@@ -78,18 +78,21 @@ def land_system(
     *,
     tables: Collection[str] | None = None,
     full: bool = False,
+    period: str | None = None,
     on_table: Callable[[str, TableLoad], None] | None = None,
 ) -> SystemLoad:
     """Load the tables of `system` (all, or those named) and publish its raw file.
 
-    `full` reads incremental tables and files from the beginning. Faults of the source are in the result, never raised;
+    `full` reads incremental tables and files from the beginning; `period` reads the files of that period again, of tables that
+    declare one, and no others. Faults of the source are in the result, never raised;
     what is raised is a fault of the platform (disk full, a file locked by something else), and then nothing was published.
     """
     names = [name for name in system.tables if tables is None or name in tables]
     result = SystemLoad(system.id)
     with _work_file(system.id, home, result) as (work, workdir):
         started = datetime.now(UTC).replace(tzinfo=None)
-        load = _Load(system, work, workdir, full, home.quota_file(system.id), raw_file.prepare(work, names), result)
+        stored = raw_file.prepare(work, names)
+        load = _Load(system, work, workdir, full, home.quota_file(system.id), stored, result, period=period)
         try:
             _run_pipeline(load, names)
         except Exception as error:
@@ -228,6 +231,7 @@ class _Load:
     files: dict[str, dict[str, str]] = field(default_factory=dict)
     """By table, fingerprints of the files whose rows are in the work file."""
     failed_files: dict[str, dict[str, str]] = field(default_factory=dict)
+    period: str | None = None
 
 
 def _configure_dlt(workdir: Path) -> None:
@@ -279,7 +283,8 @@ def _resource(load: _Load, name: str) -> Any:
             load_id=str(dlt.current.load_package_state()["load_id"]),
             since=_since(table, state, load.full),
             token=None if load.full else state.get("token"),
-            files_seen={} if load.full else dict(state.get("files", {})),
+            period=load.period,
+            files_seen={} if load.full or load.period is not None else dict(state.get("files", {})),
             quota_file=load.quota_file,
             incoming=_incoming(load, name),
             shared=load.workdir / "shared",

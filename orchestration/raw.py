@@ -93,7 +93,7 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         usual = _usual(system, home)
         for name, loaded in outcome.tables.items():
             if loaded.status != "failed":
-                yield _materialization(system, name, loaded, home.raw_file(system.id).stat().st_size)
+                yield table_loaded(system, name, loaded, home.raw_file(system.id).stat().st_size)
                 yield from (
                     check
                     for check in check_results(system.id, name, system.tables[name], loaded, usual.get(name))
@@ -103,7 +103,7 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
                 yield from (check for check in blocked_results(system, name, loaded) if _key_of(check) in checks)
         if outcome.failed:
             raise dg.Failure(
-                _fault(system, outcome),
+                fault(system, outcome),
                 metadata={name: outcome.tables[name].message for name in outcome.failed},
                 # The source has had its retries; another round would hold up the night without a new fact.
                 allow_retries=False,
@@ -332,7 +332,7 @@ def _column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def _materialization(system: System, name: str, loaded: "TableLoad", file_bytes: int) -> dg.MaterializeResult[None]:
+def table_loaded(system: System, name: str, loaded: "TableLoad", file_bytes: int) -> dg.MaterializeResult[None]:
     metadata: dict[str, dg.RawMetadataValue] = {
         "dagster/row_count": loaded.table_rows,
         "status": loaded.status,
@@ -349,7 +349,7 @@ def _materialization(system: System, name: str, loaded: "TableLoad", file_bytes:
     return dg.MaterializeResult(asset_key=raw_table(system.id, name), metadata=metadata)
 
 
-def _fault(system: System, outcome: "SystemLoad") -> str:
+def fault(system: System, outcome: "SystemLoad") -> str:
     faults = _lines(_named(f"{system.id}.{name}", outcome.tables[name].message) for name in outcome.failed)
     return (
         f"{system.title} ({system.id}): {len(outcome.failed)} of {len(outcome.tables)} tables failed and are as before.\n"

@@ -55,6 +55,8 @@ class ReadContext:
     """The cursor's highest value so far, less its lag: text as the source wrote it (ISO for SQL). None reads everything."""
     files_seen: Mapping[str, str] = field(default_factory=dict)
     """File name → fingerprint, for files that earlier loads have taken."""
+    period: str | None = None
+    """Read the files of this period alone, whether they were taken before or not."""
     limit: int | None = None
     """Stop after about this many rows (preview)."""
     quota_file: Path | None = None

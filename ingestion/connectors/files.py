@@ -150,7 +150,11 @@ def _with_columns(batch: pa.Table | Scan, made: dict[str, str | None]) -> pa.Tab
 def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadContext) -> list[Listed]:
     """The files to read now, by name."""
     present = sorted(folder.list(deep="/" in table.source.glob), key=lambda listed: listed.name)
-    found = _delivered(present, system, table)
+    found = [listed for listed in _delivered(present, system, table) if _is_of(context.period, listed, table)]
+    if not found and context.period is not None:
+        raise SourceError(
+            f"no file of {context.period} in {folder.place} matches {table.source.glob}. Its rows stay; have it delivered again"
+        )
     if not found and not context.files_seen:
         beside = ", ".join(listed.name for listed in present[:5]) or "the folder is empty"
         raise SourceError(
@@ -162,6 +166,14 @@ def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadCo
         return new
     # A snapshot without the file that is being written just now would lose that file's rows until the next load.
     return settled if new and len(settled) == len(found) else []
+
+
+def _is_of(period: str | None, listed: Listed, table: FilesTable) -> bool:
+    source = table.source
+    if period is None or source.period is None or source.name_pattern is None:
+        return True
+    found = re.fullmatch(source.name_pattern, listed.name.rpartition("/")[2])
+    return found is not None and found[source.period.group] == period
 
 
 def _delivered(present: list[Listed], system: FilesSystem, table: FilesTable) -> list[Listed]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -153,6 +154,35 @@ class Control(Strict):
         return self
 
 
+PERIOD_FORMATS = {"day": "%Y%m%d", "month": "%Y%m", "year": "%Y"}
+
+
+class Period(Strict):
+    """Each file holds a period, which its name tells. So chosen periods can be read again, all of the others left alone."""
+
+    group: Text
+    """The group of `name_pattern` that holds the period."""
+    every: Literal["day", "month", "year"]
+    first: Text
+    """The first period there is, as names write it: `202401`."""
+    format: Text | None = None
+    """How names write it, in strftime's way. By default `%Y%m%d`, `%Y%m` or `%Y`."""
+
+    @property
+    def written(self) -> str:
+        return self.format or PERIOD_FORMATS[self.every]
+
+    @model_validator(mode="after")
+    def _first(self) -> Period:
+        try:
+            datetime.strptime(self.first, self.written)
+        except ValueError:
+            raise ValueError(
+                f"first period '{self.first}' is not written as {self.written}. Correct `first` or `format`"
+            ) from None
+        return self
+
+
 class SourceBase(Strict):
     """What all formats have in common."""
 
@@ -162,6 +192,8 @@ class SourceBase(Strict):
     name_pattern: Text | None = None
     """Regular expression that must match the file's whole name (without folders); its named groups fill the columns of their
     names (a period, a version)."""
+    period: Period | None = None
+    """What the name says of the time that the file is about: makes a backfill job of the table."""
     modified_as: Text | None = None
     """Name of a column that gets the time of the file's last change (UTC, ISO 8601), where nothing else tells versions apart."""
 
@@ -176,7 +208,9 @@ class SourceBase(Strict):
     @model_validator(mode="after")
     def _pattern(self) -> SourceBase:
         if self.name_pattern is not None:
-            _with_groups(self.name_pattern)
+            _with_groups(self.name_pattern, *([self.period.group] if self.period else []))
+        elif self.period is not None:
+            raise ValueError("`period` is found by `name_pattern`. Write one with a group of that name")
         return self
 
     def belonging(self) -> list[str]:
@@ -299,6 +333,10 @@ class FilesTable(TableBase):
         fixed = isinstance(self.source, FixedSource)
         if self.source.archive and self.write == "replace":
             raise ValueError("`archive` takes files away that a snapshot is made of. Use `write: append` or `merge`")
+        if self.source.period and self.write == "replace":
+            raise ValueError(
+                "with `write: replace` all files are read again anyhow. Leave out `period`, or use `append` or `merge`"
+            )
         made = self.source.of_the_file()
         if missing := sorted(made - set(self.columns)):
             raise ValueError(f"column '{missing[0]}' comes from the file's name or time, but is not among the columns. Add it")
