@@ -43,6 +43,11 @@ class Home:
         return self.path / "vault.key"
 
     @property
+    def pseudonym_key(self) -> Path:
+        """The secret that the purposes' pseudonym keys come from, where the installation does not keep it elsewhere."""
+        return self.path / "pseudonym.key"
+
+    @property
     def published(self) -> Path:
         return self.path / "published"
 

@@ -6,16 +6,19 @@ unkeyed hash would, since all 365 million possible numbers can be tried in minut
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import re
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.home import Home
 from ingestion.register import Register, System, Table
+from ingestion.register.vocabulary import terms
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,10 +26,15 @@ if TYPE_CHECKING:
 PERSON_KEYS = (
     "create table if not exists person_keys (cpr varchar primary key, person_id uuid not null, first_seen timestamp not null)"
 )
-
+PSEUDONYMS = (
+    "create table if not exists pseudonyms"
+    " (purpose varchar not null, person_id uuid not null, pseudonym varchar not null, primary key (purpose, person_id))"
+)
 
 KEY_VARIABLE = "FAELLESDATA_VAULT_KEY"
 KEY_FILE_VARIABLE = "FAELLESDATA_VAULT_KEY_FILE"
+PSEUDONYM_KEY_VARIABLE = "FAELLESDATA_PSEUDONYM_KEY"
+PSEUDONYM_KEY_FILE_VARIABLE = "FAELLESDATA_PSEUDONYM_KEY_FILE"
 
 
 class VaultKeyError(Exception):
@@ -43,20 +51,25 @@ def vault_key(home: Home) -> str:
     Raises:
         VaultKeyError: the file is not there, or the key is not of 32 or more letters and digits.
     """
-    if os.environ.get(KEY_VARIABLE):
-        key = os.environ[KEY_VARIABLE]
+    return _secret("vault's key", KEY_VARIABLE, KEY_FILE_VARIABLE, home.vault_key, replaceable=not home.vault.exists())
+
+
+def _secret(name: str, variable: str, file_variable: str, kept: Path, *, replaceable: bool) -> str:
+    """Return a secret from the environment or a file; where nobody gave one it is made, unless what it made is there already."""
+    if os.environ.get(variable):
+        key = os.environ[variable]
     else:
-        path = Path(os.environ.get(KEY_FILE_VARIABLE) or home.vault_key)
+        path = Path(os.environ.get(file_variable) or kept)
         if not path.exists():
-            if path != home.vault_key:
-                raise VaultKeyError(f"there is no file {path}, which {KEY_FILE_VARIABLE} names. Put the vault's key there")
-            if home.vault.exists():
-                raise VaultKeyError(f"{home.vault} is there, but not its key. Put it in {path}, or set {KEY_VARIABLE}")
+            if path != kept:
+                raise VaultKeyError(f"there is no file {path}, which {file_variable} names. Put the {name} there")
+            if not replaceable:
+                raise VaultKeyError(f"the vault is there, but not its key: the {name}. Put it in {path}, or set {variable}")
             _make_key(path)
         key = path.read_text(encoding="ascii").strip()
     # DuckDB derives the cipher's key from this text, so its length is its strength; it goes into SQL, so no quotes.
     if not re.fullmatch(r"[A-Za-z0-9]{32,}", key):
-        raise VaultKeyError("the vault's key must be 32 or more letters and digits. `openssl rand -hex 32` makes one")
+        raise VaultKeyError(f"the {name} must be 32 or more letters and digits. `openssl rand -hex 32` makes one")
     return key
 
 
@@ -129,10 +142,12 @@ def build_vault(register: Register, home: Home) -> int:
                 os.umask(previous)
             connection.execute("use vault")
             connection.execute(PERSON_KEYS)
+            connection.execute(PSEUDONYMS)
             # One transaction: a vault killed half-way must not have given one person two ids.
             connection.execute("begin")
             new = _add_numbers(connection, register, home)
             _join_earlier_numbers(connection, register, home)
+            _pseudonymise(connection, home)
             connection.execute("commit")
             connection.execute("checkpoint vault")
             connection.execute("use memory")
@@ -206,3 +221,61 @@ def _groups(pairs: list[tuple[str, str]]) -> dict[str, set[str]]:
         for member in joined:
             groups[member] = joined
     return groups
+
+
+def pseudonym(key: bytes, person_id: str) -> str:
+    """Return the name that a person goes by under a purpose's key: HMAC-SHA256, in hexadecimal."""
+    return hmac.digest(key, person_id.encode("ascii"), hashlib.sha256).hex()
+
+
+def purpose_key(master: str, purpose: str) -> bytes:
+    """Return the purpose's own key: who holds one purpose's key learns nothing of another's, or of the secret they come from."""
+    return hmac.digest(master.encode("ascii"), f"faellesdata pseudonym {purpose}".encode("ascii"), hashlib.sha256)
+
+
+def _pseudonymise(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """Give each person a pseudonym for each purpose that the vocabulary marks `pseudonyms`.
+
+    Here, in Python and once a person, and not in a model: SQL that is compiled and logged would hold the key.
+    """
+    connection.execute("delete from pseudonyms where person_id not in (select person_id from person_keys)")
+    purposes = sorted(code for code, term in terms("purposes").items() if term.extra.get("pseudonyms"))
+    known = connection.execute("select count(*) from pseudonyms").fetchone()
+    master = _secret(
+        "pseudonyms' key",
+        PSEUDONYM_KEY_VARIABLE,
+        PSEUDONYM_KEY_FILE_VARIABLE,
+        home.pseudonym_key,
+        replaceable=not known or known[0] == 0,
+    )
+    for purpose in purposes:
+        key = purpose_key(master, purpose)
+        sample = connection.execute(
+            "select cast(person_id as varchar), pseudonym from pseudonyms where purpose = ? limit 1", [purpose]
+        ).fetchone()
+        if sample and pseudonym(key, sample[0]) != sample[1]:
+            # The key was changed: all get new names, none keeps an old one beside them.
+            connection.execute("delete from pseudonyms where purpose = ?", [purpose])
+        persons = [
+            row[0]
+            for row in connection.execute(
+                "select distinct cast(person_id as varchar) from person_keys"
+                " where person_id not in (select person_id from pseudonyms where purpose = ?)",
+                [purpose],
+            ).fetchall()
+        ]
+        _store_pseudonyms(connection, purpose, key, persons)
+
+
+def _store_pseudonyms(connection: duckdb.DuckDBPyConnection, purpose: str, key: bytes, persons: Sequence[str]) -> None:
+    import pyarrow as pa
+
+    named = pa.table(
+        {
+            "person_id": pa.array(persons, pa.string()),
+            "pseudonym": pa.array([pseudonym(key, person) for person in persons], pa.string()),
+        }
+    )
+    connection.register("named", named)
+    connection.execute("insert into pseudonyms select ?, cast(person_id as uuid), pseudonym from named", [purpose])
+    connection.unregister("named")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,15 @@ from ingestion.home import Home
 from ingestion.landing import land_system
 from ingestion.platform import build_platform, read_loads
 from ingestion.register import Register, System
-from ingestion.vault import KEY_FILE_VARIABLE, KEY_VARIABLE, VaultKeyError, attach_vault, build_vault, vault_key
+from ingestion.vault import (
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    PSEUDONYM_KEY_VARIABLE,
+    VaultKeyError,
+    attach_vault,
+    build_vault,
+    vault_key,
+)
 
 CPR = {"pii": "P2", "key_domain": "citizen"}
 
@@ -84,7 +93,7 @@ def test_the_platform_file_tells_of_systems_that_never_loaded(register: Register
     drop.rmdir()
     land_system(register.systems["borger"], home)
     counts = build_platform(register, home)
-    assert counts == {"systems": 1, "system_tables": 2, "system_columns": 3, "loads": 2, "rejects": 0}
+    assert counts == {"systems": 1, "system_tables": 2, "system_columns": 3, "loads": 2, "rejects": 0, "column_lineage": 0}
     assert [entry["status"] for entry in read_loads(register, home)] == ["failed", "failed"]
     assert all("borger." in entry["message"] for entry in read_loads(register, home))
 
@@ -133,3 +142,55 @@ def test_a_key_file_is_read_and_a_weak_key_refused(home: Home, tmp_path: Path, m
     monkeypatch.setenv(KEY_VARIABLE, "kort")
     with pytest.raises(VaultKeyError, match="32 or more"):
         vault_key(home)
+
+
+def pseudonyms(home: Home) -> dict[tuple[str, str], str]:
+    """By CPR number and purpose."""
+    with duckdb.connect() as vault:
+        attach_vault(vault, home)
+        rows = vault.execute("select cpr, purpose, pseudonym from vault.person_keys join vault.pseudonyms using (person_id)")
+        return {(cpr, purpose): name for cpr, purpose, name in rows.fetchall()}
+
+
+def test_two_purposes_share_no_name_and_a_changed_number_keeps_its_name(register: Register, drop: Path, home: Home) -> None:
+    put(drop, "personer.csv", "cpr", "0101901111", "6502801111")  # the second is a replacement number: a person like others
+    put(drop, "skift.csv", "cpr;før")
+    refresh(register, home)
+    before = pseudonyms(home)
+    purposes = {purpose for _, purpose in before}
+    assert purposes == {"ydelsesadministration", "personaleadministration"}
+    assert len(before) == len(set(before.values())) == 4
+    put(drop, "personer.csv", "cpr", "0101902222", "6502801111")
+    put(drop, "skift.csv", "cpr;før", "0101902222;0101901111")
+    refresh(register, home)
+    after = pseudonyms(home)
+    assert all(after["0101902222", purpose] == before["0101901111", purpose] for purpose in purposes)
+    assert len(set(after.values())) == 4
+
+
+def test_a_name_is_the_standard_hmac_of_its_purposes_own_key(
+    register: Register, drop: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worked out by hand, from the secret and the vault alone; another secret gives everybody another name."""
+    monkeypatch.setenv(PSEUDONYM_KEY_VARIABLE, "d" * 40)
+    put(drop, "personer.csv", "cpr", "0101901111")
+    put(drop, "skift.csv", "cpr;før")
+    refresh(register, home)
+    before = pseudonyms(home)
+    person = ids(home)["0101901111"].encode()
+    for (_, purpose), name in before.items():
+        key = hmac.new(b"d" * 40, f"faellesdata pseudonym {purpose}".encode(), "sha256").digest()
+        assert hmac.new(key, person, "sha256").hexdigest() == name
+    monkeypatch.setenv(PSEUDONYM_KEY_VARIABLE, "e" * 40)
+    refresh(register, home)
+    assert not set(before.values()) & set(pseudonyms(home).values())
+
+
+def test_names_without_their_key_are_not_made_anew_by_accident(register: Register, drop: Path, home: Home) -> None:
+    put(drop, "personer.csv", "cpr", "0101901111")
+    put(drop, "skift.csv", "cpr;før")
+    refresh(register, home)
+    assert home.pseudonym_key.stat().st_mode & 0o077 == 0
+    home.pseudonym_key.unlink()
+    with pytest.raises(VaultKeyError, match=PSEUDONYM_KEY_VARIABLE):
+        build_vault(register, home)

@@ -21,7 +21,7 @@ from ingestion.dbt_profile import dbt_environment, write_profile
 from ingestion.home import Home
 from ingestion.platform import build_platform
 from ingestion.register import read_register
-from ingestion.vault import build_vault
+from ingestion.vault import attach_vault, build_vault, purpose_key
 from serving.purposes import misused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -207,6 +207,46 @@ def test_no_cpr_number_anywhere(warehouse: duckdb.DuckDBPyConnection, home: Home
         assert found == (0,), f"{schema}.{table}.{column}"
     content = home.warehouse.read_bytes()
     assert not [number for number in (ANNA, BO, CLARA, "3102901234") if number.encode() in content]
+
+
+def test_persons_go_by_a_name_of_the_marts_purpose(warehouse: duckdb.DuckDBPyConnection, home: Home) -> None:
+    """The benefits' two persons are there by their names for that purpose, and by no other; no file holds the secret."""
+    with duckdb.connect() as vault:
+        attach_vault(vault, home)
+        names = {
+            purpose: {
+                name
+                for (name,) in vault.execute("select pseudonym from vault.pseudonyms where purpose = ?", [purpose]).fetchall()
+            }
+            for purpose in ("ydelsesadministration", "personaleadministration")
+        }
+    found = {name for (name,) in warehouse.execute("select pseudonym from marts.mart_borger_ydelsesforloeb").fetchall()}
+    assert len(found) == 2
+    assert found <= names["ydelsesadministration"]
+    assert not found & names["personaleadministration"]
+    master = home.pseudonym_key.read_text()
+    secrets = [master.encode()]
+    for purpose in names:
+        key = purpose_key(master, purpose)
+        secrets += [key, key.hex().encode()]
+    files = [path for path in home.path.rglob("*") if path.is_file() and path != home.pseudonym_key]
+    assert {path.name for path in files} >= {"manifest.json", "dbt.log", "run_results.json", "warehouse.duckdb"}
+    assert not [path for path in files for secret in secrets if secret in path.read_bytes()]
+
+
+def test_a_cpr_number_in_any_model_is_found(home: Home) -> None:
+    """In free text too, and where no other test looks: the one test of all models fails on it, and passes without."""
+    test = ("test", "--select", "in_no_model__person_keys")
+    dbt(home, *test)
+    with duckdb.connect(str(home.warehouse)) as writer:
+        writer.execute(
+            "update staging.stg_ydelsesrefusion__beregninger set ydelse = 'ring 650280-1111' where uge_mandag is not null"
+        )
+    try:
+        with pytest.raises(AssertionError, match="in_no_model__person_keys"):
+            dbt(home, *test)
+    finally:
+        dbt(home, "run", "--select", "stg_ydelsesrefusion__beregninger")
 
 
 def test_every_model_is_described_and_owned(models: dict[str, Any]) -> None:

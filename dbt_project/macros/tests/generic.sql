@@ -129,6 +129,40 @@ select 1 as times where false
 {% endtest %}
 
 {#-
+    No model or seed at all holds a CPR number that the vault knows: in no text, in no number, in no list; one statement a model.
+    Numbers of other kinds that merely look like one do not count. Protection of persons: whoever wrote the model mends it.
+-#}
+{% test in_no_model(model) %}
+{%- set looked = [] -%}
+{%- if execute -%}
+{%- for node in graph.nodes.values() if node.resource_type in ('model', 'seed', 'snapshot') and node.config.materialized != 'ephemeral' -%}
+{%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
+{%- set texts = [] -%}
+{%- if relation -%}
+{%- for column in adapter.get_columns_in_relation(relation) if column.dtype | upper in ('BIGINT', 'HUGEINT', 'JSON') or (column.dtype | upper)[:7] in ('VARCHAR', 'STRUCT(') or column.dtype.endswith('[]') -%}
+{%- do texts.append('cast("' ~ column.name ~ '" as varchar)') -%}
+{%- endfor -%}
+{%- endif -%}
+{%- if texts -%}{%- do looked.append({'relation': relation, 'texts': texts}) -%}{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{% for look in looked %}
+select
+    '{{ look.relation.schema }}.{{ look.relation.identifier }}' as model_name,
+    count(*) as times
+from (
+    select unnest(regexp_extract_all(concat_ws(' | ', {{ look.texts | join(', ') }}), '\b\d{5,6}[- ]?\d{4}\b')) as digits
+    from {{ look.relation }}
+)
+where lpad(regexp_replace(digits, '[- ]', ''), 10, '0') in (select keys.cpr from {{ model }} as keys)
+having count(*) > 0
+{% if not loop.last %}union all{% endif %}
+{% else %}
+select 1 as times where false
+{% endfor %}
+{% endtest %}
+
+{#-
     No hidden cell can be worked out from what is published: in each set (`within`) the total less the cells that are shown must leave two
     unknowns at least. `total` tells the row of the total from those of its cells. Of `counts`, of which a hidden cell holds at least one,
     what is left must also be more than the least that can be: one for each small cell and the threshold for the one hidden beside them.
