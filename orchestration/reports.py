@@ -27,15 +27,16 @@ def _spec(exposure: Exposure, manifest: Manifest, role: str) -> dg.AssetSpec:
         deps.append(published(role))
     title, owner = exposure.get("label") or exposure["name"], exposure["owner"]
     # The mart comes first in a report's list; whose it is, the report is too.
-    group = translator.get_group_name(models[0]) if models else "cross_department"
+    tags = {"department": translator.get_group_name(models[0])} if models else {}
     return dg.AssetSpec(
         report(exposure["name"]),
         deps=deps,
         description=f"{title}. {exposure['description']}",
-        group_name=group,
+        # A group of their own: in the departments' they would draw what is published into the middle of the folded graph.
+        group_name="reports",
         owners=[owner["email"]] if owner.get("email") else [],
         kinds={exposure["type"]},
-        tags={"layer": "report"},
+        tags={"layer": "report", **tags},
         metadata=dict(_metadata(exposure, title, owner)),
     )
 

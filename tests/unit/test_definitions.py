@@ -238,6 +238,7 @@ def test_reports_stand_below_what_they_read_and_what_is_published(definitions: d
     assert node.is_external
     assert node.parent_keys == {dg.AssetKey(["marts", "mart_alt"]), dg.AssetKey(["published", "bi_netvaerk"])}
     assert node.owners == ["analyse@odsherred.example"]
+    assert (node.group_name, node.tags["department"]) == ("reports", "hr_it_digitalisering")
     assert node.description == "Alt i et. Alt, hvad der er."
 
 
