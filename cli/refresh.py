@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def refresh(
     department: Annotated[list[str] | None, typer.Option(help="Load only this department's systems. May be repeated.")] = None,
     system: Annotated[list[str] | None, typer.Option(help="Load only this system. May be repeated.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read incremental tables and files from the beginning.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read everything from the beginning, and build all of it.")] = False,
     home: HomeOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -106,6 +106,7 @@ def report(result: Refresh) -> None:
 def _report_stage(stage: Stage) -> None:
     mark = "[green]✓[/green]" if stage.ok else "[red]✗[/red]"
     facts = [f"{stage.materialised} assets in {stage.seconds:.1f} s"]
+    facts += [f"{stage.unchanged} without news"] if stage.unchanged else []
     facts += [f"{len(stage.failed_checks)} checks failed"] if stage.failed_checks else []
     facts += [f"{len(stage.warned_checks)} checks warned"] if stage.warned_checks else []
     out.print(f"{mark} {stage.name}: {', '.join(facts)}")

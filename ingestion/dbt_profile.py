@@ -13,6 +13,8 @@ from ingestion.register import Register
 from ingestion.vault import vault_key
 
 KEY_VARIABLE = "DBT_ENV_SECRET_FAELLESDATA_VAULT_KEY"
+MEMORY_VARIABLE = "FAELLESDATA_MEMORY_LIMIT"
+"""Where other work shares the machine: how much memory a build may take, as DuckDB writes it (`8GB`)."""
 PROFILE = "faellesdata"
 TARGET = "embedded"
 
@@ -43,7 +45,8 @@ def write_profile(register: Register, home: Home) -> Path:
         # A reader of the warehouse (a publish that is just ending) holds it for a moment; dbt's default is to try once.
         "retries": {"connect_attempts": 5, "retryable_exceptions": ["IOException"]},
         "settings": {
-            # memory_limit stays DuckDB's own: 80 % of what the machine or container has; beyond that it spills here.
+            # Without a limit of our own DuckDB takes up to 80 % of what the machine or container has; beyond that it spills here.
+            **({"memory_limit": os.environ[MEMORY_VARIABLE]} if os.environ.get(MEMORY_VARIABLE) else {}),
             "temp_directory": str(home.work / "spill"),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors import connector_for
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
-from ingestion.connectors.duck import Incoming, Scan, Stored, identifier, literal, store
+from ingestion.connectors.duck import Incoming, Scan, Stored, connect, identifier, literal, store
 from ingestion.cursor import highest
 from ingestion.register import System, Table
 from ingestion.settings import MissingSetting
@@ -42,6 +42,10 @@ class Extract:
     deleted: Path | None = None
     """Rows of the stored table that are gone from the source, whole, as Parquet."""
     deleted_rows: int = 0
+    replaced: Path | None = None
+    """Keys whose stored rows these take the place of, or that are gone, as Parquet."""
+    changed_rows: int | None = None
+    """Rows that are new, differ from what is stored, or are gone; None where nobody compared."""
     unchanged: bool = False
     """The source had nothing that earlier loads have not taken: the table stays as it is, and is not empty."""
 
@@ -114,7 +118,7 @@ def extract(
     """
     import duckdb
 
-    found = Extract(duckdb.connect())
+    found = Extract(connect(context))
     try:
         _read(system, name, table, context, found)
         _store_scans(context, found)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ingestion import deletions, raw_file
+from ingestion import deletions, news, raw_file
 from ingestion.connectors import duck
 from ingestion.connectors.base import ReadContext, SourceError
 from ingestion.cursor import less_lag
@@ -52,6 +52,8 @@ class TableLoad:
     """Rows in the raw table after the load."""
     deleted_rows: int = 0
     """Rows that this load found gone from the source."""
+    changed_rows: int | None = None
+    """Rows added, changed or gone; None where it is not known, which counts as news."""
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -317,11 +319,18 @@ def _resource(load: _Load, name: str) -> Any:
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
         _advance(state, table, found, context)
         load.files[name] = dict(state.get("files", {}))
+        if name not in load.stored or disposition["write_disposition"] == "append":
+            found.changed_rows = found.rows
+        elif not load.full and not found.unchanged:
+            snapshot = disposition["write_disposition"] == "replace"
+            if news.keep(table, name, load.work, context, found, snapshot):
+                # What it replaces goes when it is in: `raw_file.finish`.
+                disposition = {"write_disposition": "append"}
         found.release()
         if found.unchanged:
             outcome.status = "unchanged"
         else:
-            outcome.status = "loaded"
+            outcome.status, outcome.changed_rows = "loaded", found.changed_rows
             load.extracts[name], load.rejects[name] = found, context.reject_path
             # With rows that stand in the work file already, dlt gets none, and must not empty the table that they will replace.
             yield from found.dlt_items({"write_disposition": "append"} if found.incoming else disposition, folder)

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion import deletions
+from ingestion import deletions, news
 from ingestion.register import System
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ LOAD_COLUMNS = {
     "rejects": "BIGINT",
     "source_rows": "BIGINT",
     "table_rows": "BIGINT",
+    "changed_rows": "BIGINT",
     "new_columns": "VARCHAR",
     "message": "VARCHAR",
 }
@@ -97,6 +98,8 @@ def prepare(work: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
         connection.execute(f"create schema if not exists {SCHEMA}")
         connection.execute(create_sql("load_log", LOAD_COLUMNS))
         connection.execute(create_sql("load_rejects", REJECT_COLUMNS))
+        # A file from before this column was there.
+        connection.execute(f"alter table {SCHEMA}.load_log add column if not exists changed_rows BIGINT")
         loaded = {
             row[0]
             for row in connection.execute(f"select distinct table_name from {SCHEMA}.load_log where status = 'loaded'").fetchall()
@@ -128,11 +131,13 @@ def finish(
         for name, found in extracts.items():
             if system.tables[name].write == "append" and found.files:
                 # A file that comes again replaces its own rows, also when it comes empty. A sheet's rows belong to its file.
-                connection.execute(
+                deleted = connection.execute(
                     f'delete from {SCHEMA}."{name}"'
                     " where split_part(_source_ref, '#', 1) in (select unnest(?)) and _dlt_load_id <> ?",
                     [found.files, loads[name].load_id],
-                )
+                ).fetchone()
+                loads[name].changed_rows = found.rows + (deleted[0] if deleted else 0)
+            news.apply(connection, system.tables[name], name, found, loads[name].load_id)
             deletions.apply(connection, system.tables[name], name, found)
             _store_rejects(connection, system, name, loads[name], found, rejects.get(name))
             if loads[name].rejects:
@@ -145,10 +150,10 @@ def finish(
             row = connection.execute(f'select count(*) from {SCHEMA}."{name}"').fetchone()
             load.table_rows = row[0] if row else 0
             connection.execute(
-                f"insert into {SCHEMA}.load_log values ({', '.join('?' * len(LOAD_COLUMNS))})",
+                f"insert into {SCHEMA}.load_log ({', '.join(LOAD_COLUMNS)}) values ({', '.join('?' * len(LOAD_COLUMNS))})",
                 [
                     system.id, name, load.load_id, load.status, started, load.seconds, load.rows, load.rejects,
-                    load.source_rows, load.table_rows, ", ".join(load.new_columns), load.message,
+                    load.source_rows, load.table_rows, load.changed_rows, ", ".join(load.new_columns), load.message,
                 ],
             )  # fmt: skip
         connection.execute("force checkpoint")
@@ -169,27 +174,28 @@ def _store_rejects(
 ) -> None:
     """Keep the rejects that belong to the rows now in the table: those of replaced rows go, the same one is not kept twice."""
     target = f"{SCHEMA}.load_rejects"
+    columns = "{source_ref: 'VARCHAR', source_row: 'BIGINT', column_name: 'VARCHAR', reason: 'VARCHAR', raw_text: 'VARCHAR'}"
+    came = f"read_json(?, format = 'newline_delimited', columns = {columns}, maximum_object_size = 67108864)"
+    same = "old.source_ref = new.source_ref and old.reason = new.reason and old.raw_text = new.raw_text"
+    rejected = path is not None and path.exists()
     if system.tables[name].write == "replace":
-        connection.execute(f"delete from {target} where table_name = ?", [name])
+        again = f"not exists (select 1 from {came} as new where {same})" if rejected else "true"
+        values = [str(path), name] if rejected else [name]
+        connection.execute(f"delete from {target} as old where {again} and table_name = ?", values)
     elif found.files:
         connection.execute(
             f"delete from {target} where table_name = ? and split_part(source_ref, '#', 1) in (select unnest(?))",
             [name, found.files],
         )
-    if path is None or not path.exists():
+    if not rejected:
         return
-    columns = "{source_ref: 'VARCHAR', source_row: 'BIGINT', column_name: 'VARCHAR', reason: 'VARCHAR', raw_text: 'VARCHAR'}"
     # An incremental table reads its last rows again on every load; what was rejected then is rejected again.
     connection.execute(
         f"""
         insert into {target}
         select ?, ?, ?, new.*
-        from read_json(?, format = 'newline_delimited', columns = {columns}, maximum_object_size = 67108864) as new
-        where not exists (
-            select 1 from {target} as old
-            where old.table_name = ? and old.source_ref = new.source_ref
-            and old.reason = new.reason and old.raw_text = new.raw_text
-        )
+        from {came} as new
+        where not exists (select 1 from {target} as old where old.table_name = ? and {same})
         """,
         [system.id, name, load.load_id, str(path), name],
     )
@@ -225,10 +231,22 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     import duckdb
 
     with duckdb.connect(str(path), read_only=True) as connection:
-        rows = connection.execute(
-            f"select {', '.join(LOAD_COLUMNS)} from {SCHEMA}.load_log order by started_at, table_name"
-        ).fetchall()
-    return [dict(zip(LOAD_COLUMNS, row, strict=True)) for row in rows]
+        log = connection.execute(f"select * from {SCHEMA}.load_log order by started_at, table_name")
+        names = [column[0] for column in log.description]
+        rows = [dict(zip(names, row, strict=True)) for row in log.fetchall()]
+    # A file that no load has touched since the log grew lacks the newest columns.
+    return [{name: row.get(name) for name in LOAD_COLUMNS} for row in rows]
+
+
+def newest_changes(path: Path) -> dict[str, str]:
+    """Return, by table, the load that last changed it. A load that found nothing new is none."""
+    if not path.exists():
+        return {}
+    return {
+        str(entry["table_name"]): str(entry["load_id"])
+        for entry in read_log(path)
+        if entry["status"] == "loaded" and entry["changed_rows"] != 0
+    }
 
 
 def read_rejects(path: Path, table: str | None, raw: bool, limit: int) -> tuple[list[dict[str, Any]], int]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.home import Home
+from ingestion.raw_file import newest_changes
 from ingestion.register import Register, System, Table
 from ingestion.register.vocabulary import terms
 
@@ -30,7 +31,11 @@ PSEUDONYMS = (
     "create table if not exists pseudonyms"
     " (purpose varchar not null, person_id uuid not null, pseudonym varchar not null, primary key (purpose, person_id))"
 )
-
+PERSONS_SEEN = """
+create table if not exists persons_seen (
+    system_id varchar, table_name varchar, changed_by varchar, persons varchar, primary key (system_id, table_name)
+)
+"""
 KEY_VARIABLE = "FAELLESDATA_VAULT_KEY"
 KEY_FILE_VARIABLE = "FAELLESDATA_VAULT_KEY_FILE"
 PSEUDONYM_KEY_VARIABLE = "FAELLESDATA_PSEUDONYM_KEY"
@@ -143,11 +148,13 @@ def build_vault(register: Register, home: Home) -> int:
             connection.execute("use vault")
             connection.execute(PERSON_KEYS)
             connection.execute(PSEUDONYMS)
+            connection.execute(PERSONS_SEEN)
             # One transaction: a vault killed half-way must not have given one person two ids.
             connection.execute("begin")
             new = _add_numbers(connection, register, home)
             _join_earlier_numbers(connection, register, home)
             _pseudonymise(connection, home)
+            _note_persons(connection)
             connection.execute("commit")
             connection.execute("checkpoint vault")
             connection.execute("use memory")
@@ -162,13 +169,21 @@ def _attached(connection: duckdb.DuckDBPyConnection, system: System, home: Home)
 
 
 def _add_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home: Home) -> int:
-    connection.execute("create temporary table seen (cpr varchar)")  # in memory: it never touches the disk unencrypted
+    # In memory: it never touches the disk unencrypted.
+    connection.execute("create temporary table seen (system_id varchar, table_name varchar, changed_by varchar, cpr varchar)")
+    changes: dict[str, dict[str, str]] = {}
     for system, name, table, column in cpr_columns(register):
         if not home.raw_file(system.id).exists():
             continue
+        if system.id not in changes:
+            # Before the rows are read: what is loaded in between is not said to have been seen.
+            changes[system.id] = newest_changes(home.raw_file(system.id))
         source = f'{_attached(connection, system, home)}.raw."{name}"'
         number = normalised_cpr(f'"{table.raw_names()[column]}"')
-        connection.execute(f"insert into seen select distinct {number} from {source} where {number} is not null")
+        connection.execute(
+            f"insert into seen select distinct ?, ?, ?, {number} from {source} where {number} is not null",
+            [system.id, name, changes[system.id].get(name, "")],
+        )
     numbers = [
         row[0]
         for row in connection.execute(
@@ -187,6 +202,37 @@ def _add_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home
     return len(numbers)
 
 
+def _note_persons(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep, by table, a digest of who its numbers are: as long as it stays, nobody in the table has become another person."""
+    connection.execute("delete from persons_seen")
+    connection.execute(
+        """
+        insert into persons_seen
+        select system_id, table_name, max(changed_by), sum(md5_number_lower(cpr || person_id))::varchar
+        from (select distinct * from seen) inner join person_keys using (cpr)
+        group by system_id, table_name
+        """
+    )
+
+
+def persons_seen(home: Home) -> tuple[dict[tuple[str, str], tuple[str, str]], str]:
+    """Return, by system and table, the load that last changed it and a digest of its persons; and a digest of everybody."""
+    import duckdb
+
+    if not home.vault.exists():
+        return {}, ""
+    with duckdb.connect() as connection:
+        attach_vault(connection, home)
+        known = connection.execute("select 1 from duckdb_tables() where table_name = 'persons_seen'").fetchone()
+        rows = connection.execute("select * from vault.persons_seen").fetchall() if known else []
+        everyone = [connection.execute("select sum(md5_number_lower(cpr || person_id)) from vault.person_keys").fetchone()]
+        if known:
+            everyone.append(
+                connection.execute("select sum(md5_number_lower(one::varchar)) from vault.pseudonyms as one").fetchone()
+            )
+    return {(system, table): (changed_by, persons) for system, table, changed_by, persons in rows}, str(everyone)
+
+
 def _join_earlier_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home: Home) -> None:
     pairs: list[tuple[str, str]] = []
     for system, name, table, column in cpr_columns(register):
@@ -199,18 +245,22 @@ def _join_earlier_numbers(connection: duckdb.DuckDBPyConnection, register: Regis
             f'select distinct {earlier_sql}, {current_sql} from {_attached(connection, system, home)}.raw."{name}" '
             f"where {earlier_sql} is not null and {current_sql} is not null"
         ).fetchall()
-    for number, group in sorted(_groups(pairs).items()):
-        if number != min(group):
-            continue
-        members = sorted(group)
-        connection.execute(
-            """
-            update person_keys set person_id = (
-                select person_id from person_keys where cpr in (select unnest(?)) order by first_seen, cpr limit 1
-            ) where cpr in (select unnest(?))
-            """,
-            [members, members],
-        )
+    groups = _groups(pairs)
+    import pyarrow as pa
+
+    persons = pa.table({"cpr": pa.array(groups, pa.string()), "person": pa.array(map(min, groups.values()), pa.string())})
+    connection.register("persons", persons)
+    connection.execute(
+        """
+        update person_keys set person_id = kept.person_id
+        from (
+            select cpr, first_value(person_id) over (partition by person order by first_seen, cpr) as person_id
+            from persons inner join person_keys using (cpr)
+        ) as kept
+        where person_keys.cpr = kept.cpr and person_keys.person_id <> kept.person_id
+        """
+    )
+    connection.unregister("persons")
 
 
 def _groups(pairs: list[tuple[str, str]]) -> dict[str, set[str]]:

@@ -15,13 +15,14 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
 from ingestion.register import Register
 from ingestion.vault import VaultKeyError
+from orchestration import plan
 from orchestration.counting import count_rows
 from orchestration.locks import exclusive
 from serving.purposes import misused
@@ -52,6 +53,10 @@ class DbtOutcome:
     failed_models: dict[str, str] = field(default_factory=dict)
     skipped_models: list[str] = field(default_factory=list)
     failed_tests: dict[str, str] = field(default_factory=dict)
+    planned: list[plan.Step] = field(default_factory=list)
+    """What was to be made, and why."""
+    unchanged: list[str] = field(default_factory=list)
+    """Models, seeds and snapshots that had no news."""
 
 
 def manifest_path(home: Home) -> Path:
@@ -125,32 +130,64 @@ def parse(register: Register, home: Home) -> Manifest:
 
 
 def build(
-    register: Register, home: Home, selection: Sequence[str], outcome: DbtOutcome, *, without: Sequence[str] = ()
+    register: Register,
+    home: Home,
+    selection: Sequence[str],
+    outcome: DbtOutcome,
+    *,
+    without: Sequence[str] = (),
+    full: bool = False,
 ) -> Iterator[Event]:
-    """Build seeds, snapshots and models (all, or those named in `selection`, but never `without`), then run the data tests.
+    """Build the seeds, snapshots and models that have news (`orchestration.plan`), then run the data tests that have.
 
-    Yields the result events of nodes as they end, and fills `outcome`. Models and tests are two calls: in `dbt build` a failed
-    test keeps everything downstream of it from being built, and one department's fault would stop the others' night.
+    With a `selection` of names those are built, news or not, and with `full` everything is; never `without`. Yields the result
+    events of nodes as they end, and fills `outcome`. Models and tests are two calls: in `dbt build` a failed test keeps
+    everything downstream of it from being built, and one department's fault would stop the others' night.
 
     Raises:
         DbtError: dbt could not start; the message says why.
     """
     manifest = parse(register, home)
-    chosen = [*(["--select", *selection] if selection else []), *(["--exclude", *without] if without else [])]
+    written = json.loads((home.dbt / "target" / "manifest.json").read_bytes())
+    project = plan.Project(written, PROJECT)
+    facts = plan.read_facts(written, home)
+    steps = project.plan(facts, plan.MADE, only=selection or None, without=without, full=full)
+    outcome.planned = steps
+    outcome.unchanged = project.unchanged(steps, without=without) if not selection else []
     # Unit tests look at logic, not at data: they are the developers', and run with the test suite.
-    kinds = [part for kind in ("model", "seed", "snapshot") for part in ("--resource-type", kind)]
-    yield from _stream(["build", *kinds, *chosen], home, manifest, outcome)
-    # Cautious: of a part of the models only the tests that look at nothing outside it.
-    tests = ["test", "--exclude-resource-type", "unit_test"]
-    yield from _stream([*tests, *chosen, *(["--indirect-selection", "cautious"] if chosen else [])], home, manifest, outcome)
+    kinds = [part for kind in plan.MADE for part in ("--resource-type", kind)]
+    yield from _make(["build", *kinds], steps, home, manifest, outcome)
+    # By what has been made now: a test of a table that failed to be made waits with it.
+    facts.state = plan.read_state(home)
+    made = {step.unique_id for step in steps}
+    tests = project.plan(facts, ["test"], full=full or bool(selection))
+    if selection:
+        # Of a part of the models only the tests that look at nothing outside it.
+        tests = [step for step in tests if project.parents(step.unique_id) <= made]
+    yield from _make(["test", "--exclude-resource-type", "unit_test"], tests, home, manifest, outcome)
+
+
+def _make(command: list[str], steps: list[plan.Step], home: Home, manifest: Manifest, outcome: DbtOutcome) -> Iterator[Event]:
+    """Have dbt make these nodes. They are marked before and noted after: a build that is killed leaves them to the next."""
+    if not steps:
+        return
+    by_id = {step.unique_id: step for step in steps}
+    plan.write_state(home, {step.unique_id: replace(step.made, status="begun") for step in steps})
+    results: dict[str, bool] = {}
+    yield from _stream([*command, "--select", *(step.name for step in steps)], home, manifest, outcome, results)
+    plan.write_state(
+        home, {name: by_id[name].made if ok else replace(by_id[name].made, status="failed") for name, ok in results.items()}
+    )
 
 
 def one_line(error: BaseException | str | None) -> str:
     return " ".join(str(error).split()) if error is not None else "no reason given"
 
 
-def _stream(arguments: list[str], home: Home, manifest: Manifest, outcome: DbtOutcome) -> Iterator[Event]:
-    """Run dbt in a thread and yield its result events here, where Dagster expects them."""
+def _stream(
+    arguments: list[str], home: Home, manifest: Manifest, outcome: DbtOutcome, results: dict[str, bool]
+) -> Iterator[Event]:
+    """Run dbt in a thread and yield its result events here, where Dagster expects them; note by node whether it went well."""
     from dbt_common.events.functions import msg_to_dict
 
     events: queue.Queue[Event | None] = queue.Queue()
@@ -174,16 +211,17 @@ def _stream(arguments: list[str], home: Home, manifest: Manifest, outcome: DbtOu
     while (event := events.get()) is not None:
         yield event
     thread.join()
-    _note_results(answer, outcome)
+    _note_results(answer, outcome, results)
 
 
-def _note_results(answer: list[dbtRunnerResult], outcome: DbtOutcome) -> None:
+def _note_results(answer: list[dbtRunnerResult], outcome: DbtOutcome, results: dict[str, bool]) -> None:
     from dbt.artifacts.schemas.run import RunExecutionResult
 
     if not answer or not isinstance(answer[0].result, RunExecutionResult):
         raise DbtError(f"dbt could not run: {one_line(answer[0].exception if answer else None)}")
     for result in answer[0].result.results:
         node, status = result.node, str(result.status)
+        results[node.unique_id] = status in ("success", "pass")
         if node.unique_id.startswith("test."):
             if status in _FAILED:
                 outcome.failed_tests[node.unique_id] = one_line(result.message)

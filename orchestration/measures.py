@@ -34,11 +34,14 @@ class Measures:
         found: dict[str, dg.MetadataValue] = {}
         if rows is not None:
             found["dagster/row_count"] = dg.MetadataValue.int(rows)
-        if unique_id in self._age:
-            found["source_age_hours"] = dg.MetadataValue.float(round(self._age[unique_id], 2))
+        found |= self.age(unique_id)
         if lineage := self._lineage(unique_id):
             found["dagster/column_lineage"] = dg.MetadataValue.column_lineage(lineage)
         return found
+
+    def age(self, unique_id: str) -> dict[str, dg.MetadataValue]:
+        """Return how old what the node builds on is, which goes on where nothing is built."""
+        return {"source_age_hours": dg.MetadataValue.float(round(self._age[unique_id], 2))} if unique_id in self._age else {}
 
     def _lineage(self, unique_id: str) -> dg.TableColumnLineage | None:
         """Return the columns whose values go into each column; conditions that only decide which value is shown are left out."""

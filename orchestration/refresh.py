@@ -22,6 +22,7 @@ from orchestration.locks import living
 from orchestration.morning import conclude
 from orchestration.schedules import BUILD, LOAD, PUBLISH
 from orchestration.troubles import failure_reason
+from orchestration.warehouse import UNCHANGED
 
 STAGES = {LOAD: "Load", BUILD: "Build", PUBLISH: "Publish"}
 
@@ -48,6 +49,8 @@ class Stage:
     run_id: str = ""
     seconds: float = 0.0
     materialised: int = 0
+    unchanged: int = 0
+    """Models that were left as they are, since nothing they rest on has news."""
     failures: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
@@ -83,7 +86,7 @@ def refresh(
 ) -> Refresh:
     """Load all systems (or those of the departments and ids given), then build and publish, whatever a load came to.
 
-    `full` reads incremental tables from the beginning. `folder` is the register's.
+    `full` reads incremental tables from the beginning and builds everything. `folder` is the register's.
 
     Raises:
         UnknownSelectionError: a department or system is not in the register.
@@ -114,7 +117,8 @@ def refresh(
         )
         for job_name in STAGES if manifest_path else (LOAD, BUILD):
             run = _Run(definitions, instance, {PROCESS_TAG: process}, progress)
-            result.stages.append(run.execute(job_name, [system.id for system in selected] if full and job_name == LOAD else []))
+            wholly = {LOAD: [f"load_{system.id}" for system in selected], BUILD: ["dbt_build"] if manifest_path else []}
+            result.stages.append(run.execute(job_name, wholly.get(job_name, []) if full else []))
             result.version = run.version or result.version
         conclude(home, register, instance, process)
     return result
@@ -147,14 +151,14 @@ class _Run:
         self.version: str | None = None
 
     def execute(self, job_name: str, full: Sequence[str] = ()) -> Stage:
-        """Run the job; load the systems named in `full` from the beginning."""
+        """Run the job; the ops named in `full` do all anew."""
         job = self._definitions.resolve_job_def(job_name)
         stage, total = Stage(STAGES[job_name], run_id=str(uuid.uuid4())), len(job.asset_layer.selected_asset_keys)
         self._instance.add_event_listener(stage.run_id, lambda entry: self._note(entry, stage, total))
         # What goes wrong is in the events; Dagster's own log on a terminal would drown it.
         config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         if full:
-            config["ops"] = {f"load_{system_id}": {"config": {"full": True}} for system_id in full}
+            config["ops"] = {name: {"config": {"full": True}} for name in full}
         started = time.perf_counter()
         job.execute_in_process(
             run_config=config,
@@ -178,6 +182,8 @@ class _Run:
             text = event.asset_key.path[-1]
             if event.asset_key.path[0] == "published":
                 self.version = str(event.materialization.metadata["version"].value)
+        elif event.event_type == DagsterEventType.ASSET_OBSERVATION:
+            stage.unchanged += UNCHANGED in event.asset_observation_data.asset_observation.metadata
         elif event.event_type == DagsterEventType.STEP_FAILURE:
             stage.failures[str(event.step_key)] = failure_reason(event)
             text = f"{event.step_key} failed"

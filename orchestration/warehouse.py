@@ -17,11 +17,14 @@ from orchestration.freshness import held_back, stale_tables
 from orchestration.keys import PLATFORM, PLATFORM_TABLES, REGISTER, VAULT, WAREHOUSE_POOL, published, raw_table, source_system
 from orchestration.locks import exclusive
 from orchestration.measures import Measures, quality_scores
+from orchestration.plan import summary
 from orchestration.reports import report_specs
 from orchestration.translator import Translator, audience, read_manifest
 
 Event = dg.MaterializeResult[None] | dg.AssetCheckResult
 GROUP = "platform"
+UNCHANGED = "unchanged"
+"""Metadata of the observation that a build leaves of what it did not have to make."""
 ROLE = "bi_netvaerk"
 OWNER = f"team:{PLATFORM}"
 _PLATFORM_TITLES = {
@@ -32,6 +35,12 @@ _PLATFORM_TITLES = {
     "rejects": "Frasorterede rækker",
     "column_lineage": "Kolonnernes herkomst",
 }
+
+
+class BuildConfig(dg.Config):
+    """`full` builds everything, whether it has news or not."""
+
+    full: bool = False
 
 
 def register_asset(systems: Path) -> dg.AssetsDefinition:
@@ -126,7 +135,7 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
     translator = Translator()
 
     @dbt_assets(manifest=dict(manifest), dagster_dbt_translator=translator, name="dbt_build", pool=WAREHOUSE_POOL)
-    def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def dbt_build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Any]:
         # dbt names are unique over models and seeds, and the key ends in the name.
         selection = sorted(key.path[-1] for key in context.selected_asset_keys) if context.is_subset else []
         outcome = DbtOutcome()
@@ -139,7 +148,7 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
         measures = Measures(manifest, home, register, datetime.now(UTC))
         with exclusive(home, WAREHOUSE_POOL):
             try:
-                for event in build(register, home, selection, outcome, without=sorted(without)):
+                for event in build(register, home, selection, outcome, without=sorted(without), full=config.full):
                     if event["data"]["node_info"]["unique_id"] not in manifest["nodes"]:
                         # Somebody changed the project since these definitions were loaded. It is built; the graph has it later.
                         continue
@@ -153,6 +162,8 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
                     yield dg.AssetObservation(
                         source_system(system_id), description="Datakvalitet, 0 til 100", metadata=dict(scores)
                     )
+        context.log.info(summary(outcome.planned, len(outcome.unchanged)))
+        yield from _unchanged(context, outcome, manifest, translator, measures)
         if outcome.failed_tests:
             context.log.warning(_listing(f"{len(outcome.failed_tests)} tests failed", outcome.failed_tests))
         if outcome.failed_models:
@@ -169,6 +180,26 @@ def _measured(told: Any, measures: Mapping[str, dg.MetadataValue]) -> Any:
     if not isinstance(told, dg.Output):
         return told
     return dg.Output(None, output_name=told.output_name, metadata={**told.metadata, **measures})
+
+
+def _unchanged(
+    context: dg.AssetExecutionContext,
+    outcome: DbtOutcome,
+    manifest: Mapping[str, Any],
+    translator: Translator,
+    measures: Measures,
+) -> Iterator[dg.AssetObservation]:
+    """Tell of the selected assets that were left as they are because nothing they rest on has news, and how old that is."""
+    for unique_id in outcome.unchanged:
+        if unique_id not in manifest["nodes"]:
+            continue
+        key = translator.get_asset_key(manifest["nodes"][unique_id])
+        if key in context.selected_asset_keys:
+            yield dg.AssetObservation(
+                key,
+                description="As new: nothing it rests on has changed",
+                metadata={UNCHANGED: True, **measures.age(unique_id)},
+            )
 
 
 def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -> dg.AssetsDefinition:

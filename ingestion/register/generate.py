@@ -307,6 +307,7 @@ def _quarantine(system: System) -> str:
     order = list(terms("classifications"))
     lines = [f"{{{{ quarantine_of('{system.id}', {{"]
     for name, table in system.tables.items():
+        names = table.warehouse_names()
         lines.append(f"    '{name}': {{")
         lines.append(f"        'key': [{', '.join(_quoted(fold(source)) for source in table.key)}],")
         lines.append(f"        'compared': [{', '.join(_quoted(fold(source)) for source in table.columns)}],")
@@ -317,6 +318,8 @@ def _quarantine(system: System) -> str:
                 continue
             masked = column.type == "cpr" or hidden(column) or order.index(column.pii) >= order.index(PERSONAL)
             entry = f"'raw': '{fold(source)}', 'type': '{column.type}', 'required': {required}, 'masked': {masked}"
+            if not hidden(column):
+                entry += f", 'name': '{names[source]}'"
             if column.values:
                 entry += f", 'values': [{', '.join(_quoted(code) for code in column.values)}]"
             lines.append(f"            {{{entry}}},")

@@ -50,18 +50,57 @@ case
     All that does not reach staging from the tables of one system: one row per value that does not convert, one per row that is dropped
     because a key or required value is missing, or because its key comes again (the row that was loaded last stays).
     `tables`: table name → {'key': raw names, 'columns': the columns that can fail}. Values are shown by their shape alone where the
-    column is `masked`.
+    column is `masked`; `name` is what the column is called in staging, where it is there.
+
+    Nearly every row is in staging with all its values, and nothing is asked of it but that: only suspects are converted again.
 -#}
 {%- macro quarantine_of(system, tables) -%}
 {%- if not execute -%}
 {#- While dbt parses, it only asks what is read: writing out all the SQL twice would double the time for 200 systems. -#}
 {%- for table, spec in tables.items() -%}
 {%- do source(system, table) -%}
+{%- do ref('stg_' ~ system ~ '__' ~ table) -%}
 {%- for column in spec.columns if column.type == 'cpr' -%}{%- do source('vault', 'person_keys') -%}{%- endfor -%}
 {%- endfor -%}
 {%- else -%}
 {{ _quarantine_sql(system, tables) }}
 {%- endif -%}
+{%- endmacro -%}
+
+{#- The rows are the same one: no two rows that were loaded have load, source and place in common. -#}
+{%- macro same_row(one, other) -%}
+coalesce({{ one }}._source_row, -1) = coalesce({{ other }}._source_row, -1)
+        and {{ one }}._dlt_load_id = {{ other }}._dlt_load_id
+        and {{ one }}._source_ref is not distinct from {{ other }}._source_ref
+{%- endmacro -%}
+
+{#- Rows that are not in staging, those in staging that share a key with one of them, and those of which a value is missing there. -#}
+{%- macro suspects_of(system, table, spec, key_columns) -%}
+{%- set staged = ref('stg_' ~ system ~ '__' ~ table) -%}
+{{ table }}_suspects as (
+    select source.*
+    from {{ source(system, table) }} as source
+    left join {{ staged }} as staged
+        on
+        {{ same_row('source', 'staged') }}
+    where
+        staged._dlt_load_id is null
+        or ({% for column in key_columns %}staged.{{ column.name }}{% if not loop.last %}, {% endif %}{% endfor %}) in (
+            select ({% for column in key_columns %}{{ staged_value(column) }}{% if not loop.last %}, {% endif %}{% endfor %})
+            from {{ source(system, table) }} as source
+            {%- for column in key_columns if column.type == 'cpr' %}
+            {{ person_of(column.raw) }}
+            {%- endfor %}
+            where not exists (
+                select 1 from {{ staged }} as other
+                where
+        {{ same_row('source', 'other') }}
+            )
+        )
+        {%- for column in spec.columns if column.get('name') and not column.required %}
+        or (staged.{{ column.name }} is null and source."{{ column.raw }}" is not null)
+        {%- endfor %}
+),
 {%- endmacro -%}
 
 {%- macro _quarantine_sql(system, tables) -%}
@@ -71,6 +110,11 @@ with
 {%- for name in spec.key -%}
 {%- for column in spec.columns if column.raw == name -%}{%- do key_columns.append(column) -%}{%- endfor -%}
 {%- endfor %}
+{#- A key that names a person outright is not in staging: there every row is a suspect. -#}
+{%- set known = key_columns | selectattr('name', 'defined') | list | length == key_columns | length %}
+{%- if known %}
+{{ suspects_of(system, table, spec, key_columns) }}
+{%- endif %}
 
 {{ table }}_checked as (
     select
@@ -85,7 +129,7 @@ with
         {{ staged_value(column) }} as key_{{ loop.index }},
         {%- endfor %}
         hash({% for name in spec.compared %}source."{{ name }}"{% if not loop.last %}, {% endif %}{% endfor %}) as fingerprint
-    from {{ source(system, table) }} as source
+    from {% if known %}{{ table }}_suspects{% else %}{{ source(system, table) }}{% endif %} as source
     {%- for column in spec.columns if column.type == 'cpr' %}
     {{ person_of(column.raw) }}
     {%- endfor %}

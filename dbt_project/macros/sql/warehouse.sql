@@ -3,6 +3,9 @@
 {#- The key that facts carry where their source names nobody, or somebody the dimension does not know. -#}
 {%- macro unknown_key() -%}'-1'{%- endmacro -%}
 
+{#- Stands for all who are not known where persons are counted: together they count as one. -#}
+{%- macro nobody() -%}uuid '00000000-0000-0000-0000-000000000000'{%- endmacro -%}
+
 {#- A key without the zeros that SAP pads it with: 0000001234 becomes 1234. -#}
 {%- macro unpadded(column) -%}nullif(ltrim({{ column }}, '0'), ''){%- endmacro -%}
 

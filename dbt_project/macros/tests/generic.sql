@@ -9,6 +9,10 @@ select
     {{ columns | join(', ') }},
     count(*) as times
 from {{ model }}
+where
+    -- One number groups in half the time of several texts.
+    hash({{ columns | join(', ') }}) in (select hash({{ columns | join(', ') }}) from {{ model }} group by 1 having count(*) > 1)
+    {%- for column in columns %} or {{ column }} is null{% endfor %}
 group by all
 having count(*) > 1{% for column in columns %} or {{ column }} is null{% endfor %}
 {% endtest %}

@@ -1,16 +1,35 @@
 -- An absence over a turn of month belongs to both months, by its working days in each. One without any working day goes by calendar days.
 with
 
-dage as (
+kalender as (
+    select
+        min(dato) as foerste,
+        max(dato) as sidste
+    from {{ ref('dim_dato') }}
+),
+
+-- Each day is written out, which is quicker than joining periods with days. An absence without end stops where the calendar does.
+fravaersdage as (
     select
         fravaer.fravaer_id,
+        unnest(generate_series(
+            greatest(fravaer.fra_dato, kalender.foerste),
+            least(coalesce(fravaer.til_dato, fravaer.fra_dato), kalender.sidste),
+            interval 1 day
+        ))::date as dato
+    from {{ ref('stg_opus_loen__fravaer') }} as fravaer
+    cross join kalender
+),
+
+dage as (
+    select
+        fravaersdage.fravaer_id,
         dato.maaned,
         count(*) as kalenderdage,
         count(*) filter (where dato.er_arbejdsdag) as arbejdsdage
-    from {{ ref('stg_opus_loen__fravaer') }} as fravaer
-    inner join {{ ref('dim_dato') }} as dato
-        on dato.dato between fravaer.fra_dato and coalesce(fravaer.til_dato, fravaer.fra_dato)
-    group by fravaer.fravaer_id, dato.maaned
+    from fravaersdage
+    inner join {{ ref('dim_dato') }} as dato on fravaersdage.dato = dato.dato
+    group by fravaersdage.fravaer_id, dato.maaned
 ),
 
 vaegte as (

@@ -5,10 +5,10 @@
         'key': ['budgetaar', 'center', 'bevilling'],
         'compared': ['budgetaar', 'center', 'bevilling', 'mio_kr'],
         'columns': [
-            {'raw': 'budgetaar', 'type': 'integer', 'required': True, 'masked': False},
-            {'raw': 'center', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'bevilling', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'mio_kr', 'type': 'decimal_dk', 'required': True, 'masked': False},
+            {'raw': 'budgetaar', 'type': 'integer', 'required': True, 'masked': False, 'name': 'budgetaar'},
+            {'raw': 'center', 'type': 'text', 'required': True, 'masked': False, 'name': 'center'},
+            {'raw': 'bevilling', 'type': 'text', 'required': True, 'masked': False, 'name': 'bevilling'},
+            {'raw': 'mio_kr', 'type': 'decimal_dk', 'required': True, 'masked': False, 'name': 'mio_kr'},
         ],
     },
 }) }}

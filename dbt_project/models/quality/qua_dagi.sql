@@ -5,18 +5,18 @@
         'key': ['kommunekode'],
         'compared': ['kommunekode', 'id_lokal_id', 'navn', 'regionskode', 'virkning_fra', 'geometry', 'type'],
         'columns': [
-            {'raw': 'kommunekode', 'type': 'kommunekode', 'required': True, 'masked': False},
-            {'raw': 'id_lokal_id', 'type': 'uuid', 'required': False, 'masked': False},
-            {'raw': 'virkning_fra', 'type': 'date', 'required': False, 'masked': False},
+            {'raw': 'kommunekode', 'type': 'kommunekode', 'required': True, 'masked': False, 'name': 'kommunekode'},
+            {'raw': 'id_lokal_id', 'type': 'uuid', 'required': False, 'masked': False, 'name': 'omraade_id'},
+            {'raw': 'virkning_fra', 'type': 'date', 'required': False, 'masked': False, 'name': 'virkning_fra'},
         ],
     },
     'postnumre': {
         'key': ['postnummer', 'kommunekode'],
         'compared': ['id_lokal_id', 'postnummer', 'navn', 'kommunekode'],
         'columns': [
-            {'raw': 'id_lokal_id', 'type': 'uuid', 'required': False, 'masked': False},
-            {'raw': 'postnummer', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'kommunekode', 'type': 'kommunekode', 'required': True, 'masked': False},
+            {'raw': 'id_lokal_id', 'type': 'uuid', 'required': False, 'masked': False, 'name': 'omraade_id'},
+            {'raw': 'postnummer', 'type': 'text', 'required': True, 'masked': False, 'name': 'postnummer'},
+            {'raw': 'kommunekode', 'type': 'kommunekode', 'required': True, 'masked': False, 'name': 'kommunekode'},
         ],
     },
 }) }}

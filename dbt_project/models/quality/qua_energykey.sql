@@ -5,28 +5,28 @@
         'key': ['installation'],
         'compared': ['installation', 'p_nummer', 'medie', 'enhed'],
         'columns': [
-            {'raw': 'installation', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'p_nummer', 'type': 'pnr', 'required': False, 'masked': False},
-            {'raw': 'medie', 'type': 'text', 'required': False, 'masked': False, 'values': ['el', 'varme', 'vand']},
+            {'raw': 'installation', 'type': 'text', 'required': True, 'masked': False, 'name': 'installationsnummer'},
+            {'raw': 'p_nummer', 'type': 'pnr', 'required': False, 'masked': False, 'name': 'p_nummer'},
+            {'raw': 'medie', 'type': 'text', 'required': False, 'masked': False, 'name': 'medie', 'values': ['el', 'varme', 'vand']},
         ],
     },
     'maanedsforbrug': {
         'key': ['installation', 'maaned'],
         'compared': ['installation', 'maaned', 'forbrug'],
         'columns': [
-            {'raw': 'installation', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'maaned', 'type': 'date_dk', 'required': True, 'masked': False},
-            {'raw': 'forbrug', 'type': 'decimal_dk', 'required': False, 'masked': False},
+            {'raw': 'installation', 'type': 'text', 'required': True, 'masked': False, 'name': 'installationsnummer'},
+            {'raw': 'maaned', 'type': 'date_dk', 'required': True, 'masked': False, 'name': 'maaned'},
+            {'raw': 'forbrug', 'type': 'decimal_dk', 'required': False, 'masked': False, 'name': 'forbrug'},
         ],
     },
     'timeforbrug': {
         'key': ['installation', 'tidspunkt', 'sommertid'],
         'compared': ['installation', 'tidspunkt', 'sommertid', 'forbrug'],
         'columns': [
-            {'raw': 'installation', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'tidspunkt', 'type': 'timestamp_dk', 'required': True, 'masked': False},
-            {'raw': 'sommertid', 'type': 'text', 'required': True, 'masked': False, 'values': ['S', 'N']},
-            {'raw': 'forbrug', 'type': 'decimal_dk', 'required': False, 'masked': False},
+            {'raw': 'installation', 'type': 'text', 'required': True, 'masked': False, 'name': 'installationsnummer'},
+            {'raw': 'tidspunkt', 'type': 'timestamp_dk', 'required': True, 'masked': False, 'name': 'tidspunkt'},
+            {'raw': 'sommertid', 'type': 'text', 'required': True, 'masked': False, 'name': 'sommertid', 'values': ['S', 'N']},
+            {'raw': 'forbrug', 'type': 'decimal_dk', 'required': False, 'masked': False, 'name': 'forbrug'},
         ],
     },
 }) }}

@@ -5,11 +5,11 @@
         'key': ['haendelse_id'],
         'compared': ['haendelse_id', 'sags_nr', 'haendelse_type', 'dokument_nr', 'titel', 'enhed', 'dato', 'klokkeslaet', 'tidspunkt'],
         'columns': [
-            {'raw': 'haendelse_id', 'type': 'integer', 'required': True, 'masked': False},
-            {'raw': 'sags_nr', 'type': 'case_number', 'required': False, 'masked': False},
-            {'raw': 'haendelse_type', 'type': 'text', 'required': False, 'masked': False, 'values': ['I', 'U', 'N']},
-            {'raw': 'dato', 'type': 'date', 'required': False, 'masked': False},
-            {'raw': 'tidspunkt', 'type': 'timestamp', 'required': False, 'masked': False},
+            {'raw': 'haendelse_id', 'type': 'integer', 'required': True, 'masked': False, 'name': 'haendelse_id'},
+            {'raw': 'sags_nr', 'type': 'case_number', 'required': False, 'masked': False, 'name': 'sagsnummer'},
+            {'raw': 'haendelse_type', 'type': 'text', 'required': False, 'masked': False, 'name': 'haendelse', 'values': ['I', 'U', 'N']},
+            {'raw': 'dato', 'type': 'date', 'required': False, 'masked': False, 'name': 'dato'},
+            {'raw': 'tidspunkt', 'type': 'timestamp', 'required': False, 'masked': False, 'name': 'tidspunkt'},
         ],
     },
 }) }}

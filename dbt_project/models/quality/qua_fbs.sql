@@ -5,19 +5,19 @@
         'key': ['filialnr'],
         'compared': ['filialnr', 'filial', 'enhed'],
         'columns': [
-            {'raw': 'filialnr', 'type': 'text', 'required': True, 'masked': False},
+            {'raw': 'filialnr', 'type': 'text', 'required': True, 'masked': False, 'name': 'filialnummer'},
         ],
     },
     'udlaan': {
         'key': ['periode', 'filialnr', 'laanernummer', 'materialetype'],
         'compared': ['periode', 'filialnr', 'laanernummer', 'materialetype', 'udlaan', 'fornyelser'],
         'columns': [
-            {'raw': 'periode', 'type': 'date_dk', 'required': True, 'masked': False},
-            {'raw': 'filialnr', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'laanernummer', 'type': 'text', 'required': True, 'masked': True},
-            {'raw': 'materialetype', 'type': 'text', 'required': True, 'masked': True, 'values': ['Bog', 'Tidsskrift', 'Lydbog', 'Film']},
-            {'raw': 'udlaan', 'type': 'integer', 'required': False, 'masked': False},
-            {'raw': 'fornyelser', 'type': 'integer', 'required': False, 'masked': False},
+            {'raw': 'periode', 'type': 'date_dk', 'required': True, 'masked': False, 'name': 'maaned'},
+            {'raw': 'filialnr', 'type': 'text', 'required': True, 'masked': False, 'name': 'filialnummer'},
+            {'raw': 'laanernummer', 'type': 'text', 'required': True, 'masked': True, 'name': 'laanernummer'},
+            {'raw': 'materialetype', 'type': 'text', 'required': True, 'masked': True, 'name': 'materialetype', 'values': ['Bog', 'Tidsskrift', 'Lydbog', 'Film']},
+            {'raw': 'udlaan', 'type': 'integer', 'required': False, 'masked': False, 'name': 'udlaan'},
+            {'raw': 'fornyelser', 'type': 'integer', 'required': False, 'masked': False, 'name': 'fornyelser'},
         ],
     },
 }) }}

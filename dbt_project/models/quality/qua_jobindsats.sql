@@ -5,12 +5,12 @@
         'key': ['periode', 'omraadekode', 'ydelsesgruppe'],
         'compared': ['periode', 'omraadekode', 'omraade', 'kommunekode', 'ydelsesgruppe', 'fuldtidspersoner', 'andel_af_befolkning'],
         'columns': [
-            {'raw': 'periode', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'omraadekode', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'kommunekode', 'type': 'kommunekode', 'required': False, 'masked': False},
-            {'raw': 'ydelsesgruppe', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'fuldtidspersoner', 'type': 'decimal', 'required': False, 'masked': False},
-            {'raw': 'andel_af_befolkning', 'type': 'decimal', 'required': False, 'masked': False},
+            {'raw': 'periode', 'type': 'text', 'required': True, 'masked': False, 'name': 'periode'},
+            {'raw': 'omraadekode', 'type': 'text', 'required': True, 'masked': False, 'name': 'omraadekode'},
+            {'raw': 'kommunekode', 'type': 'kommunekode', 'required': False, 'masked': False, 'name': 'kommunekode'},
+            {'raw': 'ydelsesgruppe', 'type': 'text', 'required': True, 'masked': False, 'name': 'ydelsesgruppe'},
+            {'raw': 'fuldtidspersoner', 'type': 'decimal', 'required': False, 'masked': False, 'name': 'fuldtidspersoner'},
+            {'raw': 'andel_af_befolkning', 'type': 'decimal', 'required': False, 'masked': False, 'name': 'andel_af_befolkning_pct'},
         ],
     },
 }) }}

@@ -5,19 +5,19 @@
         'key': ['regnskabsaar', 'funktion'],
         'compared': ['regnskabsaar', 'funktion', 'hovedkonto', 'hovedkontonavn', 'hovedfunktion', 'funktionsnavn'],
         'columns': [
-            {'raw': 'regnskabsaar', 'type': 'integer', 'required': True, 'masked': False},
-            {'raw': 'funktion', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'hovedkonto', 'type': 'integer', 'required': False, 'masked': False},
+            {'raw': 'regnskabsaar', 'type': 'integer', 'required': True, 'masked': False, 'name': 'regnskabsaar'},
+            {'raw': 'funktion', 'type': 'text', 'required': True, 'masked': False, 'name': 'funktion'},
+            {'raw': 'hovedkonto', 'type': 'integer', 'required': False, 'masked': False, 'name': 'hovedkonto'},
         ],
     },
     'grupperinger': {
         'key': ['regnskabsaar', 'funktion', 'dranst', 'gruppering'],
         'compared': ['regnskabsaar', 'funktion', 'dranst', 'gruppering', 'grupperingsnavn'],
         'columns': [
-            {'raw': 'regnskabsaar', 'type': 'integer', 'required': True, 'masked': False},
-            {'raw': 'funktion', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'dranst', 'type': 'integer', 'required': True, 'masked': False},
-            {'raw': 'gruppering', 'type': 'text', 'required': True, 'masked': False},
+            {'raw': 'regnskabsaar', 'type': 'integer', 'required': True, 'masked': False, 'name': 'regnskabsaar'},
+            {'raw': 'funktion', 'type': 'text', 'required': True, 'masked': False, 'name': 'funktion'},
+            {'raw': 'dranst', 'type': 'integer', 'required': True, 'masked': False, 'name': 'dranst'},
+            {'raw': 'gruppering', 'type': 'text', 'required': True, 'masked': False, 'name': 'gruppering'},
         ],
     },
 }) }}

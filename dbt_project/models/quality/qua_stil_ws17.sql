@@ -5,27 +5,27 @@
         'key': ['instnr'],
         'compared': ['instnr', 'instnavn', 'insttype', 'pnummer'],
         'columns': [
-            {'raw': 'instnr', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'insttype', 'type': 'text', 'required': False, 'masked': False, 'values': ['121', '112']},
-            {'raw': 'pnummer', 'type': 'pnr', 'required': False, 'masked': False},
+            {'raw': 'instnr', 'type': 'text', 'required': True, 'masked': False, 'name': 'institutionsnummer'},
+            {'raw': 'insttype', 'type': 'text', 'required': False, 'masked': False, 'name': 'institutionstype', 'values': ['121', '112']},
+            {'raw': 'pnummer', 'type': 'pnr', 'required': False, 'masked': False, 'name': 'p_nummer'},
         ],
     },
     'grupper': {
         'key': ['group_id'],
         'compared': ['instnr', 'group_id', 'group_name', 'group_level'],
         'columns': [
-            {'raw': 'group_id', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'group_level', 'type': 'integer', 'required': False, 'masked': False},
+            {'raw': 'group_id', 'type': 'text', 'required': True, 'masked': False, 'name': 'gruppe_id'},
+            {'raw': 'group_level', 'type': 'integer', 'required': False, 'masked': False, 'name': 'klassetrin'},
         ],
     },
     'personer': {
         'key': ['instnr', 'user_id'],
         'compared': ['instnr', 'user_id', 'civil_registration_number', 'first_name', 'family_name', 'role', 'main_group_id'],
         'columns': [
-            {'raw': 'instnr', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'user_id', 'type': 'text', 'required': True, 'masked': False},
-            {'raw': 'civil_registration_number', 'type': 'cpr', 'required': False, 'masked': True},
-            {'raw': 'role', 'type': 'text', 'required': False, 'masked': False, 'values': ['Barn', 'Elev', 'Medarbejder']},
+            {'raw': 'instnr', 'type': 'text', 'required': True, 'masked': False, 'name': 'institutionsnummer'},
+            {'raw': 'user_id', 'type': 'text', 'required': True, 'masked': False, 'name': 'unilogin'},
+            {'raw': 'civil_registration_number', 'type': 'cpr', 'required': False, 'masked': True, 'name': 'person_id'},
+            {'raw': 'role', 'type': 'text', 'required': False, 'masked': False, 'name': 'rolle', 'values': ['Barn', 'Elev', 'Medarbejder']},
         ],
     },
 }) }}

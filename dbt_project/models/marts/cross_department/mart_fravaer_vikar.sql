@@ -7,7 +7,7 @@ fravaer as (
         fravaer.maaned,
         fct.enhed_id,
         sum(fravaer.timer) filter (where fravaer.fravaersart = 'syg') as sygetimer,
-        list(distinct coalesce(medarbejder.person_id::varchar, 'ukendt')) filter (where fravaer.fravaersart = 'syg') as syge
+        list(distinct coalesce(medarbejder.person_id, {{ nobody() }})) filter (where fravaer.fravaersart = 'syg') as syge
     from {{ ref('int_fravaer__maaned') }} as fravaer
     inner join {{ ref('fct_fravaer') }} as fct on fravaer.fravaer_id = fct.fravaer_id
     left join {{ ref('dim_medarbejder') }} as medarbejder on fct.medarbejder_noegle = medarbejder.medarbejder_noegle
@@ -42,7 +42,7 @@ leveret as (
         enhed_id,
         sum(leverede_minutter) / 60 as leverede_timer,
         sum(planlagte_minutter) / 60 as planlagte_timer,
-        list(distinct coalesce(person_id::varchar, 'ukendt')) as besoegte
+        list(distinct coalesce(person_id, {{ nobody() }})) as besoegte
     from {{ ref('fct_leveret_omsorg') }}
     group by 1, 2
 ),
@@ -71,7 +71,7 @@ ansatte as (
     select
         maaneder.maaned,
         medarbejder.enhed_id,
-        list(distinct coalesce(medarbejder.person_id::varchar, 'ukendt')) as ansatte
+        list(distinct coalesce(medarbejder.person_id, {{ nobody() }})) as ansatte
     from maaneder
     inner join {{ ref('dim_medarbejder') }} as medarbejder
         on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til

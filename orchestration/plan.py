@@ -1,0 +1,311 @@
+"""What a build has to make: what has news upstream, what the calendar makes new, what was changed, and what failed.
+
+Every node of dbt (seed, model, snapshot, test) has a version: a digest of its code and of the versions of all it reads. The
+warehouse holds the version with which each was last made (`main.build_state`); what would come out with the same version is left
+as it is. A source's version is the load that last changed it, so nothing else has to be kept in step, and after a kill the next
+build makes whatever was under way, since it was marked before it was begun.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ingestion.home import Home
+
+if TYPE_CHECKING:
+    import duckdb
+
+Node = Mapping[str, Any]
+Reason = Literal["asked for", "new", "changed", "not finished", "news", "new day"]
+MADE = ("seed", "model", "snapshot")
+_DATE = re.compile(r"\b(current_date|today\()", re.IGNORECASE)
+_TIME = re.compile(r"\b(current_timestamp|localtimestamp|now\(|get_current_time|current_localtime)", re.IGNORECASE)
+_STATE = {
+    "unique_id": "varchar primary key",
+    "version": "varchar not null",
+    "code": "varchar not null",
+    "moment": "varchar not null",
+    "status": "varchar not null",
+    "built_at": "timestamp not null",
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a node was last made.
+
+    `status` is 'ok', 'failed', 'early' where its persons were not all in the vault yet, or 'begun' where it never came to an end.
+    """
+
+    version: str
+    code: str
+    moment: str
+    """The date or the time of which its SQL made use; empty where it asks for neither."""
+    status: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node to make, why, and as what it will be noted."""
+
+    unique_id: str
+    name: str
+    reason: Reason
+    made: Made
+
+
+@dataclass
+class Facts:
+    """What a plan follows from, beside the project."""
+
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """A version for each source."""
+    persons: Mapping[str, str] = field(default_factory=dict)
+    """By source with CPR numbers, a digest of who they are."""
+    early: Collection[str] = ()
+    """Sources with CPR numbers that were loaded after the vault looked."""
+    state: Mapping[str, Made] = field(default_factory=dict)
+    relations: Collection[tuple[str, str]] = ()
+    """Schema and name of the tables and views that are in the warehouse."""
+    today: str = ""
+    now: str = ""
+
+
+class Project:
+    """dbt's manifest, as far as a plan needs it. `root` is the project's folder."""
+
+    def __init__(self, manifest: Mapping[str, Any], root: Path) -> None:
+        self._nodes: Mapping[str, Node] = manifest["nodes"]
+        self._sources: Mapping[str, Any] = manifest["sources"]
+        self._macros: Mapping[str, Any] = manifest["macros"]
+        self._name: str = manifest["metadata"]["project_name"]
+        self._dbt: str = manifest["metadata"]["dbt_version"]
+        self._root = root
+        self._texts: dict[str, str] = {}
+
+    def plan(
+        self,
+        facts: Facts,
+        kinds: Collection[str],
+        *,
+        only: Collection[str] | None = None,
+        without: Collection[str] = (),
+        full: bool = False,
+    ) -> list[Step]:
+        """Return what to make of these resource types: of all, or of the nodes named in `only`; never those named in `without`.
+
+        What is asked for by name is made whether it has news or not, and so is everything if `full`.
+        """
+        versions: dict[str, str] = {}
+        steps = []
+        for unique_id in self.order:
+            node, before = self._nodes[unique_id], facts.state.get(unique_id)
+            # What is not made now is read as it was made last.
+            versions[unique_id] = before.version if before else ""
+            if node["resource_type"] not in kinds or node["name"] in without or (only is not None and node["name"] not in only):
+                continue
+            made = self._made(node, facts, versions)
+            if before and node["resource_type"] != "test" and (node["schema"], node["alias"]) not in facts.relations:
+                before = None
+            reason: Reason | None = "asked for" if full or only is not None else self._reason(node, made, before, facts, versions)
+            if reason:
+                versions[unique_id] = made.version
+                steps.append(Step(unique_id, node["name"], reason, made))
+        return steps
+
+    def parents(self, unique_id: str) -> set[str]:
+        """Return the nodes that this one reads; sources are none."""
+        return {name for name in _parents(self._nodes[unique_id]) if name in self._nodes}
+
+    def unchanged(self, steps: Iterable[Step], *, without: Collection[str]) -> list[str]:
+        """Return what is neither to be made nor held back."""
+        made = {step.unique_id for step in steps}
+        nodes = ((unique_id, self._nodes[unique_id]) for unique_id in self.order if unique_id not in made)
+        return [unique_id for unique_id, node in nodes if node["resource_type"] in MADE and node["name"] not in without]
+
+    @cached_property
+    def order(self) -> list[str]:
+        """All nodes that are made or run, parents first."""
+        from graphlib import TopologicalSorter
+
+        nodes = {
+            unique_id: node
+            for unique_id, node in self._nodes.items()
+            if node["resource_type"] in (*MADE, "test") and node["config"].get("materialized") != "ephemeral"
+        }
+        parents = {unique_id: [name for name in _parents(node) if name in nodes] for unique_id, node in nodes.items()}
+        return list(TopologicalSorter(parents).static_order())
+
+    @cached_property
+    def code(self) -> Mapping[str, str]:
+        """By node, a digest of everything that is written down about how it is made."""
+        return {unique_id: self._code(self._nodes[unique_id]) for unique_id in self.order}
+
+    def _made(self, node: Node, facts: Facts, versions: Mapping[str, str]) -> Made:
+        code, moment = self.code[node["unique_id"]], self._moment(node, facts)
+        status = "early" if any(name in facts.early for name in _parents(node)) else "ok"
+        return Made(_digest(code, moment, *self._read(node, facts, versions)), code, moment, status)
+
+    def _reason(self, node: Node, made: Made, before: Made | None, facts: Facts, versions: Mapping[str, str]) -> Reason | None:
+        if before is None:
+            return "new"
+        if before.code != made.code:
+            return "changed"
+        if before.status != "ok":
+            return "not finished"
+        if before.version == made.version:
+            return None
+        same_but_for_the_date = _digest(made.code, before.moment, *self._read(node, facts, versions)) == before.version
+        return "new day" if same_but_for_the_date else "news"
+
+    def _read(self, node: Node, facts: Facts, versions: Mapping[str, str]) -> list[str]:
+        """Return the versions of all that the node reads."""
+        parents = sorted(_parents(node))
+        return [versions[name] if name in versions else self._source(name, parents, facts) for name in parents]
+
+    def _source(self, name: str, parents: Sequence[str], facts: Facts) -> str:
+        if name in self._sources and self._sources[name]["source_name"] == "vault":
+            # A table sees of the vault who its own numbers are: new persons elsewhere are no news here.
+            seen = [facts.persons[other] for other in parents if other in facts.persons]
+            if seen:
+                return _digest(*seen)
+        return facts.sources.get(name, "")
+
+    def _moment(self, node: Node, facts: Facts) -> str:
+        """Return the date or the time, where the node's SQL asks for it, itself or by a macro of ours."""
+        texts = [node["raw_code"], *(self._text(name) for name in node["depends_on"].get("macros", []))]
+        if any(map(_TIME.search, texts)):
+            return facts.now
+        return facts.today if any(map(_DATE.search, texts)) else ""
+
+    def _code(self, node: Node) -> str:
+        parts = [
+            self._dbt,
+            # dbt keeps a path in place of a large seed's checksum.
+            _file(self._root / node["original_file_path"]) if node["resource_type"] == "seed" else node["raw_code"],
+            json.dumps({name: value for name, value in node["config"].items() if name != "meta"}, sort_keys=True, default=str),
+            json.dumps({name: column.get("data_type") for name, column in node["columns"].items()}),
+            json.dumps(node.get("test_metadata"), sort_keys=True, default=str),
+            *(str(self._sources[name]["relation_name"]) for name in _parents(node) if name in self._sources),
+            *(self._text(name) for name in sorted(node["depends_on"].get("macros", []))),
+        ]
+        if node["resource_type"] != "test":
+            parts += [self._text(name) for name in sorted(self._macros) if ".materialization_" in name]
+        return _digest(*parts)
+
+    def _text(self, name: str) -> str:
+        """Return what a macro of ours says, with all of ours that it calls. Those of dbt change with its version."""
+        if name not in self._texts:
+            reached: set[str] = set()
+            pending = [name]
+            while pending:
+                macro = pending.pop()
+                if macro not in reached and macro in self._macros:
+                    reached.add(macro)
+                    pending += self._macros[macro]["depends_on"]["macros"]
+            ours = (self._macros[macro] for macro in sorted(reached))
+            self._texts[name] = "\n".join(macro["macro_sql"] for macro in ours if macro["package_name"] == self._name)
+        return self._texts[name]
+
+
+def summary(steps: Iterable[Step], unchanged: int) -> str:
+    """Say how many are to be made, and why."""
+    reasons = Counter(step.reason for step in steps)
+    why = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+    return f"{sum(reasons.values())} have to be made{f' ({why})' if why else ''}; {unchanged} have no news"
+
+
+def read_facts(manifest: Mapping[str, Any], home: Home) -> Facts:
+    """Return what a plan follows from, as it is now."""
+    versions, persons, early = _read_sources(manifest, home)
+    with _open(home) as connection:
+        relations = set(connection.execute("select table_schema, table_name from information_schema.tables").fetchall())
+        row = connection.execute("select current_date::varchar, now()::varchar").fetchone()
+    today, now = row or ("", "")
+    return Facts(versions, persons, early, read_state(home), relations, today, now)
+
+
+def read_state(home: Home) -> dict[str, Made]:
+    """Return how each node was last made."""
+    with _open(home) as connection:
+        rows = connection.execute("select unique_id, version, code, moment, status from main.build_state").fetchall()
+    return {unique_id: Made(*made) for unique_id, *made in rows}
+
+
+def write_state(home: Home, made: Mapping[str, Made]) -> None:
+    """Note how these nodes were made, in one transaction."""
+    if not made:
+        return
+    now = datetime.now(UTC).replace(tzinfo=None)
+    rows = [(unique_id, one.version, one.code, one.moment, one.status, now) for unique_id, one in made.items()]
+    with _open(home) as connection:
+        connection.execute("begin")
+        connection.executemany(f"insert or replace into main.build_state values ({', '.join('?' * len(_STATE))})", rows)
+        connection.execute("commit")
+
+
+def _read_sources(manifest: Mapping[str, Any], home: Home) -> tuple[dict[str, str], dict[str, str], set[str]]:
+    """Return a version for each source; of those with CPR numbers a digest of the persons, and which the vault has not seen."""
+    from ingestion.platform import SYSTEM_ID
+    from ingestion.raw_file import newest_changes
+    from ingestion.vault import persons_seen
+
+    versions: dict[str, str] = {}
+    persons: dict[str, str] = {}
+    early: set[str] = set()
+    seen, everyone = persons_seen(home)
+    changes: dict[str, dict[str, str]] = {}
+    for unique_id, source in manifest["sources"].items():
+        system, table = source["source_name"], source["name"]
+        if system == "vault":
+            versions[unique_id] = everyone
+        elif system == SYSTEM_ID:
+            versions[unique_id] = _content(home.raw_file(SYSTEM_ID), f'{source["schema"]}."{table}"')
+        else:
+            if system not in changes:
+                changes[system] = newest_changes(home.raw_file(system))
+            versions[unique_id] = changes[system].get(table, "")
+            if (system, table) in seen:
+                changed_by, persons[unique_id] = seen[system, table]
+                if changed_by != versions[unique_id]:
+                    early.add(unique_id)
+    return versions, persons, early
+
+
+def _content(path: Path, table: str) -> str:
+    """Return a digest of a small table's rows, in whatever order."""
+    import duckdb
+
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return str(connection.execute(f"select count(*), sum(md5_number_lower(one::varchar)) from {table} as one").fetchone())
+
+
+def _open(home: Home) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    connection = duckdb.connect(str(home.warehouse))
+    columns = ", ".join(f"{name} {kind}" for name, kind in _STATE.items())
+    connection.execute(f"create table if not exists main.build_state ({columns})")
+    return connection
+
+
+def _parents(node: Node) -> list[str]:
+    parents: list[str] = node["depends_on"].get("nodes", [])
+    return parents
+
+
+def _file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,193 @@
+"""A refresh makes only what has news, what the calendar makes new, what was changed, what failed; `--full` makes everything."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from municipality_support import Municipality
+
+from orchestration.plan import Facts, Made, Project
+
+ALL = {"mart_alfa", "mart_beta", "mart_gamma", "mart_nights"}
+NIGHTS = {"mart_nights"}
+"""It reads the load logs, so every night is news to it."""
+
+
+class Nights:
+    """Refreshes one after the other, and which models each of them made."""
+
+    def __init__(self, municipality: Municipality) -> None:
+        self.municipality = municipality
+        self._before: dict[str, datetime] = {}
+
+    def made(self, **arguments: object) -> set[str]:
+        self.result = self.municipality.refresh(**arguments)
+        with duckdb.connect(str(self.municipality.home.warehouse), read_only=True) as connection:
+            rows = connection.execute(
+                "select unique_id, built_at from main.build_state where unique_id like 'model.%'"
+            ).fetchall()
+        now = {unique_id.split(".")[-1]: built_at for unique_id, built_at in rows}
+        made = {name for name, built_at in now.items() if self._before.get(name) != built_at}
+        self._before = now
+        return made
+
+    def troubles(self) -> list[str]:
+        return [trouble["what"] for trouble in json.loads(self.municipality.home.heartbeat.read_text())["troubles"]]
+
+
+def test_only_what_has_news_is_made(municipality: Municipality) -> None:
+    nights = Nights(municipality)
+    assert nights.made() == ALL
+    assert nights.made() == NIGHTS
+    build = nights.result.stages[1]
+    assert build.ok
+    assert build.unchanged == 3, "seen as left alone, not as failed"
+    municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n3;tre\n")
+    assert nights.made() == NIGHTS | {"mart_alfa"}
+    assert municipality.rows("mart_alfa") == 3
+    municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n3;tre\n4;fire\n")
+    assert nights.made(systems=["beta"]) == NIGHTS, "alfa was not loaded"
+    assert nights.made(full=True) == ALL
+    assert municipality.rows("mart_alfa") == 4
+
+
+def test_what_was_changed_and_what_failed_is_made_again(municipality: Municipality) -> None:
+    nights = Nights(municipality)
+    nights.made()
+    municipality.model("beta", "select nr, navn, error('itu') as itu from " + '{{ source("beta", "ting") }}')
+    assert nights.made() == NIGHTS | {"mart_beta"}
+    assert not nights.result.ok
+    assert nights.made() == NIGHTS | {"mart_beta"}, "nothing is new, but it is not there yet"
+    assert any("mart_beta kunne ikke bygges" in trouble for trouble in nights.troubles())
+    municipality.model("beta", 'select nr, navn, 1 as ny from {{ source("beta", "ting") }}')
+    assert nights.made() == NIGHTS | {"mart_beta"}
+    assert nights.result.ok
+    assert nights.troubles() == []
+    with duckdb.connect(str(municipality.home.warehouse)) as connection:
+        connection.execute("drop table main_marts.mart_gamma")
+        # As a build leaves it that was killed while it made the model.
+        connection.execute("update main.build_state set status = 'begun' where unique_id like '%mart_alfa'")
+    assert nights.made() == NIGHTS | {"mart_alfa", "mart_gamma"}
+
+
+def test_a_check_that_failed_is_asked_again_and_stays_a_trouble(municipality: Municipality) -> None:
+    nights = Nights(municipality)
+    municipality.deliver("alfa", "nr;navn\n1;en\n1;to\n")
+    municipality.model("alfa", 'select * exclude (_dlt_load_id, _source_ref, _source_row) from {{ source("alfa", "ting") }}')
+    nights.made()
+    failed = ["En kontrol af mart_alfa er ikke bestået: unique_mart_alfa_nr."]
+    assert nights.troubles() == failed
+    assert nights.made() == NIGHTS
+    assert nights.troubles() == failed, "nothing was mended"
+    municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n")
+    nights.made()
+    assert nights.troubles() == []
+
+
+def test_seeds_and_macros_count_too(municipality: Municipality) -> None:
+    seeds, macros = municipality.project / "seeds", municipality.project / "macros"
+    seeds.mkdir()
+    macros.mkdir()
+    (seeds / "navne.csv").write_text("navn\nen\n")
+    (macros / "kendt.sql").write_text("{% macro kendt() %}navn in (select navn from {{ ref('navne') }}){% endmacro %}")
+    municipality.model(
+        "alfa", "select nr, navn, {{ kendt() }} as kendt from {{ source('alfa', 'ting') }} -- depends_on: {{ ref('navne') }}"
+    )
+    nights = Nights(municipality)
+    nights.made()
+    (seeds / "navne.csv").write_text("navn\nen\nto\n")
+    assert nights.made() == NIGHTS | {"mart_alfa"}
+    (macros / "kendt.sql").write_text("{% macro kendt() %}navn not in (select navn from {{ ref('navne') }}){% endmacro %}")
+    assert nights.made() == NIGHTS | {"mart_alfa"}
+    with duckdb.connect(str(municipality.home.warehouse), read_only=True) as connection:
+        assert connection.execute("select distinct kendt from main_marts.mart_alfa").fetchall() == [(False,)]
+
+
+def node(name: str, parents: list[str], sql: str = "select 1", kind: str = "model") -> dict[str, Any]:
+    return {
+        "unique_id": f"{kind}.f.{name}", "name": name, "alias": name, "schema": "s", "resource_type": kind, "raw_code": sql,
+        "config": {"materialized": "table"}, "columns": {}, "depends_on": {"nodes": parents, "macros": []},
+    }  # fmt: skip
+
+
+def project(*nodes: dict[str, Any]) -> Project:
+    sources = {
+        f"source.f.{system}.{table}": {"source_name": system, "name": table, "relation_name": f"{system}.{table}"}
+        for system, table in (("a", "t"), ("b", "t"), ("vault", "person_keys"))
+    }
+    metadata = {"project_name": "f", "dbt_version": "1"}
+    return Project(
+        {"metadata": metadata, "nodes": {one["unique_id"]: one for one in nodes}, "sources": sources, "macros": {}}, Path()
+    )
+
+
+def build(of: Project, facts: Facts, **arguments: Any) -> dict[str, str]:
+    """Plan and note all as made; return why by name."""
+    steps = of.plan(facts, ("model",), **arguments)
+    facts.state = {**facts.state, **{step.unique_id: step.made for step in steps}}
+    facts.relations = {("s", name) for name in ("a", "b", "both", "days", "after_days", "clock")}
+    return {step.name: step.reason for step in steps}
+
+
+def test_the_calendar_makes_new() -> None:
+    of = project(
+        node("a", ["source.f.a.t"]),
+        node("days", ["model.f.a"], "select current_date"),
+        node("after_days", ["model.f.days"]),
+        node("clock", ["model.f.a"], "select NOW()"),
+    )
+    facts = Facts(sources={"source.f.a.t": "1"}, today="2026-11-24", now="2026-11-24 02:00")
+    build(of, facts)
+    facts.now = "2026-11-24 03:00"
+    assert build(of, facts) == {"clock": "new day"}
+    facts.today = "2026-11-25"
+    assert build(of, facts) == {"days": "new day", "after_days": "news"}
+
+
+def test_a_part_that_is_made_alone_leaves_the_rest_in_want() -> None:
+    of = project(node("a", ["source.f.a.t"]), node("b", ["source.f.b.t"]), node("both", ["model.f.a", "model.f.b"]))
+    facts = Facts(sources={"source.f.a.t": "1", "source.f.b.t": "1"})
+    assert build(of, facts) == dict.fromkeys(("a", "b", "both"), "new")
+    facts.sources = {"source.f.a.t": "2", "source.f.b.t": "1"}
+    assert build(of, facts, only={"a"}) == {"a": "asked for"}
+    assert build(of, facts) == {"both": "news"}
+    facts.sources = {"source.f.a.t": "2", "source.f.b.t": "2"}
+    assert build(of, facts, without={"b"}) == {}
+    assert build(of, facts) == {"b": "news", "both": "news"}
+
+
+def test_of_the_vault_a_table_sees_its_own_persons() -> None:
+    vault = "source.f.vault.person_keys"
+    of = project(node("a", ["source.f.a.t", vault]), node("b", ["source.f.b.t", vault]))
+    facts = Facts(
+        sources={"source.f.a.t": "1", "source.f.b.t": "1", vault: "1"}, persons={"source.f.a.t": "x", "source.f.b.t": "y"}
+    )
+    build(of, facts)
+    facts.sources = {**facts.sources, vault: "2"}
+    assert build(of, facts) == {}, "somebody who is in neither table"
+    facts.persons = {"source.f.a.t": "z", "source.f.b.t": "y"}
+    assert build(of, facts) == {"a": "news"}
+    facts.early = {"source.f.b.t"}
+    facts.sources = {**facts.sources, "source.f.b.t": "2"}
+    assert build(of, facts) == {"b": "news"}
+    facts.early = ()
+    assert build(of, facts) == {"b": "not finished"}, "the vault may know its persons now"
+
+
+def test_why_a_node_is_made() -> None:
+    of = project(node("a", ["source.f.a.t"]))
+    facts = Facts(sources={"source.f.a.t": "1"})
+    build(of, facts)
+    facts.sources = {"source.f.a.t": "2"}
+    assert [step.reason for step in of.plan(facts, ("model",))] == ["news"]
+    assert [step.reason for step in of.plan(facts, ("model",), full=True)] == ["asked for"]
+    mended = project(node("a", ["source.f.a.t"], "select 2"))
+    assert [step.reason for step in mended.plan(facts, ("model",))] == ["changed"]
+    facts.state = {name: Made(one.version, one.code, one.moment, "begun") for name, one in facts.state.items()}
+    assert [step.reason for step in of.plan(facts, ("model",))] == ["not finished"]
+    facts.relations = ()
+    assert [step.reason for step in of.plan(facts, ("model",))] == ["new"]
