@@ -35,6 +35,11 @@ def described(test: Test) -> str:
     return _TEXTS.get(kind, f"dbt-testen {test['name']} finder ingen rækker.").format_map(_Shown(arguments))
 
 
+def signed(description: str, owner: str, level: str) -> str:
+    """Return the description with owner and severity: Dagster's page shows nothing else that a check says of itself."""
+    return f"{description} Ejer: {owner}. Alvor: {'fejl' if level == 'error' else 'advarsel'}."
+
+
 def severity(test: Test) -> str:
     """Return `error` or `warn`, as dbt's test is configured."""
     return str(test.get("config", {}).get("severity") or "error").lower()

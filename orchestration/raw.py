@@ -12,6 +12,7 @@ from ingestion.home import Home
 from ingestion.register import Register, System, Table
 from ingestion.register.model import Freshness
 from orchestration.anomalies import UsualRows, history, usual_rows
+from orchestration.checks import signed
 from orchestration.freshness import last_loads
 from orchestration.keys import FRESHNESS, raw_table, source_system, system_pool
 from orchestration.locks import exclusive
@@ -143,8 +144,12 @@ def freshness_check(register: Register, home: Home) -> dg.AssetChecksDefinition:
             dg.AssetCheckSpec(
                 FRESHNESS,
                 asset=key,
-                description=f"Hentet inden for {system.freshness.error_after_hours} timer; efter "
-                f"{system.freshness.warn_after_hours} timer en advarsel.",
+                description=signed(
+                    f"Hentet inden for {system.freshness.error_after_hours} timer; efter "
+                    f"{system.freshness.warn_after_hours} timer en advarsel.",
+                    system.owner.email,
+                    "error",
+                ),
                 metadata={"owner": system.owner.email, "severity": "error"},
             )
             for key, system in wanted.items()
@@ -177,16 +182,15 @@ def freshness_result(key: dg.AssetKey, freshness: Freshness, hours: float) -> dg
 
 
 def _check_spec(system: System, name: str, table: Table, check: str, description: str) -> dg.AssetCheckSpec:
-    blocking = check in table.blocking
+    blocking, owner = check in table.blocking, system.owner.email
+    level = "error" if blocking or check in ("row_range", "reconciliation") else "warn"
+    said = f"{description} Her spærrer den: tabellen bliver, som den var." if blocking else description
     return dg.AssetCheckSpec(
         check,
         asset=raw_table(system.id, name),
-        description=f"{description} Her spærrer den: tabellen bliver, som den var." if blocking else description,
+        description=signed(said, owner, level),
         blocking=blocking,
-        metadata={
-            "owner": system.owner.email,
-            "severity": "error" if blocking or check in ("row_range", "reconciliation") else "warn",
-        },
+        metadata={"owner": owner, "severity": level},
     )
 
 

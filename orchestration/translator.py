@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from ingestion.register.vocabulary import terms
-from orchestration.checks import blocking, described, severity
+from orchestration.checks import blocking, described, severity, signed
 from orchestration.dagster_dbt_alone import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 from orchestration.keys import VAULT, raw_table
 
@@ -64,10 +64,11 @@ class Translator(DagsterDbtTranslator):
             return None
         test = manifest["nodes"][unique_id]
         # dbt's severity blocks nothing here: it would fail the step for one department's bad value. What is to, says so.
+        owner, level = ", ".join(asset_spec.owners), severity(test)
         return spec._replace(
             blocking=blocking(test),
-            description=described(test),
-            metadata={**spec.metadata, "severity": severity(test), "owner": ", ".join(asset_spec.owners)},
+            description=signed(described(test), owner, level),
+            metadata={**spec.metadata, "severity": level, "owner": owner},
         )
 
     def get_description(self, dbt_resource_props: Props) -> str:

@@ -227,6 +227,8 @@ def test_every_check_has_severity_owner_and_a_danish_description(register: Regis
         assert spec.metadata["severity"] in ("error", "warn"), spec.key
         assert spec.metadata["owner"], spec.key
         assert spec.description, spec.key
+        if spec.key.asset_key.path != ["register"]:
+            assert f"Ejer: {spec.metadata['owner']}. Alvor: " in spec.description
     system, name, _ = next(register.tables())
     first = raw_table(system.id, name)
     per_table = {key.name for key in graph.asset_check_keys if key.asset_key == first}
