@@ -263,7 +263,7 @@ def test_names_follow_the_layers(models: dict[str, Any]) -> None:
         "staging": r"stg_\w+__\w+",
         "quality": r"qua_\w+|quarantine",
         "intermediate": r"int_\w+__\w+",
-        "conformed": r"(dim|fct)_\w+",
+        "conformed": r"(dim|fct|bro|xref)_\w+",
         "marts": r"mart_\w+",
     }
     for name, node in models.items():

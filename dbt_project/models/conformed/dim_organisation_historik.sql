@@ -1,0 +1,26 @@
+-- OS2mo's validities follow each other; should one reach into the next, the later one wins from its first day.
+select
+    {{ version_key('enhed_uuid', 'gyldig_fra') }} as enhed_noegle,
+    enhed_uuid,
+    enhed_id,
+    gyldig_fra,
+    least(
+        coalesce(gyldig_til, date '9999-12-31'),
+        coalesce(lead(gyldig_fra) over (partition by enhed_uuid order by gyldig_fra) - 1, date '9999-12-31')
+    )::date as gyldig_til,
+    registreret_tidspunkt,
+    coalesce(enhed, enhed_id) as enhed,
+    enhedstype,
+    overordnet_enhed_uuid
+from {{ ref('stg_os2mo__enheder') }}
+union all
+select
+    {{ unknown_key() }} as enhed_noegle,
+    null as enhed_uuid,
+    {{ unknown_key() }} as enhed_id,
+    date '0001-01-01' as gyldig_fra,
+    date '9999-12-31' as gyldig_til,
+    null as registreret_tidspunkt,
+    'Ukendt' as enhed,
+    null as enhedstype,
+    null as overordnet_enhed_uuid

@@ -1,0 +1,52 @@
+-- One row a spell in which a unit has the same number in a system: versions of the unit that do not change it are one.
+with
+
+numre as (
+    select
+        versioner.enhed_uuid,
+        versioner.gyldig_fra,
+        versioner.gyldig_til,
+        unnest([
+            { 'system': 'OPUS', 'nummer': enheder.enhed_id },
+            { 'system': 'SD', 'nummer': enheder.sd_afdeling },
+            { 'system': 'EAN', 'nummer': enheder.ean_nummer },
+            { 'system': 'P-nummer', 'nummer': enheder.p_nummer }
+        ]) as fundet
+    from {{ ref('dim_organisation_historik') }} as versioner
+    inner join {{ ref('stg_os2mo__enheder') }} as enheder
+        on versioner.enhed_uuid = enheder.enhed_uuid and versioner.gyldig_fra = enheder.gyldig_fra
+),
+
+skift as (
+    select
+        enhed_uuid,
+        fundet['system'] as nummersystem,
+        fundet['nummer'] as nummer,
+        gyldig_fra,
+        gyldig_til,
+        coalesce(
+            lag(gyldig_til) over foer <> gyldig_fra - 1 or lag(fundet['nummer']) over foer <> fundet['nummer'],
+            true
+        )::integer as nyt
+    from numre
+    where fundet['nummer'] is not null
+    window foer as (partition by enhed_uuid, fundet['system'] order by gyldig_fra)
+),
+
+perioder as (
+    select
+        *,
+        sum(nyt) over (partition by enhed_uuid, nummersystem order by gyldig_fra) as periode
+    from skift
+)
+
+select
+    enhed_uuid,
+    nummersystem,
+    nummer,
+    min(gyldig_fra) as gyldig_fra,
+    max(gyldig_til) as gyldig_til,
+    'os2mo' as kilde,
+    1.00::decimal(3, 2) as tillid
+from perioder
+group by enhed_uuid, nummersystem, nummer, periode
