@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +33,10 @@ def query(
     from serving.query import run_query
 
     columns, rows = run_query(home_at(home), role, sql)
+    show(columns, rows, format)
+
+
+def show(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], format: Format) -> None:
     if format is Format.json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif format is Format.csv:

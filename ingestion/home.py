@@ -69,6 +69,16 @@ class Home:
         return self.dbt / "column_lineage.json"
 
     @property
+    def semantic_manifest(self) -> Path:
+        """Dbt's semantic models and metrics; written with the dbt manifest."""
+        return self.dbt / "semantic_manifest.json"
+
+    @property
+    def metrics(self) -> Path:
+        """The metrics as rows, with their SQL; written with the dbt manifest."""
+        return self.dbt / "metrics.json"
+
+    @property
     def work(self) -> Path:
         """Private work files of loads under way; whatever a killed load left here is swept by the next."""
         return self.path / "work"

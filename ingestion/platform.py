@@ -51,6 +51,9 @@ LINEAGE_COLUMNS = {
     "depth": "INTEGER",
     "path": TEXT,
 }
+METRIC_COLUMNS = dict.fromkeys(
+    ["metric", "label", "description", "unit", "owner", "tables", "periods", "dimensions", "query"], TEXT
+)
 TABLES: Mapping[str, Mapping[str, str]] = {
     "systems": SYSTEM_COLUMNS,
     "system_tables": TABLE_COLUMNS,
@@ -58,6 +61,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "loads": LOAD_COLUMNS,
     "rejects": REJECT_COLUMNS,
     "column_lineage": LINEAGE_COLUMNS,
+    "metrics": METRIC_COLUMNS,
 }
 
 
@@ -81,7 +85,7 @@ def build_platform(register: Register, home: Home) -> dict[str, int]:
             connection.execute(
                 f"create table {SCHEMA}.{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})"
             )
-        for name, rows in (*_register_rows(register).items(), ("column_lineage", _lineage_rows(home))):
+        for name, rows in (_register_rows(register) | _prepared_rows(home)).items():
             _insert(connection, name, rows)
         for system_id in register.systems:
             connection.execute(f"attach '{home.raw_file(system_id)}' as source (read_only)")
@@ -141,12 +145,14 @@ def _register_rows(register: Register) -> dict[str, list[list[object]]]:
     return {"systems": systems, "system_tables": tables, "system_columns": columns}
 
 
-def _lineage_rows(home: Home) -> list[list[object]]:
-    """Return where each column of a mart begins, as it was written with the dbt manifest; none before there is one."""
-    if not home.lineage.exists():
-        return []
-    origins = json.loads(home.lineage.read_text(encoding="utf-8"))["origins"]
-    return [[origin[column] for column in LINEAGE_COLUMNS] for origin in origins]
+def _prepared_rows(home: Home) -> dict[str, list[list[object]]]:
+    """Return what was written with the dbt manifest: where each column of a mart begins, and the metrics."""
+    lineage = json.loads(home.lineage.read_text(encoding="utf-8"))["origins"] if home.lineage.exists() else []
+    metrics = json.loads(home.metrics.read_text(encoding="utf-8")) if home.metrics.exists() else []
+    return {
+        name: [[entry[column] for column in TABLES[name]] for entry in entries]
+        for name, entries in (("column_lineage", lineage), ("metrics", metrics))
+    }
 
 
 def _system_row(system: System) -> list[object]:

@@ -77,12 +77,19 @@ def prepare_manifest(register: Register, home: Home) -> Path:
     """
     with exclusive(home, "dbt_parse"):
         fingerprint, path = _fingerprint(register), manifest_path(home)
-        if not (path.exists() and home.lineage.exists() and _stamp(home).exists() and _stamp(home).read_text() == fingerprint):
+        if not (
+            path.exists()
+            and home.lineage.exists()
+            and home.metrics.exists()
+            and _stamp(home).exists()
+            and _stamp(home).read_text() == fingerprint
+        ):
             manifest = parse(register, home)
             fresh = home.dbt / "target" / "manifest.json"
             if refused := misused(json.loads(fresh.read_bytes())):
                 raise DbtError("; ".join(refused))
             write_lineage(manifest, json.loads(fresh.read_bytes()), home)
+            write_metrics(home)
             draft = path.with_suffix(f".{os.getpid()}.draft")
             shutil.copyfile(fresh, draft)
             draft.replace(path)
@@ -108,9 +115,29 @@ def write_lineage(manifest: Manifest, parsed: Mapping[str, Any], home: Home) -> 
             tests = ["--exclude", "resource_type:test", "resource_type:unit_test"]
             _invoke(["--no-write-json", "compile", "--select", *names, *tests], home, manifest, profiles=Path(folder))
     compiled = {key: sql for key, node in manifest.nodes.items() if (sql := getattr(node, "compiled_code", None))}
-    draft = home.lineage.with_suffix(f".{os.getpid()}.draft")
-    draft.write_text(json.dumps(lineage(parsed, compiled), ensure_ascii=False), encoding="utf-8")
-    draft.replace(home.lineage)
+    _replace(home.lineage, json.dumps(lineage(parsed, compiled), ensure_ascii=False))
+
+
+def write_metrics(home: Home) -> None:
+    """Keep dbt's semantic manifest beside the manifest, and the metrics with their SQL as rows for the platform's tables.
+
+    Raises:
+        DbtError: MetricFlow does not take a metric.
+    """
+    from serving.metrics import catalogue, semantic_manifest
+
+    _replace(home.semantic_manifest, (home.dbt / "target" / "semantic_manifest.json").read_text(encoding="utf-8"))
+    try:
+        rows = catalogue(semantic_manifest(home))
+    except Exception as error:  # MetricFlow has no common error of its own
+        raise DbtError(f"the metrics cannot be turned into SQL: {one_line(error)}") from error
+    _replace(home.metrics, json.dumps(rows, ensure_ascii=False))
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_suffix(f".{os.getpid()}.draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
 
 
 def parse(register: Register, home: Home) -> Manifest:

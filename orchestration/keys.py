@@ -7,7 +7,7 @@ import dagster as dg
 REGISTER = dg.AssetKey(["register"])
 VAULT = dg.AssetKey(["vault", "person_keys"])
 PLATFORM = "platform"
-PLATFORM_TABLES = ("systems", "system_tables", "system_columns", "loads", "rejects", "column_lineage")
+PLATFORM_TABLES = ("systems", "system_tables", "system_columns", "loads", "rejects", "column_lineage", "metrics")
 LAYERS = ("staging", "quality", "intermediate", "conformed", "marts")
 WAREHOUSE_POOL = "warehouse"
 FRESHNESS = "freshness"

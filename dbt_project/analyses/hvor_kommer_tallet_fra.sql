@@ -9,4 +9,4 @@ select
     vej
 from {{ ref('mart_kolonneafstamning') }}
 where mart = 'mart_ydelse_refusion' and kolonne in ('refusion', 'opus_refusion')
-order by kolonne, anvendelse desc, trin
+order by kolonne asc, anvendelse desc, trin asc

@@ -89,6 +89,7 @@ def test_such_a_project_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("orchestration.dbt.parse", parse)
     monkeypatch.setattr("orchestration.dbt.write_lineage", lambda *_: None)
+    monkeypatch.setattr("orchestration.dbt.write_metrics", lambda *_: None)
     prepare_manifest(register, home)
     before = manifest_path(home).read_text()
     changed = copy.deepcopy(register)
