@@ -34,6 +34,7 @@ _PLATFORM_TITLES = {
     "loads": "Indlæsninger",
     "rejects": "Frasorterede rækker",
     "column_lineage": "Kolonnernes herkomst",
+    "metrics": "Nøgletal",
 }
 
 

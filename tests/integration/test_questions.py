@@ -352,7 +352,42 @@ def test_every_metric_is_what_it_is_by_hand(home: Home) -> None:
 
 def test_a_metric_that_cannot_be_asked_so_is_refused_with_what_there_is(home: Home) -> None:
     manifest = semantic_manifest(home)
-    with pytest.raises(MetricError, match="no metric 'omsaetning'. There are: .*forbrug"):
+    with pytest.raises(MetricError, match=r"no metric 'omsaetning'\. There are: .*forbrug"):
         metric_sql(manifest, ["omsaetning"], ["maaned"])
     with pytest.raises(MetricError, match="tilflytninger cannot be asked by 'maaned', but by kvartal, aar"):
         metric_sql(manifest, ["tilflytninger"], ["maaned"])
+
+
+HISTORY = ("mart_datakvalitet_historik", "mart_karantaene_historik")
+
+
+def test_quality_and_quarantine_are_kept_day_by_day(home: Home) -> None:
+    """Yesterday stays, whatever is rebuilt; a night that is repeated is told once."""
+    register = read_register()
+    with duckdb.connect(str(home.warehouse)) as connection:
+        now = {name: connection.execute(f"select count(*) from marts.{name}").fetchall() for name in HISTORY}
+        assert (
+            now["mart_datakvalitet_historik"]
+            == connection.execute("select count(*) from marts.mart_datakvalitet_score").fetchall()
+        )
+        reasons = connection.execute("select count(distinct (system_id, aarsag)) from marts.mart_datakvalitet").fetchall()
+        assert now["mart_karantaene_historik"] == reasons
+        assert reasons != [(0,)]
+        for name in HISTORY:
+            connection.execute(f"update marts.{name} set dato = dato - 1")
+        yesterday = {name: connection.execute(f"select * from marts.{name} order by all").fetchall() for name in HISTORY}
+    for _ in range(2):
+        outcome = DbtOutcome()
+        list(build(register, home, list(HISTORY), outcome))
+        assert not outcome.failed_models
+    with duckdb.connect(str(home.warehouse), read_only=True) as connection:
+        for name in HISTORY:
+            days = connection.execute(f"select dato, count(*) from marts.{name} group by 1 order by 1").fetchall()
+            assert [count for _, count in days] == [now[name][0][0]] * 2, name
+            kept = connection.execute(f"select * from marts.{name} where dato = ? order by all", [days[0][0]]).fetchall()
+            assert kept == yesterday[name]
+        ((wrong, shown),) = connection.execute(
+            "select (select sum(antal) from marts.mart_karantaene_historik where dato = (select max(dato) from"
+            " marts.mart_karantaene_historik)), (select count(*) from quality.quarantine)"
+        ).fetchall()
+        assert wrong == shown
