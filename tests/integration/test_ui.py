@@ -21,11 +21,11 @@ from typing import Any
 import dagster as dg
 import pytest
 from browser_support import browser
-from dagster import DagsterRunStatus, RunsFilter
+from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
 
 import demo
 from ingestion.home import Home
-from orchestration.instance import open_instance
+from orchestration.instance import end_orphans, open_instance
 from orchestration.schedules import BUILD, LOAD, NIGHT_TAG, PUBLISH, RUNS_TAG
 
 pytestmark = pytest.mark.timeout(600)
@@ -207,6 +207,54 @@ def test_a_daemon_that_dies_is_started_again_and_no_run_with_it(ui: Ui) -> None:
         run = instance.get_run_by_id(run_id)
         assert run is not None
         assert run.is_success
+
+
+def test_a_webserver_that_dies_is_started_again(ui: Ui) -> None:
+    old = ui.processes()["dagster_webserver"]
+    os.kill(old, signal.SIGKILL)
+    ui.wait(lambda: ui.processes().get("dagster_webserver", old) != old and ui.heard_since(ui.started), 120, "a new webserver")
+    assert ui.ask("{version}")["version"]
+
+
+def test_a_run_worker_that_is_killed_holds_nobody_up(ui: Ui) -> None:
+    """The worker of a load is killed while its source hangs; a refresh from a terminal meanwhile waits, then does it all."""
+    with fault(ui.home, "nexus", {"mode": "hang"}):
+        run_id = ui.launch(LOAD, [["raw", "nexus", "besoeg"]])
+        ui.wait(lambda: worker_of(ui, run_id) is not None, 60, "the worker")
+        terminal = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "refresh", "--system", "nexus", "--home", str(ui.home.path), "--json"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            terminal.wait(10)
+        worker = worker_of(ui, run_id)
+        assert worker is not None
+        os.kill(worker, signal.SIGKILL)
+    out, errors = terminal.communicate(timeout=240)
+    assert terminal.returncode == 0, out + errors
+    with open_instance(ui.home) as instance:
+        end_orphans(instance, ui.home)
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        assert run.is_failure
+
+
+def worker_of(ui: Ui, run_id: str) -> int | None:
+    """Return the process that works on the run, once its step has begun."""
+    with open_instance(ui.home) as instance:
+        if not instance.get_records_for_run(run_id, of_type=DagsterEventType.STEP_START).records:
+            return None
+        events = instance.get_records_for_run(run_id, of_type=DagsterEventType.ENGINE_EVENT).records
+        found = [record.event_log_entry.dagster_event for record in events]
+        pids = [
+            event.engine_event_data.metadata["pid"].value
+            for event in found
+            if event and "pid" in event.engine_event_data.metadata
+        ]
+        return int(str(pids[0]))
 
 
 def test_a_second_daemon_on_the_same_home_is_refused(ui: Ui) -> None:
