@@ -30,7 +30,7 @@ CLOCKS = (ingestion.landing, orchestration.morning, orchestration.raw, orchestra
 REFRESH = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], str(Path(sys.argv[2]).parent)]
 from test_fortnight import set_clocks
 set_clocks(int(sys.argv[3]), setattr)
 import orchestration.dbt as dbt
