@@ -60,6 +60,11 @@ def system(connection: dict[str, Any], source: dict[str, Any], columns: dict[str
     )
 
 
+def of_json(document: str) -> System:
+    """A register entry that `model_dump_json` wrote."""
+    return _adapter.validate_json(document)
+
+
 def context(folder: Path, **known: Any) -> ReadContext:
     workdir = folder / "work"
     workdir.mkdir(exist_ok=True)

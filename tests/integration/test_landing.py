@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -403,27 +402,6 @@ def landing_process(system_file: Path, home: Home) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", LAND, str(system_file), str(home.path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-
-def test_kill_at_any_point_loses_and_doubles_nothing(library: System, drop: Path, home: Home, tmp_path: Path) -> None:
-    system_file = tmp_path / "register" / HEAD["department"] / "bibliotek.yml"
-    rows = [f"{i};Titel {i};{i},00" for i in range(20_000)]
-    killed = 0
-    for attempt in range(8):
-        put(drop, f"udlaan-{attempt}.csv", "id;titel;beløb", *(f"{attempt}{row}" for row in rows))
-        process = landing_process(system_file, home)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(0.15 + attempt * 0.25)
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-        process.communicate()
-        if home.raw_file("bibliotek").exists():
-            doubled = fetch(home, "select count(*) - count(distinct (_source_ref, _source_row)) from raw.udlaan")
-            assert doubled == [(0,)]
-    assert killed >= 3
-    assert land_system(library, home).tables["udlaan"].status in ("loaded", "unchanged")
-    assert fetch(home, "select count(*), count(distinct (_source_ref, _source_row)) from raw.udlaan") == [(160_000, 160_000)]
 
 
 def test_two_loads_of_one_system_at_once_wait_for_each_other(library: System, drop: Path, home: Home, tmp_path: Path) -> None:
