@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from pytest_socket import enable_socket, socket_allow_hosts
 
 import orchestration.dbt
 from ingestion.home import Home
+
+# Debian keeps it where only root looks.
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 @pytest.fixture(autouse=True)
@@ -72,21 +76,30 @@ def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
     controller.stop()
 
 
-_LEFT_OUT: list[str] = []
+# Marker → whether its program is here, and the Debian package that has it (`.ci/debian-packages.txt`).
+NEEDS = {
+    "browser": (CHROMIUM is not None, "chromium"),
+    "nginx": (NGINX is not None, "nginx-light"),
+    "systemd": (shutil.which("systemd-analyze") is not None, "systemd"),
+}
+_LEFT_OUT: dict[str, str] = {}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs Chromium where there is none; `pytest_terminal_summary` says so."""
-    if CHROMIUM is None:
-        left_out = [item for item in items if item.get_closest_marker("browser")]
-        _LEFT_OUT.extend(item.nodeid for item in left_out)
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leave out what needs a program that is not here; `pytest_terminal_summary` says so."""
+    missing = {marker: package for marker, (here, package) in NEEDS.items() if not here}
+    for item in items:
+        for marker in item.iter_markers():
+            if marker.name in missing:
+                _LEFT_OUT[item.nodeid] = missing[marker.name]
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in _LEFT_OUT])
+    items[:] = [item for item in items if item.nodeid not in _LEFT_OUT]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _LEFT_OUT:
-        terminalreporter.section("NO CHROMIUM: THE UI WAS NOT SEEN IN A BROWSER", red=True, bold=True)
-        terminalreporter.write_line("Install Debian's `chromium` to run:")
-        for name in _LEFT_OUT:
-            terminalreporter.write_line(f"  {name}")
+        packages = ", ".join(sorted(set(_LEFT_OUT.values())))
+        terminalreporter.section(f"LEFT OUT, FOR WANT OF: {packages.upper()}", red=True, bold=True)
+        terminalreporter.write_line("Install the Debian packages to run:")
+        for name, package in _LEFT_OUT.items():
+            terminalreporter.write_line(f"  {name} ({package})")

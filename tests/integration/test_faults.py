@@ -1,0 +1,141 @@
+"""Faults of the machine and of those who tend it: a full disk, two refreshes at once, a check that raises, a missing secret.
+
+Whatever it is, the rest of the night goes on, what was there stays, and the next refresh makes good without doubling anything.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+from municipality_support import DEPARTMENTS, MODEL, Municipality
+
+from orchestration.instance import open_instance
+from orchestration.schedules import BUILD, LOAD, PUBLISH
+
+MEGABYTE = 2**20
+REFRESH = """
+import resource, sys
+from pathlib import Path
+import orchestration.dbt as dbt
+from ingestion.home import Home
+from orchestration.refresh import refresh
+root, largest = Path(sys.argv[1]), int(sys.argv[2])
+dbt.PROJECT, dbt.ROOT, dbt.INPUTS = root / "dbt_project", root, (root / "dbt_project",)
+if largest:
+    # No file may grow beyond this: the write fails as it does on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+result = refresh(Home(root / "home"), folder=root / "systems")
+print(*(reason for stage in result.stages for reason in stage.failures.values()), sep="\\n")
+"""
+
+
+def start(root: Path, largest: int = 0) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", REFRESH, str(root), str(largest)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return out.strip()
+
+
+def deliver_more(municipality: Municipality, system_id: str, text: str = "nr;navn\n3;tre\n4;fire\n5;fem\n") -> None:
+    (municipality.sources / system_id / "ting-2.csv").write_text(text, encoding="utf-8")
+
+
+def states(municipality: Municipality, job: str) -> list[dg.DagsterRunStatus]:
+    with open_instance(municipality.home) as instance:
+        return [run.status for run in instance.get_runs() if run.job_name == job]
+
+
+def rows(municipality: Municipality) -> list[int]:
+    return [municipality.rows(f"mart_{system_id}") for system_id in DEPARTMENTS]
+
+
+def long_file(rows: int) -> str:
+    # Digits that no compression makes small.
+    return "nr;navn\n" + "".join(f"{row};{hash((row, 'x')):x}{hash((row, 'y')):x}\n" for row in range(rows))
+
+
+def test_a_disk_that_fills_during_a_load(municipality: Municipality, tmp_path: Path) -> None:
+    municipality.refresh()
+    deliver_more(municipality, "alfa", long_file(400_000))
+    deliver_more(municipality, "beta")
+    message = said(start(tmp_path, 8 * MEGABYTE))
+    assert "alfa" in message
+    assert "beta" not in message
+    assert not list(municipality.home.work.rglob("*.duckdb")), "nothing half-done takes up the disk"
+    assert rows(municipality) == [2, 5, 2], "what was there stays, the others are loaded"
+    text = municipality.register / DEPARTMENTS["alfa"] / "alfa.yml"
+    text.write_text(text.read_text(encoding="utf-8").replace("max: 100}", "max: 900000}"), encoding="utf-8")
+    assert municipality.refresh().ok
+    assert rows(municipality) == [400_002, 5, 2], "once the disk has room, everything is there once"
+
+
+def test_a_disk_that_fills_while_dbt_builds(municipality: Municipality, tmp_path: Path) -> None:
+    municipality.refresh()
+    municipality.model("beta", "select md5(range::varchar) as navn, range as nr from range(1500000)")
+    deliver_more(municipality, "alfa")
+    message = said(start(tmp_path, 8 * MEGABYTE))
+    assert "mart_beta" in message or "File too large" in message or "dbt" in message, message
+    assert states(municipality, BUILD)[0] == dg.DagsterRunStatus.FAILURE
+    municipality.model("beta", MODEL.format(id="beta"))
+    assert municipality.refresh().ok
+    assert rows(municipality) == [5, 2, 2]
+
+
+def test_two_refreshes_at_once_wait_for_each_other(municipality: Municipality, tmp_path: Path) -> None:
+    municipality.refresh()
+    for system_id in DEPARTMENTS:
+        deliver_more(municipality, system_id)
+    assert [said(process) for process in [start(tmp_path), start(tmp_path)]] == ["", ""]
+    assert rows(municipality) == [5, 5, 5]
+    for job in (LOAD, BUILD, PUBLISH):
+        assert states(municipality, job) == [dg.DagsterRunStatus.SUCCESS] * 3
+
+
+def test_a_check_that_raises_is_a_failed_check_and_stops_nothing(municipality: Municipality) -> None:
+    tests = municipality.project / "tests"
+    tests.mkdir()
+    (tests / "mart_alfa_raises.sql").write_text("select error('forkert') from {{ ref('mart_alfa') }}")
+    result = municipality.refresh()
+    assert all(not stage.failures for stage in result.stages)
+    assert any("mart_alfa_raises" in check for stage in result.stages for check in stage.failed_checks)
+    assert rows(municipality) == [2, 2, 2]
+
+
+def test_a_secret_that_is_missing_costs_its_own_system(municipality: Municipality) -> None:
+    path = municipality.register / DEPARTMENTS["beta"] / "beta.yml"
+    folder = municipality.sources / "beta"
+    text = path.read_text(encoding="utf-8").replace(f"folder: {folder}", "folder: {env: BETA_MAPPE_ER_IKKE_SAT}")
+    path.write_text(text, encoding="utf-8")
+    result = municipality.refresh()
+    (failure,) = [stage.failures for stage in result.stages if stage.failures]
+    assert list(failure) == ["load_beta"]
+    assert "BETA_MAPPE_ER_IKKE_SAT" in failure["load_beta"]
+    with open_instance(municipality.home) as instance:
+        landed = {
+            system: instance.get_latest_materialization_event(dg.AssetKey(["raw", system, "ting"])) for system in DEPARTMENTS
+        }
+    assert [system for system, event in landed.items() if event] == ["alfa", "gamma"]
+
+
+def test_register_files_with_errors_are_named_and_the_rest_goes_on(municipality: Municipality) -> None:
+    wrong = {
+        "alfa": ("department: oekonomi_indkoeb", "department: findes_ikke"),
+        "beta": ("cadence: daily", "cadence: '0 25 * * *'"),
+    }
+    expected = []
+    for system_id, (old, new) in wrong.items():
+        path = municipality.register / DEPARTMENTS[system_id] / f"{system_id}.yml"
+        text = path.read_text(encoding="utf-8")
+        expected.append((path.name, text[: text.index(old)].count("\n") + 1))
+        path.write_text(text.replace(old, new), encoding="utf-8")
+    result = municipality.refresh()
+    assert sorted((problem.file.name, problem.line) for problem in result.problems) == expected
+    assert result.stages[0].materialised == 1, "gamma is loaded"
