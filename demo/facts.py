@@ -48,6 +48,7 @@ def facts(municipality: Municipality) -> dict[str, Any]:
         "flytninger": _moves(municipality),
         "byggesager": _building_cases(municipality),
         "boern_forloeb": _before_and_after(municipality),
+        "sommerhuse": _summer_peak(municipality),
     }
 
 
@@ -76,6 +77,48 @@ def _building_cases(municipality: Municipality) -> dict[str, dict[str, int]]:
     received = Counter(f"{case.received:%Y-%m}" for case in municipality.building_cases)
     decided = Counter(f"{case.decided:%Y-%m}" for case in municipality.building_cases if case.decided)
     return {"modtagne": dict(sorted(received.items())), "afgjorte": dict(sorted(decided.items()))}
+
+
+def _summer_peak(municipality: Municipality) -> dict[str, dict[str, float]]:
+    """Return, by month, who lives in a summer house at its end, who of them is granted care, and home care's substitute hours.
+
+    The last month ends with the last visit that is known.
+    """
+    summer = {
+        (building.house.address.road_code, building.house.address.house_number)
+        for building in municipality.buildings
+        if building.use_code == "510"
+    }
+    granted: dict[str, list[tuple[date, date]]] = defaultdict(list)
+    for grant in municipality.care_grants:
+        granted[grant.cpr].append((grant.start, grant.end or date.max))
+    homes = {unit.id for unit in municipality.org_units if unit.kind == "hjemmepleje"}
+    hours: Counter[str] = Counter()
+    for shift in municipality.shifts:
+        if shift.kind == "vikar" and shift.org_unit in homes:
+            hours[f"{shift.day:%Y-%m}"] += round(shift.hours * 100)
+    days = [visit.day for visit in municipality.care_visits]
+    start, last = min(days).replace(day=1), max(days)
+    found: dict[str, dict[str, float]] = {}
+    while start <= last:
+        end = min(add_months(start, 1) - timedelta(days=1), last)
+        living = [
+            person.cpr
+            for person in municipality.persons
+            if any(
+                stay.address.municipality_code == MUNICIPALITY_CODE
+                and (stay.address.road_code, stay.address.house_number) in summer
+                and stay.moved_in <= end <= (stay.moved_out or date.max)
+                for stay in person.residences
+            )
+        ]
+        found[f"{start:%Y-%m}"] = {
+            "beboere": len(living),
+            "bevilgede": sum(any(first <= end <= until for first, until in granted[cpr]) for cpr in living),
+            "vikartimer": hours[f"{start:%Y-%m}"] / 100,
+        }
+        start = add_months(start, 1)
+    return found
 
 
 def _before_and_after(municipality: Municipality) -> dict[str, dict[str, int | str]]:

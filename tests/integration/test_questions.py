@@ -141,6 +141,29 @@ def test_question_2_counts_the_children_and_the_notified(ask: Any) -> None:
         ) == [(absent,)]
 
 
+def test_question_4_the_summer_peak(ask: Any, truth: dict[str, Any]) -> None:
+    facts = truth["facts"]["sommerhuse"]
+    months = "strftime(maaned, '%Y-%m')"
+    living = dict(ask(f"select {months}, count(*) from intermediate.int_sommerhusbeboer__maaned group by 1"))
+    assert set(living) == {month for month, sums in facts.items() if sums["beboere"]}
+    # Who has an address, or a day, that cannot be read is not placed; a house whose number cannot be read is none.
+    lost = sum(sum(kinds.values()) for kinds in truth["planted"]["cpr_sf6002"].values())
+    for month, people in living.items():
+        assert abs(facts[month]["beboere"] - people) <= lost
+    shown = ask(
+        f"select {months}, beboere, bevilgede, vikartimer from marts.mart_saesonbelastning"
+        " where skoledistrikt = 'I alt' order by 1"
+    )
+    assert len(shown) == len(living)
+    assert any(people is not None and granted is not None for _, people, granted, _ in shown)
+    unread = sum(sum(kinds.values()) for kinds in truth["planted"]["vagtplan"].values())
+    ungranted = sum(sum(kinds.values()) for kinds in truth["planted"]["nexus"].values())
+    for month, people, granted, hours in shown:
+        assert people in (None, living[month])
+        assert granted is None or abs(facts[month]["bevilgede"] - granted) <= lost + ungranted
+        assert abs(facts[month]["vikartimer"] - float(hours)) <= 12 * unread
+
+
 def test_question_7_building_cases_in_and_out(ask: Any, truth: dict[str, Any]) -> None:
     facts = truth["facts"]["byggesager"]
     rows = ask("select strftime(maaned, '%Y-%m'), modtagne, afgjorte, verserende from marts.mart_sagsflow where emne = 'I alt'")
