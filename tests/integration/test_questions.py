@@ -152,7 +152,11 @@ def test_question_4_the_summer_peak(ask: Any, truth: dict[str, Any]) -> None:
             " group by 1"
         )
     }
-    assert found == {month: (sums["beboere"], sums["bevilgede"]) for month, sums in facts.items()}
+    assert {month: living for month, (living, _) in found.items()} == {month: sums["beboere"] for month, sums in facts.items()}
+    # Whose CPR number home care has wrong is not found in a summer house; a grant whose end cannot be read runs on.
+    nameless, endless = planted(truth, "nexus", "borgere", "cpr"), planted(truth, "nexus", "indsatser", "to_date")
+    assert (nameless, endless) == (2, 1)
+    assert all(-endless <= facts[month]["bevilgede"] - granted <= nameless for month, (_, granted) in found.items())
     shown = ask(
         "select strftime(maaned, '%Y-%m'), beboere, bevilgede, vikartimer from marts.mart_saesonbelastning"
         " where skoledistrikt = 'I alt'"
