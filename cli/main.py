@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import demo, doctor, metrics, query, refresh, status, systems, ui
+from cli import demo, doctor, metrics, query, refresh, status, systems, ui, workbooks
 
 HELP = """\
 Gather the departments' systems in one warehouse, and publish it to the BI network.
@@ -54,6 +54,7 @@ app.add_typer(systems.app, name="systems")
 app.command("publish")(refresh.publish)
 app.command("status")(status.status)
 app.command("query")(query.query)
+app.command("workbooks")(workbooks.workbooks)
 app.add_typer(metrics.app, name="metrics")
 app.command("doctor")(doctor.doctor)
 

@@ -17,9 +17,12 @@ from ingestion.home import Home
 from ingestion.register import Register
 from orchestration.alerts import Send, Told, tell
 from orchestration.dbt import manifest_path
+from orchestration.keys import WAREHOUSE_POOL
+from orchestration.locks import lock_file
 from orchestration.morning_page import write_page
 from orchestration.translator import read_manifest
 from orchestration.troubles import Trouble, find_troubles
+from serving.workbooks import write_workbooks
 
 
 def conclude(
@@ -46,9 +49,26 @@ def conclude(
         write_page(home, register, instance, now, troubles, told.failed)
     except OSError as error:
         get_dagster_logger().error(f"The page of the morning was not written: {error}")
+    _write_workbooks(home, register)
     # Last: its age tells that everything before it was done.
     write_heartbeat(home, night, now, troubles, told)
     return told
+
+
+def _write_workbooks(home: Home, register: Register) -> None:
+    """Write the departments' workbooks, unless another night is building already: then that one will."""
+    import duckdb
+    from filelock import Timeout
+
+    if not home.warehouse.exists():
+        return
+    try:
+        with lock_file(home, WAREHOUSE_POOL).acquire(timeout=0):
+            write_workbooks(register, home)
+    except (Timeout, duckdb.CatalogException):
+        return
+    except (OSError, duckdb.Error) as error:
+        get_dagster_logger().error(f"The departments' workbooks were not written: {error}")
 
 
 def write_heartbeat(home: Home, night: str, now: datetime, troubles: list[Trouble], told: Told) -> None:
