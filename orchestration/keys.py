@@ -5,7 +5,8 @@ from __future__ import annotations
 import dagster as dg
 
 REGISTER = dg.AssetKey(["register"])
-VAULT = dg.AssetKey(["vault", "person_keys"])
+VAULT = {name: dg.AssetKey(["vault", name]) for name in ("person_keys", "pseudonyms")}
+"""The vault's tables → their assets."""
 PLATFORM = "platform"
 PLATFORM_TABLES = ("systems", "system_tables", "system_columns", "loads", "rejects", "column_lineage", "metrics")
 LAYERS = ("staging", "quality", "intermediate", "conformed", "marts")

@@ -44,7 +44,7 @@ class Translator(DagsterDbtTranslator):
         kind: str = dbt_resource_props["resource_type"]
         if kind == "source":
             source: str = dbt_resource_props["source_name"]
-            return VAULT if source == "vault" else raw_table(source, name)
+            return VAULT[name] if source == "vault" else raw_table(source, name)
         return dg.AssetKey([layer(dbt_resource_props), name])
 
     def get_group_name(self, dbt_resource_props: Props) -> str:

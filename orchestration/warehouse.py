@@ -76,27 +76,41 @@ def problem_text(problems: Sequence[Problem]) -> str:
 
 
 def vault_asset(register: Register, home: Home) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=VAULT,
-        deps=[
-            raw_table(system.id, name)
-            for system, name, table in register.tables()
-            if any(column.type == "cpr" for column in table.columns.values())
+    sources = [
+        raw_table(system.id, name)
+        for system, name, table in register.tables()
+        if any(column.type == "cpr" for column in table.columns.values())
+    ]
+    described = {
+        "person_keys": "CPR-nummer → tilfældigt person-id. Bliver i boksen: intet længere fremme rummer et CPR-nummer.",
+        "pseudonyms": "Person-id → det navn, personen går under til ét formål. Nøglerne til navnene kommer aldrig ud af boksen.",
+    }
+
+    @dg.multi_asset(
+        name="vault",
+        specs=[
+            dg.AssetSpec(
+                key,
+                deps=sources,
+                group_name=GROUP,
+                kinds={"duckdb"},
+                tags={"layer": "vault"},
+                owners=[OWNER],
+                description=described[name],
+            )
+            for name, key in VAULT.items()
         ],
-        group_name=GROUP,
-        kinds={"duckdb"},
-        tags={"layer": "vault"},
         pool=WAREHOUSE_POOL,
-        owners=[OWNER],
-        description="CPR-nummer → tilfældigt person-id. Bliver i boksen: intet længere fremme rummer et CPR-nummer.",
     )
-    def person_keys() -> Iterator[Event]:
+    def vault() -> Iterator[Event]:
         from ingestion.vault import build_vault
 
         with exclusive(home, WAREHOUSE_POOL):
-            yield dg.MaterializeResult(metadata={"new_persons": build_vault(register, home)})
+            new_persons = build_vault(register, home)
+        for key in VAULT.values():
+            yield dg.MaterializeResult(asset_key=key, metadata={"new_persons": new_persons})
 
-    return person_keys
+    return vault
 
 
 def platform_asset(register: Register, home: Home) -> dg.AssetsDefinition:

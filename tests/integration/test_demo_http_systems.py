@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import duckdb
 import pytest
 import requests
 
 from demo.municipality import kitos_uuid
 from demo.truth import Truth
+from ingestion.connectors.duck import Scan
 from ingestion.register import read_register
 
 TIMEOUT = 10
@@ -232,6 +234,11 @@ def _tables() -> list[tuple[str, str]]:
     return [(name, table) for name in SYSTEMS for table in register.systems[name].tables]
 
 
+def _arrow(batch: Any) -> Any:
+    """Rows that DuckDB is to read later, read now."""
+    return duckdb.sql(batch.sql).to_arrow_table() if isinstance(batch, Scan) else batch
+
+
 @pytest.mark.parametrize(("system_id", "table_name"), _tables())
 def test_the_register_reads_every_row_and_column(
     demo: Demo, system_id: str, table_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -244,10 +251,10 @@ def test_the_register_reads_every_row_and_column(
     system = read_register().systems[system_id]
     table = system.tables[table_name]
     context = ReadContext(tmp_path, "load")
-    batches: list[Any] = list(connector_for(system)(system, table_name, table, context))
+    batches = [_arrow(batch) for batch in connector_for(system)(system, table_name, table, context)]
     context.close()
     assert sum(batch.num_rows for batch in batches) + context.rejects == demo.rows(system_id, table_name)
-    names = {name for batch in batches for name in batch.column_names} - {"_source_ref", "_source_row"}
+    names = {name for batch in batches for name in batch.column_names} - {"_source_ref", "_source_row", "_dlt_load_id"}
     assert names == set(table.raw_names().values())
     for source, column in table.columns.items():
         if column.values:

@@ -93,7 +93,15 @@ def test_the_platform_file_tells_of_systems_that_never_loaded(register: Register
     drop.rmdir()
     land_system(register.systems["borger"], home)
     counts = build_platform(register, home)
-    assert counts == {"systems": 1, "system_tables": 2, "system_columns": 3, "loads": 2, "rejects": 0, "column_lineage": 0}
+    assert counts == {
+        "systems": 1,
+        "system_tables": 2,
+        "system_columns": 3,
+        "loads": 2,
+        "rejects": 0,
+        "column_lineage": 0,
+        "metrics": 0,
+    }
     assert [entry["status"] for entry in read_loads(register, home)] == ["failed", "failed"]
     assert all("borger." in entry["message"] for entry in read_loads(register, home))
 
