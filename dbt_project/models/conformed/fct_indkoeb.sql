@@ -3,16 +3,13 @@ select
     linjer.fakturanummer,
     linjer.fakturadato,
     coalesce(virksomhed.cvr_nummer, {{ unknown_key() }}) as cvr_nummer,
-    coalesce(institution.institutionsnummer, {{ unknown_key() }}) as institutionsnummer,
-    coalesce(organisation.enhed_id, {{ unknown_key() }}) as enhed_id,
+    linjer.institutionsnummer,
+    linjer.enhed_id,
     linjer.unspsc,
     linjer.unspsc_betegnelse,
-    coalesce(grupper.klimagruppe, 'andet') as klimagruppe,
+    linjer.klimagruppe,
     linjer.antal,
     linjer.maaleenhed,
     linjer.beloeb
-from {{ ref('stg_truelink__indkoebslinjer') }} as linjer
+from {{ ref('int_indkoeb__grupperet') }} as linjer
 left join {{ ref('dim_virksomhed') }} as virksomhed on linjer.cvr_nummer = virksomhed.cvr_nummer
-left join {{ ref('dim_institution') }} as institution on linjer.ean_nummer = institution.ean_nummer
-left join {{ ref('dim_organisation') }} as organisation on linjer.ean_nummer = organisation.ean_nummer
-left join {{ ref('klimagrupper') }} as grupper on left(linjer.unspsc, 4) = grupper.unspsc_familie
