@@ -197,7 +197,6 @@ FACTS = [
     ("fct_energi", "sum(forbrug)", [("energykey", "maanedsforbrug", "staging_hundrededele", 100)]),
     ("fct_energi", "count(*)", [("energykey", "maanedsforbrug", "staging", 1)]),
     ("fct_biblioteksudlaan", "sum(udlaan)", [("fbs", "udlaan", "staging_udlaan", 1)]),
-    ("fct_biblioteksudlaan", "count(*)", [("fbs", "udlaan", "staging", 1)]),
     ("fct_borgerhenvendelse", "sum(ventetid_minutter)", [("frontdesk", "billetter", "staging_ventetid_ms", 60_000)]),
     ("fct_borgerhenvendelse", "sum(betjening_minutter)", [("frontdesk", "billetter", "staging_betjening_hundrededele", 100)]),
     ("fct_borgerhenvendelse", "count(*)", [("frontdesk", "billetter", "staging", 1)]),
