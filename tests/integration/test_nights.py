@@ -98,6 +98,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         text = re.sub(r"(?m)^limits:.*\n(  .*\n)*", "", path.read_text(encoding="utf-8"))
         path.write_text(text + "limits: {timeout_seconds: 3, retries: 1}\n", encoding="utf-8")
     demo.build(home, scale=0.02)
+    # More nights than four in a day, which is what STIL allows.
+    (home.demo / "stil_ws17" / "quota.json").write_text('{"per_day": 100}', encoding="utf-8")
     with demo.serve(home):
         home.load_settings()
         yield Town(home, register)
