@@ -378,7 +378,8 @@ from ingestion.home import Home
 from orchestration.refresh import refresh
 def told(progress):
     print(progress.stage, progress.text, flush=True)
-result = refresh(Home(Path(sys.argv[1])), folder=Path(sys.argv[2]), progress=told)
+# Full: a refresh without news builds too little to be killed in the middle.
+result = refresh(Home(Path(sys.argv[1])), folder=Path(sys.argv[2]), full=True, progress=told)
 sys.exit(0 if result.ok else 1)
 """
 
