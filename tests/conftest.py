@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 from browser_support import CHROMIUM
+from dagster._core.storage.defs_state import DefsStateStorage
 from municipality_support import Municipality
 from postbox_support import Postbox
 from pytest_socket import enable_socket, socket_allow_hosts
@@ -37,6 +39,10 @@ def _settings_end_with_their_module() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+    # A schedule's or sensor's context that is not closed leaves its dead instance to whatever loads definitions next, whenever
+    # the garbage collector comes by: seen here, in the module that did it.
+    gc.collect()
+    assert DefsStateStorage.get() is None, "a Dagster context was opened without `with`"
 
 
 @pytest.fixture(autouse=True)

@@ -81,8 +81,8 @@ def test_every_hour_of_a_night_that_changes_the_clock_is_a_load_of_its_own(
     with open_instance(home) as persisted:
         keys = set()
         for tick in takewhile(lambda tick: tick.astimezone(COPENHAGEN).date() == start.date(), ticks):
-            context = dg.build_schedule_context(persisted, scheduled_execution_time=tick, repository_def=repository)
-            keys |= {request.run_key for request in schedule.evaluate_tick(context).run_requests or []}
+            with dg.build_schedule_context(persisted, scheduled_execution_time=tick, repository_def=repository) as context:
+                keys |= {request.run_key for request in schedule.evaluate_tick(context).run_requests or []}
     assert len(keys) == hours
 
 
@@ -107,10 +107,9 @@ def test_a_night_asks_for_a_run_per_department(register: Register, tmp_path: Pat
     at = datetime(2026, 11, 22, 3, tzinfo=COPENHAGEN)
     schedule = next(schedule for schedule in refresh_schedules(register, home) if schedule.name == "nightly_refresh")
     with open_instance(home) as persisted:
-        context = dg.build_schedule_context(
-            persisted, scheduled_execution_time=at, repository_def=definitions.get_repository_def()
-        )
-        requests = list(schedule.evaluate_tick(context).run_requests or [])
+        repository = definitions.get_repository_def()
+        with dg.build_schedule_context(persisted, scheduled_execution_time=at, repository_def=repository) as context:
+            requests = list(schedule.evaluate_tick(context).run_requests or [])
     daily = [system for system in register.systems.values() if system.cadence == "daily"]
     assert {request.tags["department"] for request in requests} == {system.department for system in daily}
     assert {request.tags[NIGHT_TAG] for request in requests} == {"daily-2026-11-22"}
