@@ -12,7 +12,7 @@ from ingestion.register import SYSTEMS, Register
 from ingestion.register.vocabulary import terms
 from orchestration.arrivals import arrival_sensors
 from orchestration.backfills import backfill_jobs
-from orchestration.raw import freshness_check, load_asset, source_spec
+from orchestration.raw import freshness_checks, load_asset, source_spec
 from orchestration.schedules import BUILD, LOAD, PUBLISH, morning_sensor, refresh_schedules, stage_sensor
 from orchestration.warehouse import warehouse_assets
 
@@ -34,13 +34,13 @@ def build_defs(
     """
     loads = {system_id: load_asset(system, home) for system_id, system in register.systems.items()}
     warehouse, reports = warehouse_assets(register, home, manifest_path, systems)
-    freshness = freshness_check(register, home)
+    freshness = freshness_checks(register, home)
     sources = [source_spec(system) for system in register.systems.values()]
-    jobs = _jobs([load for system_id, load in loads.items() if loaded is None or system_id in loaded], [*warehouse, freshness])
+    jobs = _jobs([load for system_id, load in loads.items() if loaded is None or system_id in loaded], [*warehouse, *freshness])
     automatic = schedules and len(jobs) == 3
     return dg.Definitions(
         assets=[*sources, *loads.values(), *warehouse, *reports],
-        asset_checks=[freshness],
+        asset_checks=freshness,
         jobs=[*jobs, *_department_jobs(register, loads), *backfill_jobs(register, home)],
         schedules=refresh_schedules(register, home) if automatic else [],
         sensors=[stage_sensor(jobs[1:]), morning_sensor(register, home), *arrival_sensors(register, home)] if automatic else [],

@@ -14,7 +14,7 @@ from ingestion.register import Register
 def stale_tables(register: Register, home: Home, now: datetime) -> dict[str, list[str]]:
     """Return, by system, the tables older than the register allows, and those never loaded."""
     stale: dict[str, list[str]] = {}
-    loads = last_loads(register, home)
+    loads = last_loads(register.systems, home)
     for system in register.systems.values():
         good = loads[system.id]
         limit = now - timedelta(hours=system.freshness.error_after_hours)
@@ -24,12 +24,12 @@ def stale_tables(register: Register, home: Home, now: datetime) -> dict[str, lis
     return stale
 
 
-def last_loads(register: Register, home: Home) -> dict[str, dict[str, datetime]]:
+def last_loads(system_ids: Iterable[str], home: Home) -> dict[str, dict[str, datetime]]:
     """Return, by system and table, when (UTC) the newest good load began. A table that was never loaded is left out."""
     from ingestion.raw_file import read_log
 
     loads: dict[str, dict[str, datetime]] = {}
-    for system_id in register.systems:
+    for system_id in system_ids:
         path = home.raw_file(system_id)
         loads[system_id] = {
             entry["table_name"]: entry["started_at"].replace(tzinfo=UTC)

@@ -82,7 +82,7 @@ def _ages(manifest: Manifest, register: Register, home: Home, now: datetime) -> 
     """Return, by dbt unique id, the hours since the oldest of the loads that the node builds on."""
     lineage = Lineage(manifest)
     ages: dict[str, float] = {}
-    for system_id, loads in last_loads(register, home).items():
+    for system_id, loads in last_loads(register.systems, home).items():
         for name, loaded in loads.items():
             hours = (now - loaded).total_seconds() / 3600
             for unique_id in lineage.downstream(lineage.sources(system_id, [name])):

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: Dagster reads the annotations of ops, and wants the classes, not their names.
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -131,15 +132,23 @@ def _key_of(check: dg.AssetCheckResult) -> dg.AssetCheckKey:
     return dg.AssetCheckKey(check.asset_key, check.check_name)
 
 
-def freshness_check(register: Register, home: Home) -> dg.AssetChecksDefinition:
-    """Return one op that says of each table whether it is as new as the register wants it.
+def freshness_checks(register: Register, home: Home) -> list[dg.AssetChecksDefinition]:
+    """Return an op per department that says of each of its tables whether it is as new as the register wants it.
 
-    It belongs to the build, not to the load: what was never loaded, or whose load failed, is what it is there to see.
+    They belong to the build, not to the load: what was never loaded, or whose load failed, is what they are there to see.
+    One op for all would cost Dagster time with the square of the tables, in each job that has it.
     """
-    wanted = {raw_table(system.id, name): system for system, name, _ in register.tables()}
+    by_department: dict[str, list[System]] = defaultdict(list)
+    for system in register.systems.values():
+        by_department[system.department].append(system)
+    return [_freshness_check(department, systems, home) for department, systems in by_department.items()]
+
+
+def _freshness_check(department: str, systems: Sequence[System], home: Home) -> dg.AssetChecksDefinition:
+    wanted = {raw_table(system.id, name): system for system in systems for name in system.tables}
 
     @dg.multi_asset_check(
-        name="freshness_of_raw_tables",
+        name=f"freshness_{department}",
         specs=[
             dg.AssetCheckSpec(
                 FRESHNESS,
@@ -156,15 +165,15 @@ def freshness_check(register: Register, home: Home) -> dg.AssetChecksDefinition:
         ],
         can_subset=True,
     )
-    def freshness_of_raw_tables(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        now, loads = datetime.now(UTC), last_loads(register, home)
+    def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        now, loads = datetime.now(UTC), last_loads((system.id for system in systems), home)
         for key in sorted(check.asset_key for check in context.selected_asset_check_keys):
             system = wanted[key]
             # Of what was never loaded there is nothing to judge: it shows as a check without a result.
             if loaded := loads[system.id].get(key.path[-1]):
                 yield freshness_result(key, system.freshness, (now - loaded).total_seconds() / 3600)
 
-    return freshness_of_raw_tables
+    return freshness
 
 
 def freshness_result(key: dg.AssetKey, freshness: Freshness, hours: float) -> dg.AssetCheckResult:
