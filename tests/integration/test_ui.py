@@ -156,7 +156,7 @@ def test_the_graph_in_a_browser(ui: Ui, tmp_path: Path) -> None:
         page.open(f"{ui.url}/assets/raw/dubu/sager?view=lineage")
         page.wait("dubu", "sager", "stg_dubu__sager", "person_keys")
         page.open(f"{ui.url}/assets/raw/opus_oekonomi/posteringer")
-        page.wait("oekonomi@odsherred.example", "Én linje pr. bilagslinje", "Row count", "daily", "Regnskabsår")
+        page.wait("oekonomi@odsherred.example", "Én linje pr. bilagslinje", "Row count", "daily", "Regnskabsår", "odata", "dlt")
 
 
 @pytest.mark.browser
