@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
+from rich.measure import Measurement
+from rich.rule import Rule
 from rich.table import Table
+from rich.text import Text
 
 from ingestion.home import Home
 
 OK, FAILED, USAGE = 0, 1, 2
+_NUMBER = int | float | Decimal
 
 # In a file or a pipe, tables keep their width instead of folding to a terminal's 80 columns.
 out = Console(width=None if sys.stdout.isatty() else 180)
@@ -77,10 +82,31 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
-    """Return a table; `right` names the columns to align right (numbers)."""
+    """Return a table; `right` names the columns to align right (numbers). Only a `Text` brings colours; data are shown as is."""
     made = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        made.add_column(escape(column), justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*("" if value is None else value if isinstance(value, str) else escape(str(value)) for value in row))
+        made.add_row(*(value if isinstance(value, Text) else _cell(value) for value in row))
     return made
+
+
+def answer(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table | Group:
+    """Return data as a table or, where that would break words apart for want of width, as a list of names and values per row."""
+    number = [name for index, name in enumerate(columns) if any(isinstance(row[index], _NUMBER) for row in rows)]
+    made = table(title, columns, rows, right=number)
+    # Measured without an edge: within one, no measure is ever wider.
+    if not rows or Measurement.get(out, out.options.update(width=100_000), made).minimum <= out.width:
+        return made
+    return Group(*(_record(f"{title or 'row'} {place}", columns, row) for place, row in enumerate(rows, 1)))
+
+
+def _record(title: str, columns: Sequence[str], row: Sequence[object]) -> Group:
+    grid = Table.grid(padding=(0, 2))
+    for name, value in zip(columns, row, strict=True):
+        grid.add_row(f"[bold]{escape(name)}[/bold]", _cell(value))
+    return Group(Rule(escape(title), align="left"), grid)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else escape(str(value))

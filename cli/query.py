@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.common import HomeOption, expected, home_at, out, print_json, table
+from cli.common import HomeOption, answer, expected, home_at, out, print_json
 
 
 class Format(StrEnum):
@@ -44,6 +44,5 @@ def show(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], format: Format
         writer.writerow(columns)
         writer.writerows(rows)
     else:
-        numeric = [name for index, name in enumerate(columns) if rows and isinstance(rows[0][index], int | float)]
-        out.print(table(None, columns, rows, right=numeric))
-        out.print(f"{len(rows):,} rows", highlight=False)
+        out.print(answer(None, columns, rows))
+        out.print("1 row" if len(rows) == 1 else f"{len(rows):,} rows", highlight=False)

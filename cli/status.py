@@ -8,16 +8,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.text import Text
 
 from cli.common import FAILED, HomeOption, JsonOption, expected, home_at, out, print_json, table
 from orchestration.states import BAD, last_night, quarantine_counts, table_states
 
 STATES = {
-    "fresh": "[green]fresh[/green]",
-    "ageing": "[yellow]ageing[/yellow]",
-    "stale": "[red]stale[/red]",
-    "failed": "[red]failed[/red]",
-    "never": "[red]never loaded[/red]",
+    "fresh": Text("fresh", "green"),
+    "ageing": Text("ageing", "yellow"),
+    "stale": Text("stale", "red"),
+    "failed": Text("failed", "red"),
+    "never": Text("never loaded", "red"),
 }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from cli.common import FAILED, USAGE, HomeOption, JsonOption, expected, fail, home_at, out, print_json, table
+from cli.common import FAILED, USAGE, HomeOption, JsonOption, answer, expected, fail, home_at, out, print_json, table
 
 if TYPE_CHECKING:
     from ingestion.register import Problem, System
@@ -146,7 +146,7 @@ def preview(
             failed.append(str(error))
             continue
         records = [[record[column] for column in rows.column_names] for record in rows.to_pylist()]
-        out.print(table(f"{system_id}.{name}", rows.column_names, records))
+        out.print(answer(f"{system_id}.{name}", rows.column_names, records))
     if failed:
         fail("\n".join(failed))
 
@@ -181,7 +181,7 @@ def rejects(
     columns = ["table", "where", "row", "column", "reason", "text"]
     rows = [[r["table_name"], r["source_ref"], r["source_row"], r["column_name"], r["reason"], r["raw_text"]] for r in found]
     if rows:
-        out.print(table(None, columns, [[escape(str(cell)) if cell is not None else "" for cell in row] for row in rows]))
+        out.print(table(None, columns, rows))
     out.print(f"{total} rejects" + (f", the newest {len(rows)} shown" if total > len(rows) else ""), highlight=False)
 
 

@@ -159,6 +159,24 @@ def test_query(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Ær[ø]" in invoke("query", "select 1")
 
 
+def test_data_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving.query, "run_query", lambda home, role, sql: (["[bold]"], [("[/x] [red]a",), (None,)]))
+    text = invoke("query", "select 1")
+    assert "[bold]" in text
+    assert "[/x] [red]a" in text
+
+
+def test_a_row_too_wide_for_a_table_is_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = [f"en_kolonne_{number}" for number in range(20)]
+    rows = [tuple(f"{row}.{number}" for number in range(20)) for row in range(2)]
+    monkeypatch.setattr(serving.query, "run_query", lambda home, role, sql: (columns, rows))
+    lines = [line.split() for line in invoke("query", "select 1").splitlines()]
+    assert [line for line in lines if len(line) == 2 and line[0] == "en_kolonne_19"] == [
+        ["en_kolonne_19", f"{row}.19"] for row in (0, 1)
+    ]
+    assert lines[-1] == ["2", "rows"]
+
+
 def test_query_before_anything_is_published() -> None:
     text = invoke("query", "select 1", code=1)
     assert len(text.strip().splitlines()) == 1
