@@ -127,6 +127,31 @@ class Account:
 
 
 @dataclass(slots=True)
+class AccountPlace:
+    """Where a local account stands in the authorised chart of accounts, from a day on."""
+
+    account: str
+    start: date
+    end: date | None
+    grouping: str
+    """Gruppering, three digits, of the authorised plan or a local one."""
+    kind: str
+    """Hovedart."""
+    art: str
+
+
+@dataclass(slots=True)
+class PspElement:
+    """What is posted to a project goes to the function the project belongs to at the time."""
+
+    id: str
+    name: str
+    function: str
+    start: date
+    end: date | None
+
+
+@dataclass(slots=True)
 class CostCentre:
     code: str
     """Unpadded, six digits."""
@@ -153,8 +178,10 @@ class Posting:
     oere: int
     """Cost is positive, income negative."""
     posted: date
+    year: int
+    """The year whose accounts it stands in: what belongs to a year that is over is posted in January, in its period 13."""
     period: int
-    """1–12."""
+    """1–13."""
     text: str
     changed: datetime
 

@@ -31,7 +31,7 @@ def facts(municipality: Municipality) -> dict[str, Any]:
         minutes["leveret"] += visit.delivered_minutes
     ledger: Counter[str] = Counter()
     for posting in municipality.postings:
-        ledger[str(posting.posted.year)] += posting.oere
+        ledger[str(posting.year)] += posting.oere
     living = [person for person in municipality.persons if person.lives_here(TODAY)]
     return {
         "indbyggere": len(living),

@@ -16,6 +16,7 @@ from datetime import date, datetime
 from demo.administration import (
     Absence,
     Account,
+    AccountPlace,
     Address,
     BudgetLine,
     Building,
@@ -30,6 +31,7 @@ from demo.administration import (
     ItSystem,
     OrgUnit,
     Posting,
+    PspElement,
     UnitManager,
     UnitTask,
 )
@@ -62,6 +64,7 @@ __all__ = [
     "TODAY",
     "Absence",
     "Account",
+    "AccountPlace",
     "Address",
     "BenefitFigure",
     "BenefitWeek",
@@ -106,6 +109,7 @@ __all__ = [
     "Posting",
     "Presence",
     "Protection",
+    "PspElement",
     "Referral",
     "Residence",
     "SchoolAbsence",
@@ -440,6 +444,8 @@ class Municipality:
     referrals: list[Referral] = field(default_factory=list)
     building_cases: list[BuildingCase] = field(default_factory=list)
     accounts: list[Account] = field(default_factory=list)
+    account_places: list[AccountPlace] = field(default_factory=list)
+    psp_elements: list[PspElement] = field(default_factory=list)
     cost_centres: list[CostCentre] = field(default_factory=list)
     postings: list[Posting] = field(default_factory=list)
     budget: list[BudgetLine] = field(default_factory=list)

@@ -8,9 +8,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import date, timedelta
 
-from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, BudgetLine, Municipality, Posting
+from demo.municipality import (
+    FIRST_DAY,
+    MUNICIPALITY_CODE,
+    TODAY,
+    AccountPlace,
+    BudgetLine,
+    Measure,
+    Municipality,
+    Posting,
+    PspElement,
+)
 from demo.population.benefits import BENEFITS, BY_CODE
 from demo.population.common import count, day_between, moment, months, stream
 
@@ -20,6 +31,13 @@ GOODS = {
     "skole": ("22000200", "22000100", "49000200", "27000100"), "dagtilbud": ("22000100", "22000200", "49000200"),
     "hjemmepleje": ("27000100", "49000100"), "plejecenter": ("22000100", "49000200", "27000100"),
 }  # fmt: skip
+PROJECT, PROJECT_UNIT, PROJECT_ACCOUNT = "9900000800", "Digitalisering og IT", "49000100"
+"""A project of ten bare digits; from PROJECT_MOVED on it belongs to another function."""
+PROJECT_FUNCTIONS, PROJECT_MOVED = ("6.45.51", "6.45.52"), date(2026, 1, 1)
+OPEN_ACCOUNTS = date(2019, 1, 1)
+GROUPINGS = {"46000100": "002", "49000100": "999", "49000200": "999", "27000100": "201"}
+"""Account → grouping, `001` for the others. 201 is a local one: the authorised plan has none of that name."""
+ART_CHANGED, NEW_ART = ("49000200", date(2025, 1, 1)), "0"
 
 
 def month_end(day: date) -> date:
@@ -28,7 +46,9 @@ def month_end(day: date) -> date:
 
 
 def add(municipality: Municipality) -> None:
-    """Fill postings and budget."""
+    """Fill postings and budget, and what of the local chart of accounts belongs where in the authorised one."""
+    municipality.account_places = _account_places(municipality)
+    municipality.psp_elements = _psp_elements(municipality)
     ledger = _Ledger(municipality)
     ledger.salaries()
     ledger.substitutes()
@@ -36,8 +56,38 @@ def add(municipality: Municipality) -> None:
     ledger.children()
     ledger.fees()
     ledger.goods()
+    ledger.supplement()
     ledger.number()
     ledger.budget()
+
+
+def _account_places(municipality: Municipality) -> list[AccountPlace]:
+    """One place for each account; one account changes its art with a new year."""
+    places = [
+        AccountPlace(
+            account.number, OPEN_ACCOUNTS, None, GROUPINGS.get(account.number, "001"), account.kind, account.number[1]
+        )
+        for account in municipality.accounts
+    ]  # fmt: skip
+    number, day = ART_CHANGED
+    before = next(place for place in places if place.account == number)
+    before.end = day - timedelta(days=1)
+    return [*places, replace(before, start=day, end=None, art=NEW_ART)]
+
+
+def measure_psp(measure: Measure) -> str:
+    """Return the PSP element that a child's measure is posted to."""
+    return f"XG-{int(measure.id[2:]):010d}-00044"
+
+
+def _psp_elements(municipality: Municipality) -> list[PspElement]:
+    """The project, whose earlier row is not closed where a later one follows it, and an element for each measure."""
+    first, later = PROJECT_FUNCTIONS
+    return [
+        PspElement(PROJECT, "Digital forvaltning", first, OPEN_ACCOUNTS, None),
+        PspElement(PROJECT, "Digital forvaltning", later, PROJECT_MOVED, None),
+        *(PspElement(measure_psp(measure), measure.kind, "5.28.21", OPEN_ACCOUNTS, None) for measure in municipality.measures),
+    ]
 
 
 class _Ledger:
@@ -55,7 +105,21 @@ class _Ledger:
         day = min(day, TODAY)
         changed = moment(self.rng, day)
         self.municipality.postings.append(
-            Posting("", 1, account, centre.code, psp, function or centre.function, dranst, oere, day, day.month, text, changed)
+            Posting(
+                "",
+                1,
+                account,
+                centre.code,
+                psp,
+                function or centre.function,
+                dranst,
+                oere,
+                day,
+                day.year,
+                day.month,
+                text,
+                changed,
+            )
         )
 
     def salaries(self) -> None:
@@ -120,10 +184,8 @@ class _Ledger:
                 first, last = max(month, measure.start, FIRST_DAY), min(end, measure.end or end, TODAY)
                 if first <= last:
                     days = (last - first).days + 1
-                    psp = f"XG-{int(measure.id[2:]):010d}-00044"
-                    self.post(
-                        "46000200", family, measure.day_oere * days, end, f"{measure.kind} {measure.id}", "5.28.21", psp=psp
-                    )
+                    text = f"{measure.kind} {measure.id}"
+                    self.post("46000200", family, measure.day_oere * days, end, text, "5.28.21", psp=measure_psp(measure))
 
     def fees(self) -> None:
         """Building fees, posted as income when the permit is given."""
@@ -143,17 +205,28 @@ class _Ledger:
             oere = round(self.rng.lognormvariate(11.6, 1.0))
             if self.rng.random() < 0.04:
                 oere = -oere // 2  # credit note
-            self.post(
-                account, unit.id, oere, day_between(self.rng, FIRST_DAY, TODAY), f"Faktura {self.rng.randint(10_000, 99_999)}"
-            )
+            day, text = day_between(self.rng, FIRST_DAY, TODAY), f"Faktura {self.rng.randint(10_000, 99_999)}"
+            if (unit.name, account) == (PROJECT_UNIT, PROJECT_ACCOUNT):
+                self.post(account, unit.id, oere, day, text, PROJECT_FUNCTIONS[day >= PROJECT_MOVED], psp=PROJECT)
+            else:
+                self.post(account, unit.id, oere, day, text)
+
+    def supplement(self) -> None:
+        """Every seventh of December's invoices comes when the year is over: posted in January, in the old year's period 13."""
+        late = [
+            posting for posting in self.municipality.postings if posting.posted.month == 12 and posting.text[:8] == "Faktura "
+        ]
+        for nth, posting in enumerate(late[::7]):
+            posting.period, posting.posted = 13, date(posting.year + 1, 1, 5 + nth % 20)
+            posting.changed = moment(self.rng, posting.posted)
 
     def number(self) -> None:
         """Number the postings in order of date: documents of one to a few lines."""
         postings = self.municipality.postings
-        postings.sort(key=lambda posting: (posting.posted, posting.cost_centre, posting.account, posting.text))
+        postings.sort(key=lambda posting: (posting.posted, posting.year, posting.cost_centre, posting.account, posting.text))
         document, line, previous = 1_900_000_000, 0, None
         for posting in postings:
-            key = (posting.posted, posting.cost_centre)
+            key = (posting.posted, posting.year, posting.cost_centre)
             line = line + 1 if key == previous and line < 99 else 1
             document += line == 1
             posting.document, posting.line, previous = f"{document:010d}", line, key
@@ -162,7 +235,7 @@ class _Ledger:
         """A year's budget for each account, cost centre and function: last year's use, roughly; corrected during the year."""
         used: dict[tuple[str, str, str, str], Counter[int]] = defaultdict(Counter)
         for posting in self.municipality.postings:
-            used[posting.account, posting.cost_centre, posting.function, posting.dranst][posting.posted.year] += posting.oere
+            used[posting.account, posting.cost_centre, posting.function, posting.dranst][posting.year] += posting.oere
         for (account, centre, function, dranst), by_year in sorted(used.items()):
             for year in (2024, 2025, 2026):
                 # The present year is used for eleven months only; its budget covers twelve.

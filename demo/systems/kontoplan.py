@@ -11,7 +11,7 @@ from demo.population.common import SEED_FILE
 from demo.truth import Truth
 
 SYSTEM = "kontoplan"
-YEARS = (2024, 2025, 2026)
+YEARS = (2023, 2024, 2025, 2026)
 RETIRED = "6.45.56"
 """A function that the edition of 2026 no longer has."""
 NEW = "4.62.88"
@@ -32,7 +32,7 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
         present = {
             code: name
             for code, name in functions.items()
-            if not (year == 2026 and code == RETIRED) and not (year == 2024 and code == NEW)
+            if not (year == 2026 and code == RETIRED) and not (year < 2025 and code == NEW)
         }
         lines = [f"{code};{code[0]};{main[code[0]]};{code[:4]};{name}" for code, name in present.items()]
         used = [code for code in present if code[0] in "3456"]

@@ -44,6 +44,17 @@ COST_CENTRES = Entity(
     {"Kostl": _TEXT, "Ktext": _TEXT, "Orgeh": _TEXT, "Funktion": _TEXT, "Fagomraade": _TEXT, "Datab": _DATE, "Datbi": _DATE},
 )  # fmt: skip
 ACCOUNTS = Entity("ArtskontoSet", "Artskonto", "artskonti", ("Saknr",), {"Saknr": _TEXT, "Txt50": _TEXT, "Hovedart": _TEXT})
+PLACES = Entity(
+    "ArtskontoTilknytningSet", "ArtskontoTilknytning", "artskonto_tilknytninger", ("Saknr", "Datab"),
+    {
+        "Saknr": _TEXT, "Datab": _DATE, "Datbi": _DATE, "Ejerforhold": _TEXT, "Gruppering": _TEXT, "Hovedart": _TEXT,
+        "Art": _TEXT,
+    },
+)  # fmt: skip
+PSP_ELEMENTS = Entity(
+    "PspElementSet", "PspElement", "psp_elementer", ("Posid", "Datab"),
+    {"Posid": _TEXT, "Datab": _DATE, "Datbi": _DATE, "Post1": _TEXT, "Funktion": _TEXT},
+)  # fmt: skip
 _CENTRES_FROM = date(2007, 1, 1)
 _OPEN_END = date(9999, 12, 31)
 
@@ -91,6 +102,32 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     defects = Defects(truth, SYSTEM, ACCOUNTS.table, len(municipality.accounts))
     accounts = ({"Saknr": account.number, "Txt50": account.name, "Hovedart": account.kind} for account in municipality.accounts)
     defects.write(folder, (("", row) for row in v2_rows(ACCOUNTS, NAMESPACE, accounts)))
+    _build_chart(municipality, folder, truth)
+
+
+def _build_chart(municipality: Municipality, folder: Path, truth: Truth) -> None:
+    """Where the local accounts and the projects stand in the authorised chart of accounts."""
+    places, elements = municipality.account_places, municipality.psp_elements
+    defects = Defects(truth, SYSTEM, PLACES.table, len(places))
+    defects.put("Datbi", CANNOT_CONVERT, 1, "/Date(9999)/x")
+    rows = (
+        {
+            "Saknr": place.account, "Datab": v2_date(place.start), "Datbi": v2_date(place.end or _OPEN_END), "Ejerforhold": "1",
+            "Gruppering": place.grouping, "Hovedart": place.kind, "Art": place.art,
+        }
+        for place in places
+    )  # fmt: skip
+    defects.write(folder, (("", row) for row in v2_rows(PLACES, NAMESPACE, rows)))
+
+    defects = Defects(truth, SYSTEM, PSP_ELEMENTS.table, len(elements))
+    projects = (
+        {
+            "Posid": element.id, "Datab": v2_date(element.start), "Datbi": v2_date(element.end or _OPEN_END),
+            "Post1": element.name, "Funktion": element.function,
+        }
+        for element in elements
+    )  # fmt: skip
+    defects.write(folder, (("", row) for row in v2_rows(PSP_ELEMENTS, NAMESPACE, projects)))
 
 
 def _build_postings(municipality: Municipality, folder: Path, truth: Truth) -> None:
@@ -118,9 +155,10 @@ def _sort(posting: Posting) -> str:
 def _posting_rows(postings: list[Posting]) -> Iterator[dict[str, Any]]:
     for nth, posting in enumerate(postings):
         yield {
-            "Gjahr": str(posting.posted.year), "Belnr": posting.document, "Buzei": f"{posting.line:03d}",
+            "Gjahr": str(posting.year), "Belnr": posting.document, "Buzei": f"{posting.line:03d}",
             "Monat": f"{posting.period:02d}", "Budat": v2_date(posting.posted), "Artskonto": posting.account,
-            "Omkostningssted": posting.cost_centre.zfill(10), "Psp": posting.psp, "Funktion": posting.function,
+            "Omkostningssted": posting.cost_centre.zfill(10), "Psp": posting.psp,
+            "Funktion": "" if posting.psp else posting.function,  # a project has its own
             "Dranst": posting.dranst, "Beloeb": sap_amount(posting.oere, nth), "Tekst": posting.text,
             "Aedat": v2_moment(utc(posting.changed)),
         }  # fmt: skip
@@ -129,7 +167,7 @@ def _posting_rows(postings: list[Posting]) -> Iterator[dict[str, Any]]:
 def routes(folder: Path) -> list[BaseRoute]:
     """Return the Gateway's routes, below the system's own path."""
     check = basic(USERNAME, practice_secret(SYSTEM, "password"))
-    entities = (POSTINGS, BUDGET, COST_CENTRES, ACCOUNTS)
+    entities = (POSTINGS, BUDGET, COST_CENTRES, ACCOUNTS, PLACES, PSP_ELEMENTS)
     server = ODataServer(folder, "v2", NAMESPACE, entities, check, PAGE, realm="SAP NetWeaver Application Server [OPP/306]")
     return [Mount(SERVICE, routes=server.routes())]
 

@@ -116,6 +116,8 @@ _V2 = {
     "BudgetSet": "budget",
     "OmkostningsstedSet": "omkostningssteder",
     "ArtskontoSet": "artskonti",
+    "ArtskontoTilknytningSet": "artskonto_tilknytninger",
+    "PspElementSet": "psp_elementer",
 }
 
 

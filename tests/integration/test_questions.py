@@ -185,6 +185,9 @@ def test_question_7_building_cases_in_and_out(ask: Any, truth: dict[str, Any]) -
 
 # What each fact sums to: the system's own table, and the truth's field of it over what scales it.
 FACTS = [
+    ("fct_postering", "sum(beloeb)", [("opus_oekonomi", "posteringer", "beloeb", 1)]),
+    ("fct_postering", "count(*)", [("opus_oekonomi", "posteringer", "staging", 1)]),
+    ("fct_budget", "sum(beloeb)", [("opus_oekonomi", "budget", "beloeb", 1)]),
     ("fct_indkoeb", "sum(beloeb)", [("truelink", "indkoebslinjer", "staging_beloeb", 1)]),
     ("fct_indkoeb", "count(*)", [("truelink", "indkoebslinjer", "staging", 1)]),
     (
@@ -291,10 +294,13 @@ def test_the_budget_follow_up_is_the_ledger(ask: Any) -> None:
     ledger = {
         (month, centre): spent
         for month, centre, spent in ask(
-            "select date_trunc('month', bogfoeringsdato)::date, center_id, sum(beloeb) from conformed.fct_postering"
+            "select regnskabsmaaned, center_id, sum(beloeb) from conformed.fct_postering"
             " inner join conformed.dim_organisation using (enhed_id) group by all"
         )
     }
+    # What is posted in January in the old year's period 13 counts in its December, and so in the follow-up.
+    late = "bool_and(regnskabsmaaned = make_date(regnskabsaar::int, 12, 1)), bool_or(month(bogfoeringsdato) = 1)"
+    assert ask(f"select count(*) > 3, {late} from conformed.fct_postering where periode = 13") == [(True, True, True)]
     shown = ask(
         "select maaned, center_id, forbrug, rest_af_aarsbudget, aarsbudget from marts.mart_budgetopfoelgning"
         " where raekketype = 'center i alt' and forbrug is not null order by maaned"

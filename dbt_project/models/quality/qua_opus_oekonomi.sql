@@ -46,4 +46,22 @@
             {'raw': 'hovedart', 'type': 'text', 'required': False, 'masked': False, 'name': 'hovedart', 'values': ['1', '2', '4', '5', '6', '7', '8', '9']},
         ],
     },
+    'artskonto_tilknytninger': {
+        'key': ['saknr', 'datab'],
+        'compared': ['saknr', 'datab', 'datbi', 'ejerforhold', 'gruppering', 'hovedart', 'art'],
+        'columns': [
+            {'raw': 'saknr', 'type': 'text', 'required': True, 'masked': False, 'name': 'artskonto'},
+            {'raw': 'datab', 'type': 'odata_date', 'required': True, 'masked': False, 'name': 'gyldig_fra'},
+            {'raw': 'datbi', 'type': 'odata_date', 'required': False, 'masked': False, 'name': 'gyldig_til'},
+        ],
+    },
+    'psp_elementer': {
+        'key': ['posid', 'datab'],
+        'compared': ['posid', 'datab', 'datbi', 'post1', 'funktion'],
+        'columns': [
+            {'raw': 'posid', 'type': 'text', 'required': True, 'masked': False, 'name': 'psp_element'},
+            {'raw': 'datab', 'type': 'odata_date', 'required': True, 'masked': False, 'name': 'gyldig_fra'},
+            {'raw': 'datbi', 'type': 'odata_date', 'required': False, 'masked': False, 'name': 'gyldig_til'},
+        ],
+    },
 }) }}

@@ -9,13 +9,13 @@ overfoersler as (
 
 forbrug as (
     select
-        date_trunc('month', postering.bogfoeringsdato)::date as maaned,
+        postering.regnskabsmaaned as maaned,
         postering.omkostningssted,
         if(overfoersler.funktion is null, postering.funktion, 'Overførsler') as funktion,
         sum(postering.beloeb) as forbrug,
         bool_or(konto.hovedart = '1') as har_loen
     from {{ ref('fct_postering') }} as postering
-    inner join {{ ref('dim_konto') }} as konto on postering.artskonto = konto.artskonto
+    inner join {{ ref('dim_artskonto') }} as konto on postering.artskonto = konto.artskonto
     left join overfoersler on postering.funktion = overfoersler.funktion
     group by 1, 2, 3
 ),

@@ -49,11 +49,11 @@ leveret as (
 
 loen as (
     select
-        date_trunc('month', postering.bogfoeringsdato)::date as maaned,
+        postering.regnskabsmaaned as maaned,
         postering.enhed_id,
         sum(postering.beloeb) as loenudgift
     from {{ ref('fct_postering') }} as postering
-    inner join {{ ref('dim_konto') }} as konto on postering.artskonto = konto.artskonto
+    inner join {{ ref('dim_artskonto') }} as konto on postering.artskonto = konto.artskonto
     where konto.hovedart = '1' and postering.dranst = '1'
     group by 1, 2
 ),

@@ -68,7 +68,7 @@ opus as (
         sum(postering.beloeb) filter (where postering.dranst = '1') as brutto,
         -sum(postering.beloeb) filter (where postering.dranst = '2') as refusion
     from {{ ref('fct_postering') }} as postering
-    inner join {{ ref('dim_konto') }} as konto on postering.artskonto = konto.artskonto
+    inner join {{ ref('dim_artskonto') }} as konto on postering.artskonto = konto.artskonto
     inner join funktioner on postering.funktion = funktioner.funktion
     where postering.dranst = '2' or konto.hovedart = '5'
     group by 1, 2
