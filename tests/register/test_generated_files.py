@@ -9,30 +9,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from register_support import library
 
 from ingestion.register import Register, read_file, read_register
 from ingestion.register.generate import MARK, generate, json_schema
 
 ROOT = Path(__file__).resolve().parents[2]
-SYSTEM = """\
-id: bibliotek
-title: Bibliotek
-description: Udlån.
-department: kultur_fritid_borgerservice
-product: Cicero
-vendor: Systematic
-owner: {team: Biblioteket, email: bibliotek@odsherred.example}
-data_steward: {team: Biblioteket, email: bibliotek@odsherred.example}
-cadence: daily
-freshness: {warn_after_hours: 30, error_after_hours: 60}
-classification: P2
-legal_basis: [gdpr_6_1_e]
-purpose: [statistik]
-retention: {period: P1Y, after: Udlånet er afsluttet}
-connection:
-  protocol: files
-  transport: {type: local, folder: {env: BIBLIOTEK_FOLDER}}
-tables:
+SYSTEM = library(
+    "bibliotek",
+    """\
   udlaan:
     title: Udlån
     description: Hvert udlån.
@@ -46,7 +31,8 @@ tables:
       Navn: {type: text, label: Navn, description: Lånerens navn, pii: P1, direct_identifier: true}
       Gebyr: {type: decimal_dk, label: Gebyr, description: Gebyr i kroner}
       Art: {type: text, label: Art, description: Materialets art, values: {B: Bog, "L'": Lydbog}}
-"""
+""",
+)
 
 
 @pytest.fixture

@@ -14,30 +14,15 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from register_support import library
 
 from ingestion.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SYSTEM = """\
-id: bibliotek_cicero
-title: Bibliotekssystemet
-description: Udlån fra bibliotekerne.
-department: kultur_fritid_borgerservice
-product: Cicero
-vendor: Systematic
-owner: {team: Biblioteket, email: bibliotek@odsherred.example}
-data_steward: {team: Biblioteket, email: bibliotek@odsherred.example}
-cadence: daily
-freshness: {warn_after_hours: 30, error_after_hours: 60}
-classification: P2
-legal_basis: [gdpr_6_1_e]
-purpose: [statistik]
-retention: {period: P1Y, after: Udlånet er afsluttet}
-connection:
-  protocol: files
-  transport: {type: local, folder: {env: BIBLIOTEK_CICERO_FOLDER}}
-tables:
+SYSTEM = library(
+    "bibliotek_cicero",
+    """\
   udlaan:
     title: Udlån
     description: Et udlån pr. række.
@@ -50,7 +35,8 @@ tables:
       Låner: {type: cpr, name: person_id, label: Låner, description: Låneren, pii: P2, key_domain: citizen}
       Udlånt: {type: date_dk, name: udlaant, label: Udlånt, description: Dato for udlån, pii: P1}
       Gebyr: {type: decimal_dk, name: gebyr, label: Gebyr, description: Gebyr i kroner}
-"""
+""",
+)
 ROWS = """\
 Udlån nr.;Låner;Udlånt;Gebyr\r
 1;010190-1234;01-02-2026;1.234,50\r

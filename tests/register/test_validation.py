@@ -5,29 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from register_support import library
 
 from ingestion.register import RegisterError, read_file, read_leniently, read_register
 from ingestion.register.vocabulary import terms
 
-GOOD = """\
-id: bibliotek
-title: Bibliotek
-description: Udlån.
-department: kultur_fritid_borgerservice
-product: Cicero
-vendor: Systematic
-owner: {team: Biblioteket, email: bibliotek@odsherred.example}
-data_steward: {team: Biblioteket, email: bibliotek@odsherred.example}
-cadence: daily
-freshness: {warn_after_hours: 30, error_after_hours: 60}
-classification: P2
-legal_basis: [gdpr_6_1_e]
-purpose: [statistik]
-retention: {period: P1Y, after: Udlånet er afsluttet}
-connection:
-  protocol: files
-  transport: {type: local, folder: {env: BIBLIOTEK_FOLDER}}
-tables:
+GOOD = library(
+    "bibliotek",
+    """\
   udlaan:
     title: Udlån
     description: Et udlån pr. række.
@@ -38,7 +23,8 @@ tables:
     columns:
       id: {type: text, label: Id, description: Udlånets nummer}
       låner: {type: cpr, label: Låner, description: Låneren, pii: P2, key_domain: citizen, name: person_id}
-"""
+""",
+)
 
 
 def write(folder: Path, text: str, name: str = "bibliotek", department: str = "kultur_fritid_borgerservice") -> Path:
