@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ingestion import retyped
 from ingestion.connectors import connector_for
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
 from ingestion.connectors.duck import Incoming, Scan, Stored, connect, identifier, literal, store
@@ -37,6 +37,8 @@ class Extract:
     schema: dict[str, pa.DataType] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
+    retyped_columns: list[str] = field(default_factory=list)
+    """Columns whose values were made to fit the stored type, with both types."""
     files: list[str] = field(default_factory=list)
     """Names of the files read to the end; their earlier rows are replaced by these."""
     deleted: Path | None = None
@@ -249,7 +251,7 @@ def _set_aside_unkeyed(table: Table, context: ReadContext, found: Extract) -> No
         column = next(name for name in present if row[name] is None)
         if excluded and column not in (names[key] for key in table.key):
             continue
-        context.reject(row[SOURCE_REF], row[SOURCE_ROW], reasons[column], _as_json(row), column)
+        context.reject(row[SOURCE_REF], row[SOURCE_ROW], reasons[column], as_json(row), column)
     found.rows -= len(rows)
     if found.incoming is not None:
         found.connection.execute(f"delete from {found.relation} where {bad}")
@@ -259,7 +261,8 @@ def _set_aside_unkeyed(table: Table, context: ReadContext, found: Extract) -> No
     found.parts = [kept]
 
 
-def _as_json(row: dict[str, Any]) -> str:
+def as_json(row: dict[str, Any]) -> str:
+    """Return a row as the source gave it, for the rejects."""
     return json.dumps({name: value for name, value in row.items() if name not in _OURS}, ensure_ascii=False, default=str)
 
 
@@ -275,6 +278,8 @@ def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[s
     read = found.rows + context.rejects
     if context.source_rows is not None and read < context.source_rows:
         raise SourceError(f"the source counts {context.source_rows} rows but gave {read}. Load again, or ask the vendor")
+    if stored and found.rows:
+        retyped.check(table, context, found, stored)
     _block(table, context, found)
     minimum = table.expected_rows.min
     if found.rows < minimum and (table.write == "replace" or stored is None):
@@ -298,8 +303,6 @@ def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[s
 
         found.parts.append(context.workdir / "empty.parquet")
         pq.write_table(pa.schema(list(found.schema.items())).empty_table(), context.workdir / "empty.parquet")
-    if stored and found.rows:
-        _check_types(found, stored)
 
 
 def _block(table: Table, context: ReadContext, found: Extract) -> None:
@@ -320,34 +323,3 @@ def _block(table: Table, context: ReadContext, found: Extract) -> None:
             f"{context.rejects} rows could not be read. Have the delivery corrected, or leave out `blocking: [rejects]`",
             check="rejects",
         )
-
-
-def _check_types(found: Extract, stored: Mapping[str, str]) -> None:
-    """Compare with what is stored: DuckDB would squeeze a retyped column into the old type, rounding where it must."""
-    changed = []
-    for name, kind, *_ in found.connection.sql(f"describe select * from {found.relation}").fetchall():
-        if name in stored and not _fits(kind, stored[name]):
-            changed.append(f"'{name}' was {stored[name]} and is now {kind}")
-    if changed:
-        raise SourceError(
-            f"column {'; '.join(changed)}. Ask the vendor; if it is meant, move the system's raw file away and load anew"
-        )
-
-
-def _fits(new: str, old: str) -> bool:
-    family, scale = _family(new)
-    stored_family, stored_scale = _family(old)
-    if stored_family == "decimal" and family in ("integer", "decimal"):
-        return scale <= stored_scale
-    return family == stored_family
-
-
-def _family(kind: str) -> tuple[str, int]:
-    """Return the family of a DuckDB type and, for decimals, its scale (a float's counts as unlimited)."""
-    if kind.endswith(("INT", "INTEGER")):
-        return "integer", 0
-    if found := re.match(r"DECIMAL\((\d+),(\d+)\)", kind):
-        return "decimal", int(found[2])
-    if kind in ("DOUBLE", "FLOAT"):
-        return "decimal", 99
-    return kind.partition(" ")[0], 0

@@ -9,6 +9,7 @@ One table's fault leaves that table as it was yesterday and does not touch the o
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -56,6 +57,8 @@ class TableLoad:
     """Rows added, changed or gone; None where it is not known, which counts as news."""
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
+    retyped_columns: list[str] = field(default_factory=list)
+    """Columns that came with another type, with both."""
     seconds: float = 0.0
     message: str = ""
     blocked_by: str = ""
@@ -192,6 +195,7 @@ def _work_file(system_id: str, home: Home, result: SystemLoad) -> Iterator[tuple
         try:
             began = time.perf_counter()
             if target.exists():
+                _fold_in_log(target)
                 shutil.copyfile(target, work)
             result.phases["copy"] = time.perf_counter() - began
             yield work, workdir
@@ -202,8 +206,22 @@ def _work_file(system_id: str, home: Home, result: SystemLoad) -> Iterator[tuple
             shutil.rmtree(workdir, ignore_errors=True)
 
 
+def _log_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.wal")
+
+
+def _fold_in_log(file: Path) -> None:
+    """Bring in what somebody else wrote to a raw file and did not close: a copy of the file alone would lack it in silence."""
+    import duckdb
+
+    if _log_of(file).exists():
+        duckdb.connect(str(file)).close()  # Raises while the other one still has it open.
+
+
 def _publish(work: Path, target: Path) -> None:
     """Replace `target` by `work` so that readers see all of it or none, after a crash too."""
+    if _log_of(work).exists():
+        raise RuntimeError(f"{work.name} was not closed: what is in its log would be lost. Nothing is published")
     work.chmod(0o600)  # raw files hold CPR numbers
     with work.open("rb") as file:
         os.fsync(file.fileno())
@@ -225,8 +243,7 @@ class _Load:
     workdir: Path
     full: bool
     quota_file: Path
-    stored: dict[str, dict[str, str]]
-    """Column types of the tables that have been loaded before."""
+    stored: raw_file.Stored
     result: SystemLoad
     extracts: dict[str, Extract] = field(default_factory=dict)
     rejects: dict[str, Path] = field(default_factory=dict)
@@ -286,7 +303,7 @@ def _resource(load: _Load, name: str) -> Any:
             since=_since(table, state, load.full),
             token=None if load.full else state.get("token"),
             period=load.period,
-            files_seen={} if load.full or load.period is not None else dict(state.get("files", {})),
+            files_seen={} if load.full or load.period is not None else _files_seen(load, name, state),
             quota_file=load.quota_file,
             incoming=_incoming(load, name),
             shared=load.workdir / "shared",
@@ -294,10 +311,10 @@ def _resource(load: _Load, name: str) -> Any:
         outcome = load.result.tables[name] = TableLoad("failed", context.load_id)
         found: Extract | None = None
         try:
-            found = extract(system, name, table, context, stored=load.stored.get(name))
+            found = extract(system, name, table, context, stored=load.stored.columns.get(name))
             full = load.full or context.complete
             disposition = _disposition(system, table, full)
-            if name in load.stored and not found.unchanged:
+            if name in load.stored.columns and not found.unchanged:
                 context.flush_deletions()
                 snapshot = disposition["write_disposition"] == "replace"
                 try:
@@ -317,9 +334,10 @@ def _resource(load: _Load, name: str) -> Any:
         outcome.rows, outcome.rejects, outcome.source_rows = found.rows, context.rejects, context.source_rows
         outcome.deleted_rows = found.deleted_rows
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
+        outcome.retyped_columns = found.retyped_columns
         _advance(state, table, found, context)
         load.files[name] = dict(state.get("files", {}))
-        if name not in load.stored or disposition["write_disposition"] == "append":
+        if name not in load.stored.columns or disposition["write_disposition"] == "append":
             found.changed_rows = found.rows
         elif not load.full and not found.unchanged:
             snapshot = disposition["write_disposition"] == "replace"
@@ -338,10 +356,23 @@ def _resource(load: _Load, name: str) -> Any:
     return rows
 
 
+def _files_seen(load: _Load, name: str, state: dict[str, Any]) -> dict[str, str]:
+    """Files that need not be read again. A mended rule reads those anew from which something was set aside."""
+    seen: dict[str, str] = dict(state.get("files", {}))
+    if state.get("rule", mended := _rule(load.system.tables[name])) == mended:
+        return seen
+    return {file: mark for file, mark in seen.items() if file not in load.stored.with_rejects.get(name, ())}
+
+
+def _rule(table: Table) -> str:
+    """Tell by which rule, as far as the register says it, a table's rows are read."""
+    return hashlib.sha256(table.model_dump_json(include={"source", "columns"}).encode()).hexdigest()[:16]
+
+
 def _incoming(load: _Load, name: str) -> duck.Incoming | None:
     """Where a snapshot of the table may be written, if the load is to replace all of it (or there is nothing yet)."""
     replaced = _disposition(load.system, load.system.tables[name], load.full)["write_disposition"] == "replace"
-    return duck.Incoming(load.work, raw_file.incoming(name), _LARGE_ROWS) if replaced or name not in load.stored else None
+    return duck.Incoming(load.work, raw_file.incoming(name), _LARGE_ROWS) if replaced or name not in load.stored.columns else None
 
 
 def _disposition(system: System, table: Table, full: bool) -> dict[str, Any]:
@@ -362,7 +393,8 @@ def _since(table: Table, state: dict[str, Any], full: bool) -> str | None:
 
 
 def _advance(state: dict[str, Any], table: Table, found: Extract, context: ReadContext) -> None:
-    """Move the watermark. dlt stores its state in the work file with the rows, so both are published or neither."""
+    """Move the watermark, and note the rule: dlt stores its state in the work file, so it is published with the rows or not."""
+    state["rule"] = _rule(table)
     if table.cursor is not None and found.rows:
         column = table.cursor.column
         top = found.highest(table.raw_names()[column], table.columns[column].type)

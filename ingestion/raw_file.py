@@ -6,6 +6,7 @@ All of it is written to the load's private work file, so it is published with th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,8 +87,18 @@ def stored_types(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, s
     return tables
 
 
-def prepare(work: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Ready a work file for a load of the tables `names`, and return the column types of those loaded before.
+@dataclass(frozen=True)
+class Stored:
+    """What earlier loads have left."""
+
+    columns: dict[str, dict[str, str]]
+    """Table → column → DuckDB type, of the tables that have been loaded."""
+    with_rejects: dict[str, set[str]]
+    """Table → files from which something was set aside."""
+
+
+def prepare(work: Path, names: Iterable[str]) -> Stored:
+    """Ready a work file for a load of the tables `names`, and return what stands there.
 
     A table that stands there empty because its system never answered is dropped: dlt makes it anew with the right types.
     """
@@ -108,8 +119,19 @@ def prepare(work: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
             if name not in loaded:
                 connection.execute(f'drop table if exists {SCHEMA}."{name}"')
         stored = {name: columns for name, columns in stored_types(connection).items() if name in loaded}
+        with_rejects = _files_with_rejects(connection)
         connection.execute("checkpoint")
-    return stored
+    return Stored(stored, with_rejects)
+
+
+def _files_with_rejects(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    found = connection.execute(
+        f"select distinct table_name, split_part(source_ref, '#', 1) from {SCHEMA}.load_rejects where source_ref is not null"
+    ).fetchall()
+    files: dict[str, set[str]] = {}
+    for name, file in found:
+        files.setdefault(name, set()).add(file)
+    return files
 
 
 def finish(
@@ -144,9 +166,12 @@ def finish(
                 loads[name].message = f"{system.id}.{name}: {_summary(connection, loads[name].rejects, rejects[name])}"
         _complete(connection, system)
         for name, load in loads.items():
-            if load.deleted_rows and load.status == "loaded":
-                gone = f"{load.deleted_rows} rows are gone from the source"
-                load.message = f"{load.message}; {gone}" if load.message else f"{system.id}.{name}: {gone}"
+            notes = [f"column {told}" for told in load.retyped_columns]
+            if load.deleted_rows:
+                notes.append(f"{load.deleted_rows} rows are gone from the source")
+            if notes and load.status == "loaded":
+                noted = "; ".join(notes)
+                load.message = f"{load.message}; {noted}" if load.message else f"{system.id}.{name}: {noted}"
             row = connection.execute(f'select count(*) from {SCHEMA}."{name}"').fetchone()
             load.table_rows = row[0] if row else 0
             connection.execute(

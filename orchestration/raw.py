@@ -251,6 +251,7 @@ def check_results(
             metadata={"source_rows": loaded.source_rows, "rows": loaded.rows, "rejects": loaded.rejects},
         )
     drift = _listing("nye kolonner", loaded.new_columns) + _listing("manglende kolonner", loaded.missing_columns)
+    drift += _listing("kolonner af en anden type", loaded.retyped_columns)
     yield dg.AssetCheckResult(
         passed=not drift,
         check_name="contract",

@@ -25,6 +25,10 @@ _PIECE = 2 * 122_880
 """Lines of a piece: one strange line takes only its own piece the careful way. A multiple of DuckDB's row group, since a piece
 that ends within one leaves a part of a row group, which is packed twice and made the raw file half as large again."""
 _DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
+_DOUBLED_UTF8 = {letter.encode().decode("cp1252").encode(): letter for letter in "æøåÆØÅ"}
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LACKING = "\x81\x8d\x8f\x90\x9d"
+_BETWEEN_LACKING = re.compile(f"([{_LACKING}])")
 _LINE, _FILE = "line number", "file name"
 """Columns beside those of the file; no folded name has a blank, so these are free."""
 
@@ -129,13 +133,16 @@ def _first_lines(block: bytes, count: int) -> tuple[bytes, int]:
     return block[: len(block) - len(block.split(b"\n", count)[-1])], count
 
 
-def _blocks(path: Path, encoding: str, ref: str) -> Iterator[tuple[int, bytes]]:
-    """Yield the file as UTF-8 with bare line feeds, some megabytes of whole lines at a time, with the first line's number."""
+def _blocks(path: Path, encoding: str, ref: str, *, sound: bool = False) -> Iterator[tuple[int, bytes]]:
+    """Yield the file as UTF-8 with bare line feeds, some megabytes of whole lines at a time, with the first line's number.
+
+    `sound`: it is that already.
+    """
     line = 1
     with path.open("rb") as file:
         rest = file.read(3)
-        if rest == b"\xef\xbb\xbf":
-            if encoding != "utf-8":
+        if rest == _BYTE_ORDER_MARK:
+            if not encoding.startswith("utf-8"):
                 raise SourceError(
                     f"{ref} begins as a UTF-8 file, not {encoding}. Set `encoding: utf-8`, or ask the vendor what changed"
                 )
@@ -143,14 +150,15 @@ def _blocks(path: Path, encoding: str, ref: str) -> Iterator[tuple[int, bytes]]:
         while block := file.read(_CHUNK):
             end = block.rfind(b"\n") + 1
             if end:
-                whole = _utf8(rest + block[:end], encoding, line, ref)
+                whole = rest + block[:end]
+                whole = whole if sound else _utf8(whole, encoding, line, ref)
                 yield line, whole
                 line += whole.count(b"\n")
                 rest = block[end:]
             else:
                 rest += block
     if rest:
-        yield line, _utf8(rest, encoding, line, ref)
+        yield line, rest if sound else _utf8(rest, encoding, line, ref)
 
 
 def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
@@ -158,7 +166,11 @@ def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
         data = data.replace(b"\r\n", b"\n").removesuffix(b"\r")
     if data.isascii():
         return data
-    if encoding != "utf-8" and b"\xc3" in data:
+    if encoding == "utf-8-twice":
+        return once(data, line, ref)
+    if encoding == "utf-8":
+        _look_for_doubled(data, line, ref)
+    elif b"\xc3" in data:
         found = min((at for at in map(data.find, _DANISH_UTF8) if at >= 0), default=None)
         if found is not None:
             number = line + data.count(b"\n", 0, found)
@@ -174,6 +186,44 @@ def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
             f"{ref}:{number}: byte 0x{data[error.start]:02x} is not {encoding}. {hint}, or ask the vendor what changed"
         ) from None
     return data if encoding == "utf-8" else decoded.encode()
+
+
+def _look_for_doubled(data: bytes, line: int, ref: str) -> None:
+    """Refuse text in which no Danish letter is whole: a single spoilt name among sound ones is the source's own."""
+    if b"\xc3\x83" not in data or any(letter in data for letter in _DANISH_UTF8):
+        return
+    found = min(((data.find(spoilt), letter) for spoilt, letter in _DOUBLED_UTF8.items() if spoilt in data), default=None)
+    if found is None:
+        return
+    at, letter = found
+    number, spoilt = line + data.count(b"\n", 0, at), letter.encode().decode("cp1252")
+    raise SourceError(
+        f"{ref}:{number}: '{spoilt}' stands for '{letter}', so the text was made UTF-8 twice. Have it sent again, or set"
+        " `encoding: utf-8-twice`"
+    )
+
+
+def once(data: bytes, line: int, ref: str) -> bytes:
+    """Undo the second of two conversions to UTF-8. `data` begins with the line of that number."""
+    try:
+        return _undone(data).removeprefix(_BYTE_ORDER_MARK)
+    except UnicodeError:
+        for number, each in enumerate(data.split(b"\n"), start=line):
+            try:
+                _undone(each)
+            except UnicodeError:
+                raise SourceError(
+                    f"{ref}:{number}: is not UTF-8 made twice. Set `encoding: utf-8`, or ask the vendor what changed"
+                ) from None
+        raise
+
+
+def _undone(data: bytes) -> bytes:
+    # Five bytes that cp1252 has no letter for went through the first conversion as control characters.
+    parts = _BETWEEN_LACKING.split(data.decode())
+    undone = b"".join(part.encode("latin-1" if part in _LACKING else "cp1252") for part in parts)
+    undone.decode()
+    return undone
 
 
 def _without_last(blocks: Iterator[tuple[int, bytes]], count: int, last: list[str]) -> Iterator[tuple[int, bytes]]:
@@ -228,7 +278,7 @@ def _regular(connection: duck.Connection, pieces: list[_Piece], columns: list[st
 
 
 def _lines(piece: _Piece) -> Iterator[tuple[int, list[str]]]:
-    for number, block in _blocks(piece.path, "utf-8", ""):
+    for number, block in _blocks(piece.path, "utf-8", "", sound=True):
         yield piece.first + number - 1, block.decode().removesuffix("\n").split("\n")
 
 

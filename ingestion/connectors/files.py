@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ingestion.connectors import csv_records, duck
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
+from ingestion.connectors.csv import once
 from ingestion.connectors.folders import Folder, Listed, opened
 from ingestion.connectors.unpack import unpacked
 from ingestion.register.files import CsvSource, FilesTable
@@ -91,6 +92,8 @@ def _text(folder: Folder, name: str, encoding: str) -> str:
     with folder.open(name) as file:
         content: bytes = file.read(_CHUNK)
     try:
+        if encoding == "utf-8-twice":
+            return once(content, 1, name).decode("utf-8-sig")
         return content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         raise SourceError(f"{name}: byte 0x{content[error.start]:02x} is not {encoding}. Ask the vendor what changed") from None

@@ -163,6 +163,9 @@ class TableBase(Strict):
     """Checks that refuse a load, so that the table stays as it was: more rows than expected, a new column, a row that could not
     be read. Too few rows, and fewer than the source counts, always do; a missing column does by `on_missing_column`."""
     on_missing_column: Literal["fail", "warn"] = "fail"
+    on_retyped_column: Literal["fail", "warn"] = "fail"
+    """A column with another type than is stored (databases and Parquet tell types). warn: what goes into the stored type
+    unchanged is landed, the other rows are set aside."""
     on_deleted: Literal["remove", "keep"] = "remove"
     """keep: rows that are gone from the source are kept, with `_deleted_at` (UTC), in a raw table of their own,
     `<table>__deleted`. They are seen where a whole snapshot comes (`replace`) or where the source tells of them. Deletion in the

@@ -25,6 +25,8 @@ def _with_groups(pattern: str, *needed: str) -> re.Pattern[str]:
 
 
 Encoding = Literal["utf-8", "cp1252", "latin-1"]
+TextEncoding = Encoding | Literal["utf-8-twice"]
+"""utf-8-twice: UTF-8 that somebody took for cp1252 and made UTF-8 of again, so that `Ã¸` stands for `ø`."""
 
 
 class LocalTransport(Strict):
@@ -227,7 +229,7 @@ class CsvSource(SourceBase):
     """Delimited text with headings."""
 
     format: Literal["csv"]
-    encoding: Encoding = "utf-8"
+    encoding: TextEncoding = "utf-8"
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ";"
     quote: Annotated[str, StringConstraints(min_length=1, max_length=1)] = '"'
     header: bool = True

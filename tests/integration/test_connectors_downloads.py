@@ -13,6 +13,8 @@ from http_support import Server
 from pydantic import ValidationError
 
 from ingestion.connectors.base import SourceError
+from ingestion.home import Home
+from ingestion.landing import land_system, preview
 from ingestion.register.model import System
 
 KEY = "en-meget-hemmelig-noegle"
@@ -55,6 +57,14 @@ def test_where_no_time_is_told_the_content_decides(server: Server, tmp_path: Pat
     assert rows(downloads(server), context(tmp_path, files_seen=seen)) == []
     server.answer = lambda path, query, headers: (200, {}, BODY.replace(b"to", b"ny"))
     assert [row["navn"] for row in rows(downloads(server), context(tmp_path, files_seen=seen))] == ["en", "ny"]
+
+
+def test_a_preview_lands_nothing_and_takes_nothing_from_the_next_load(server: Server, home: Home) -> None:
+    server.answer = lambda path, query, headers: (200, {}, BODY)
+    assert preview(downloads(server), "tabel", 1).column("navn").to_pylist() == ["en"]
+    assert not home.raw_file("proeve").exists()
+    assert land_system(downloads(server), home).tables["tabel"].table_rows == 2
+    assert preview(downloads(server), "tabel").column("navn").to_pylist() == ["en", "to"]
 
 
 @pytest.mark.parametrize(

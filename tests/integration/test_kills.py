@@ -124,7 +124,20 @@ def postgres_route(uri: str) -> Route:
                 cursor.executemany("insert into poster values (%(id)s, %(tekst)s, %(rettet)s)", content(step))
 
     url = uri.replace("postgresql://", "postgresql+psycopg://")
-    return Route(system({"protocol": "sql", "url": url}, {"table": "poster"}, COLUMNS), deliver)
+    source = {"table": "poster", "ranges": {"column": "id", "connections": 2}}
+    return Route(system({"protocol": "sql", "url": url}, source, COLUMNS), deliver)
+
+
+def download_route(server: Server) -> Route:
+    """One file behind an address, with all rows of the state that was delivered last."""
+    transport = {"type": "http", "url": f"{server.url}/fil", "files": {"a.csv": {}}}
+
+    def deliver(step: int) -> None:
+        lines = ["id;tekst;rettet", *(";".join(map(str, row.values())) for row in content(step)), "for;kort"]
+        server.answer = lambda path, query, headers: (200, {}, "\n".join(lines).encode())
+
+    made = system({"protocol": "files", "transport": transport}, {"format": "csv", "glob": "*.csv"}, COLUMNS, write="append")
+    return Route(made, deliver)
 
 
 def http_route(server: Server, protocol: str) -> Route:
@@ -164,7 +177,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, Server]]:
-    made = {"rest": Server(), "odata": Server()}
+    made = {"rest": Server(), "odata": Server(), "download": Server()}
     yield made
     for server in made.values():
         server.close()
@@ -221,6 +234,7 @@ def test_killed_at_any_point_the_next_load_brings_what_an_undisturbed_one_would(
             "postgres": postgres_route(postgres),
             "rest": http_route(servers["rest"], "rest"),
             "odata": http_route(servers["odata"], "odata"),
+            "download": download_route(servers["download"]),
             "csv": files(made / "csv", {"format": "csv"}, ".csv", as_csv),
             "csv snapshot": files(made / "csv2", {"format": "csv"}, ".csv", as_csv, **snapshot),
             "excel": files(made / "excel", {"format": "excel", "sheet": "Ark"}, ".xlsx", as_excel),

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ingestion.home import Home
-from ingestion.landing import SystemLoad, ensure_raw_file, land_system, preview
+from ingestion.landing import SystemLoad, _publish, ensure_raw_file, land_system, preview
 from ingestion.raw_file import read_log
 from ingestion.register import System, read_file
 
@@ -360,6 +360,44 @@ def test_a_retyped_column_fails_its_table(tmp_path: Path, database: Path, home: 
     assert fetch(home, "select count(*) from raw.sag", "esdh") == [(20,)]
 
 
+def test_a_retyped_column_warns_where_declared_and_what_does_not_fit_is_set_aside(
+    tmp_path: Path, database: Path, home: Home
+) -> None:
+    """For increments and for large snapshots, which stand in the work file already."""
+    change(database, "create table tal (id integer, vaerdi numeric(10,2))")
+    change(database, "insert into tal values (1, 1.5)")
+    columns = {"id": "integer", "vaerdi": "decimal"}
+    warns = {"on_retyped_column": "warn"}
+    case = {"id": "integer", "titel": "text", "aendret": "timestamp"}
+    system = system_of(
+        tmp_path / "register", "esdh", {"protocol": "sql", "url": f"sqlite:///{database}"},
+        {
+            "sag": table({"table": "sag"}, case, "merge", ["id"], cursor={"column": "aendret"}, **warns),
+            "tal": table({"table": "tal"}, columns, "replace", ["id"], **warns),
+        },
+    )  # fmt: skip
+    land_system(system, home)
+    for statement in (
+        "drop table sag",
+        "create table sag (id text, titel text, aendret text)",
+        *(f"insert into sag values ('{key}', 'Rettet', '2026-03-01 08:00:00')" for key in ("3", "A1", "007")),
+        "drop table tal",
+        "create table tal (id integer, vaerdi numeric(10,4))",
+        "insert into tal values (1, 1.75), (2, 1.7519)",
+    ):
+        change(database, statement)
+    load = land_system(system, home)
+    assert statuses(load) == {"sag": "loaded", "tal": "loaded"}
+    assert load.tables["sag"].retyped_columns == ["'id' was BIGINT and is now VARCHAR"]
+    assert "'vaerdi' was DECIMAL(38,2) and is now DECIMAL(38,4)" in load.tables["tal"].message
+    assert fetch(home, "select count(*) from raw.sag", "esdh") == [(20,)]
+    assert fetch(home, "select titel from raw.sag where id = 3", "esdh") == [("Rettet",)]
+    assert fetch(home, "select id, vaerdi::varchar from raw.tal", "esdh") == [(1, "1.75")]
+    rejects = fetch(home, "select table_name, column_name, raw_text from raw.load_rejects order by raw_text", "esdh")
+    assert [(name, column) for name, column, _ in rejects] == [("sag", "id"), ("sag", "id"), ("tal", "vaerdi")]
+    assert ['"007"' in rejects[0][2], '"A1"' in rejects[1][2], "1.7519" in rejects[2][2]] == [True] * 3
+
+
 def test_preview_lands_nothing(library: System, drop: Path, home: Home) -> None:
     good_files(drop)
     assert preview(library, "udlaan", 1).num_rows == 1
@@ -384,6 +422,56 @@ def test_a_load_that_dlt_cannot_finish_keeps_all_of_yesterday(
     monkeypatch.undo()
     assert land_system(library, home).failed == []
     assert fetch(home, "select count(*) from raw.udlaan") == [(3,)]
+
+
+def test_what_stands_in_a_live_log_is_neither_lost_nor_published_by_halves(library: System, drop: Path, home: Home) -> None:
+    """A DuckDB file copied while its write-ahead log is live lacks what stands in the log, and nothing says so."""
+    good_files(drop)
+    land_system(library, home)
+    raw = home.raw_file("bibliotek")
+    # Somebody writes into the raw file by hand and is killed: the log is left beside it.
+    write = "import duckdb, os; c = duckdb.connect({!r}); c.execute({!r}); os._exit(9)"
+    by_hand = write.format(str(raw), "insert into raw.filialer (id, navn) values ('9', 'I hånden')")
+    subprocess.run([sys.executable, "-c", by_hand], check=False)
+    assert raw.with_name(f"{raw.name}.wal").exists()
+    copied = home.path / "copy.duckdb"
+    copied.write_bytes(raw.read_bytes())
+    with duckdb.connect(str(copied), read_only=True) as connection:
+        assert connection.execute("select count(*) from raw.filialer").fetchall() == [(1,)]  # The trap.
+    put(drop, "udlaan-2.csv", "id;titel;beløb", "3;C;3,00")
+    assert land_system(library, home, tables=["udlaan"]).failed == []
+    assert fetch(home, "select id from raw.filialer order by id") == [("1",), ("9",)]
+    assert not raw.with_name(f"{raw.name}.wal").exists()
+    # A work file that is still open is not published: what is in its log would stay behind.
+    work = home.work / raw.name
+    with duckdb.connect(str(work)) as connection:
+        connection.execute("create table t as select 1")
+        with pytest.raises(RuntimeError, match="was not closed"):
+            _publish(work, raw)
+    assert fetch(home, "select count(*) from raw.udlaan") == [(3,)]
+
+
+def test_a_mended_rule_reads_the_files_with_rejects_again(tmp_path: Path, drop: Path, home: Home) -> None:
+    def branches(**source: str) -> System:
+        csv = {"format": "csv", "encoding": "cp1252", "glob": "*.csv", **source}
+        return system_of(
+            tmp_path / "register",
+            "bibliotek",
+            {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}},
+            {"filialer": table(csv, {"id": "integer", "navn": "text"}, "append", ["id"])},
+        )
+
+    put(drop, "a.csv", "id;navn", "1;Nykøbing", "2;'Asnæs; Fårevejle'")
+    put(drop, "b.csv", "id;navn", "3;Højby")
+    load = land_system(branches(), home).tables["filialer"]
+    assert (load.rows, load.rejects) == (2, 1)
+    assert land_system(branches(), home).tables["filialer"].status == "unchanged"
+    load = land_system(branches(quote="'"), home).tables["filialer"]
+    assert (load.status, load.rows, load.rejects) == ("loaded", 2, 0), "b.csv had no rejects and is left alone"
+    names = fetch(home, "select id, navn from raw.filialer order by id")
+    assert names == [("1", "Nykøbing"), ("2", "Asnæs; Fårevejle"), ("3", "Højby")]
+    assert fetch(home, "select count(*) from raw.load_rejects") == [(0,)]
+    assert land_system(branches(quote="'"), home).tables["filialer"].status == "unchanged"
 
 
 LAND = """

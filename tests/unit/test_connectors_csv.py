@@ -14,6 +14,13 @@ from hypothesis import strategies as st
 from ingestion.connectors.base import SourceError
 
 HEADER = "CPR-nr;Beløb;Bemærkning\r\n"
+CP1252 = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xA0)}
+"""What cp1252 makes of the bytes that latin-1 takes for control characters; five it leaves alone."""
+
+
+def twice(text: str) -> bytes:
+    """Return what a vendor makes of UTF-8 whose export takes it for cp1252."""
+    return text.encode().decode("latin-1").translate(CP1252).encode()
 
 
 def csv_system(folder: Path, columns: tuple[str, ...] = ("CPR-nr", "Beløb", "Bemærkning"), write: str = "append", **source: str):
@@ -106,6 +113,8 @@ def test_nul_goes_to_the_rejects(drop: Path, tmp_path: Path) -> None:
         (b"\xef\xbb\xbfCPR-nr;a;b\r\n", "cp1252", "begins as a UTF-8 file"),
         (HEADER.encode("cp1252") + b"1;2;3\r\n1;\x81;3\r\n", "cp1252", r"a\.csv:3: byte 0x81 is not cp1252"),
         ((HEADER + "1;2;ø\r\n").encode("cp1252"), "utf-8", r"a\.csv:1: byte 0xf8 is not utf-8\. Set `encoding: cp1252`"),
+        (twice(HEADER), "utf-8", r"a\.csv:1: 'Ã¸' stands for 'ø', .* set `encoding: utf-8-twice`"),
+        (b"CPR-nr;a;b\r\n1;2;sm\xc3\xb8r\r\n", "utf-8-twice", r"a\.csv:2: is not UTF-8 made twice"),
         (b"", "cp1252", "not even a heading"),
         (b"0101010001;Hansen;3\r\n", "cp1252", "none of the declared headings"),
         (b"CPR-nr;CPR-nr;x\r\n", "cp1252", "two columns called 'CPR-nr'"),
@@ -126,6 +135,17 @@ def test_a_file_that_cannot_be_trusted_fails_with_its_place(
 def test_utf8_with_a_byte_order_mark(drop: Path, tmp_path: Path) -> None:
     write(drop, HEADER + "1;2;ø\r\n", "utf-8-sig")
     assert rows(csv_system(drop, encoding="utf-8"), context(tmp_path))[0]["bemaerkning"] == "ø"
+
+
+def test_utf8_made_twice_is_undone_where_declared(drop: Path, tmp_path: Path) -> None:
+    for text in ("Rødgrød på Ærø, ÅØÆ", "“citat” à Á € – ÝÍÏ"):  # The last has letters whose bytes cp1252 lacks.
+        (drop / "a.csv").write_bytes(twice(HEADER + f"1;2;{text}\r\n"))
+        assert rows(csv_system(drop, encoding="utf-8-twice"), context(tmp_path))[0]["bemaerkning"] == text
+
+
+def test_a_spoilt_name_among_sound_ones_is_read_as_it_stands(drop: Path, tmp_path: Path) -> None:
+    write(drop, HEADER + "1;2;SÃ¸ren\r\n2;3;Søren\r\n", "utf-8")
+    assert [row["bemaerkning"] for row in rows(csv_system(drop, encoding="utf-8"), context(tmp_path))] == ["SÃ¸ren", "Søren"]
 
 
 def test_headings_alone_give_no_rows_and_count_none(drop: Path, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""Columns that come with another type than is stored: DuckDB would squeeze them into the old one, rounding where it must."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ingestion.connectors.base import BATCH_ROWS, SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
+from ingestion.connectors.duck import identifier, literal
+from ingestion.register import Table
+
+if TYPE_CHECKING:
+    from ingestion.extract import Extract
+
+
+def check(table: Table, context: ReadContext, found: Extract, stored: Mapping[str, str]) -> None:
+    """Fail on a column whose values do not fit the stored type or, where the register only warns, fit those that do.
+
+    Raises:
+        SourceError: a column has another type, and the register does not say `on_retyped_column: warn`.
+    """
+    described = found.connection.sql(f"describe select * from {found.relation}").fetchall()
+    changed = {name: (stored[name], kind) for name, kind, *_ in described if name in stored and not _fits(kind, stored[name])}
+    if not changed:
+        return
+    told = [f"'{name}' was {was} and is now {now}" for name, (was, now) in changed.items()]
+    if table.on_retyped_column == "fail":
+        raise SourceError(
+            f"column {'; '.join(told)}. Ask the vendor; if it is meant, declare `on_retyped_column: warn`,"
+            " or move the system's raw file away and load anew"
+        )
+    found.retyped_columns = told
+    _fit(context, found, changed)
+
+
+def _fit(context: ReadContext, found: Extract, changed: Mapping[str, tuple[str, str]]) -> None:
+    """Give the columns their stored types again. A row with a value that would not come back as it was is set aside, whole."""
+    from ingestion.extract import as_json
+
+    unfit = {
+        name: f"({identifier(name)} is not null and try_cast(try_cast({identifier(name)} as {was}) as {now})"
+        f" is distinct from {identifier(name)})"
+        for name, (was, now) in changed.items()
+    }
+    bad = " or ".join(unfit.values())
+    which = f"case {' '.join(f'when {test} then {literal(name)}' for name, test in unfit.items())} end"
+    aside = found.connection.sql(f"select *, {which} as retyped from {found.relation} where {bad}")
+    for batch in aside.to_arrow_reader(BATCH_ROWS):
+        for row in batch.to_pylist():
+            name = row.pop("retyped")
+            reason = f"værdien er {changed[name][1]} og går ikke uændret ind i {changed[name][0]}"
+            context.reject(row[SOURCE_REF], row[SOURCE_ROW], reason, as_json(row), name)
+            found.rows -= 1
+    if found.incoming is not None:
+        found.connection.execute(f"delete from {found.relation} where {bad}")
+        for name, (was, _) in changed.items():
+            found.connection.execute(f"alter table {found.relation} alter column {identifier(name)} type {was}")
+    else:
+        fitted = context.workdir / "fitted.parquet"
+        casts = ", ".join(f"cast({identifier(name)} as {was}) as {identifier(name)}" for name, (was, _) in changed.items())
+        select = f"select * replace ({casts}) from {found.relation} where not ({bad})"
+        found.connection.execute(f"copy ({select}) to {literal(str(fitted))} (format parquet)")
+        found.parts = [fitted]
+    for field in found.query(f"select {', '.join(map(identifier, changed))} from {found.relation} limit 0").schema:
+        found.schema[field.name] = field.type
+
+
+def _fits(new: str, old: str) -> bool:
+    family, scale = _family(new)
+    stored_family, stored_scale = _family(old)
+    if stored_family == "decimal" and family in ("integer", "decimal"):
+        return scale <= stored_scale
+    return family == stored_family
+
+
+def _family(kind: str) -> tuple[str, int]:
+    """Return the family of a DuckDB type and, for decimals, its scale (a float's counts as unlimited)."""
+    if kind.endswith(("INT", "INTEGER")):
+        return "integer", 0
+    if found := re.match(r"DECIMAL\((\d+),(\d+)\)", kind):
+        return "decimal", int(found[2])
+    if kind in ("DOUBLE", "FLOAT"):
+        return "decimal", 99
+    return kind.partition(" ")[0], 0

@@ -1,0 +1,183 @@
+"""What goes wrong most is told in one line, whatever the route: which table, what happened, what to do, and no secret."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import openpyxl
+import pytest
+import trustme
+from connectors_support import column, context, rows, system
+from http_support import Server
+
+from ingestion.connectors.base import SourceError
+from ingestion.register.model import System
+
+SECRET = "meget-hemmelig-kode"
+NOWHERE = "findes-ikke.invalid"  # RFC 2606: never the name of a host.
+COLUMNS = {"id": column(), "navn": column()}
+CSV = {"format": "csv", "glob": "a.csv"}
+HTTP_ROUTES = ("rest", "odata", "graphql", "files")
+
+
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", SECRET)
+
+
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[Server]:
+    """Knows nobody."""
+    server = Server()
+    server.answer = lambda path, query, headers: (401, {"WWW-Authenticate": "Basic"}, "nej")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def expired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Address of a server whose certificate ran out, and the authority that issued it, as PEM."""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)).configure_cert(tls)
+    server = Server(tls)
+    yield server.url, authority.cert_pem.bytes().decode()
+    server.close()
+
+
+def over_http(route: str, url: str, path: str = "sager", **more: Any) -> System:
+    if route == "files":
+        query = {"apiKey": {"env": "SECRET"}}
+        transport = {"type": "http", "url": f"{url}/{path}", "query": query, "files": {"a.csv": {}}, **more}
+        return system({"protocol": "files", "transport": transport}, CSV, COLUMNS)
+    sources = {
+        "rest": {"path": f"/{path}", "paging": {"type": "single"}},
+        "odata": {"entity_set": path},
+        "graphql": {"query": "{ sager { id } }", "records": "sager"},
+    }
+    auth = {"type": "basic", "username": "laeser", "password": {"env": "SECRET"}}
+    dialect = {"dialect": "v4", "metadata": False} if route == "odata" else {}
+    return system({"protocol": route, "url": url, "auth": auth, **dialect, **more}, sources[route], COLUMNS)
+
+
+def sql(url: str, table: str = "t") -> System:
+    return system({"protocol": "sql", "url": url, "password": {"env": "SECRET"}}, {"table": table}, COLUMNS)
+
+
+def local(folder: Path, source: dict[str, Any], **columns: Any) -> System:
+    return system({"protocol": "files", "transport": {"type": "local", "folder": str(folder)}}, source, columns or COLUMNS)
+
+
+def said(of: System, folder: Path) -> str:
+    with pytest.raises(SourceError) as caught:
+        rows(of, context(folder))
+    told = str(caught.value)
+    assert told.startswith("proeve.tabel: ")
+    assert "\n" not in told
+    assert SECRET not in told
+    return told
+
+
+@pytest.mark.parametrize("route", HTTP_ROUTES)
+def test_a_wrong_password(refusing: Server, tmp_path: Path, route: str) -> None:
+    assert "The log-in is refused" in said(over_http(route, refusing.url), tmp_path)
+
+
+HOST_KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+SFTP = {
+    "type": "sftp",
+    "host": NOWHERE,
+    "username": "laeser",
+    "password": {"env": "SECRET"},
+    "host_key": HOST_KEY,
+    "folder": "ud",
+}
+S3 = {
+    "type": "s3",
+    "bucket": "b",
+    "endpoint": f"https://{NOWHERE}",
+    "access_key": {"env": "SECRET"},
+    "secret_key": {"env": "SECRET"},
+}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        *(lambda route=route: over_http(route, f"https://{NOWHERE}") for route in HTTP_ROUTES),
+        lambda: system(
+            {"protocol": "soap", "wsdl": f"https://{NOWHERE}/ws?wsdl"}, {"operation": "Hent", "record": "Post"}, COLUMNS
+        ),
+        lambda: sql(f"postgresql+psycopg://laeser@{NOWHERE}/elev"),
+        lambda: sql(f"mariadb+pymysql://laeser@{NOWHERE}/elev"),
+        *(
+            lambda transport=transport: system({"protocol": "files", "transport": transport}, CSV, COLUMNS)
+            for transport in (S3, SFTP)
+        ),
+    ],
+    ids=[*HTTP_ROUTES, "soap", "postgresql", "mariadb", "s3", "sftp"],
+)
+def test_an_unknown_host(made: Callable[[], System], tmp_path: Path) -> None:
+    told = said(made(), tmp_path)
+    assert "Check the " in told or "Check endpoint" in told or "Check host" in told
+
+
+@pytest.mark.parametrize("route", HTTP_ROUTES)
+def test_an_expired_certificate(expired: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, route: str) -> None:
+    url, authority = expired
+    monkeypatch.setenv("AUTHORITY", authority)
+    told = said(over_http(route, url, authority={"env": "AUTHORITY"}), tmp_path)
+    assert "has a certificate that has expired. Ask the vendor to renew it" in told
+
+
+@pytest.mark.parametrize("route", ["rest", "odata", "files"])
+def test_a_table_that_is_not_there(tmp_path: Path, route: str) -> None:
+    with contextlib.closing(Server()) as server:
+        assert "404" in said(over_http(route, server.url), tmp_path)
+
+
+def test_a_table_that_is_not_in_the_database(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "tom.db").close()
+    assert "there is no table 'sager', or no right to see it. Correct source.table" in said(
+        system({"protocol": "sql", "url": f"sqlite:///{tmp_path}/tom.db"}, {"table": "sager"}, COLUMNS), tmp_path
+    )
+
+
+def test_a_sheet_that_is_not_there(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("Budget 2026")
+    book.save(tmp_path / "a.xlsx")
+    told = said(local(tmp_path, {"format": "excel", "glob": "*.xlsx", "sheet": "Regnskab"}), tmp_path)
+    assert "a.xlsx" in told
+    assert "'Regnskab'" in told
+    assert "Budget 2026" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "source", "columns"),
+    [
+        ("a.csv", "id;navn\n1;Søren\n", {"format": "csv"}, COLUMNS),
+        (
+            "a.txt",
+            "000\n001Søren\n999\n",
+            {"format": "fixed", "encoding": "utf-8", "record_type": "001"},
+            {"navn": column(at=(4, 5))},
+        ),
+        ("a.xml", '<?xml version="1.0" encoding="utf-8"?><a><b><id>ø</id></b></a>', {"format": "xml", "record": "b"}, COLUMNS),
+        ("a.json", '[{"id": "ø"}]', {"format": "json"}, COLUMNS),
+        ("a.jsonl", '{"id": "ø"}\n', {"format": "json", "lines": True}, COLUMNS),
+    ],
+    ids=["csv", "fixed", "xml", "json", "json lines"],
+)
+def test_a_wrong_encoding(tmp_path: Path, name: str, content: str, source: dict[str, Any], columns: dict[str, Any]) -> None:
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
+    told = said(local(tmp_path, {"glob": name, **source}, **columns), tmp_path)
+    assert name in told
+    assert "utf-8" in told.lower() or "character encoding" in told
