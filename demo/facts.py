@@ -49,6 +49,7 @@ def facts(municipality: Municipality) -> dict[str, Any]:
         "byggesager": _building_cases(municipality),
         "boern_forloeb": _before_and_after(municipality),
         "sommerhuse": _summer_peak(municipality),
+        "kapacitet": _capacity(municipality),
     }
 
 
@@ -77,6 +78,23 @@ def _building_cases(municipality: Municipality) -> dict[str, dict[str, int]]:
     received = Counter(f"{case.received:%Y-%m}" for case in municipality.building_cases)
     decided = Counter(f"{case.decided:%Y-%m}" for case in municipality.building_cases if case.decided)
     return {"modtagne": dict(sorted(received.items())), "afgjorte": dict(sorted(decided.items()))}
+
+
+def _capacity(municipality: Municipality) -> dict[str, dict[str, dict[str, int]]]:
+    """Return, by school district and kind of institution, the children who live there on TODAY, and the places.
+
+    Who has ever been protected lives in no district.
+    """
+    children: dict[str, Counter[str]] = defaultdict(Counter)
+    for person in municipality.persons:
+        home = next((stay for stay in person.residences if stay.moved_in <= TODAY <= (stay.moved_out or date.max)), None)
+        if person.age(TODAY) <= 16 and home and home.address.municipality_code == MUNICIPALITY_CODE:
+            district = "-1" if person.protections else home.address.district
+            children[district]["dagtilbud" if person.age(TODAY) < 6 else "skole"] += 1
+    places: dict[str, Counter[str]] = defaultdict(Counter)
+    for institution in municipality.institutions:
+        places[institution.district][institution.kind] += institution.places
+    return {"boern": {key: dict(found) for key, found in children.items()}, "pladser": {k: dict(v) for k, v in places.items()}}
 
 
 def _summer_peak(municipality: Municipality) -> dict[str, dict[str, float]]:

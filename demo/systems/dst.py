@@ -69,7 +69,9 @@ def _projection(municipality: Municipality, folder: Path, truth: Truth) -> None:
     cube = {"dataset": {"dimension": dimension, "label": "Befolkningsfremskrivning", "source": "Prøvekommunen", "value": values}}
     text = json.dumps(cube, ensure_ascii=False)
     (folder / "FRKM126.json").write_text(text, encoding="utf-8")
-    truth.table(SYSTEM, "fremskrivning", len(values), staging=len(values), staging_antal=sum(values))
+    young = {f"boern_{year}": sum(years[year][sex, age] for sex in SEXES.values() for age in range(6)) for year in YEARS}
+    pupils = {f"elever_{year}": sum(years[year][sex, age] for sex in SEXES.values() for age in range(6, 17)) for year in YEARS}
+    truth.table(SYSTEM, "fremskrivning", len(values), staging=len(values), staging_antal=sum(values), **young, **pupils)
 
 
 def _category(labels: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,106 @@
+-- What a school district has and who is there, today, nothing hidden: children by where they live, places by where they are.
+with
+
+boern as (
+    select
+        borger.skoledistrikt,
+        aldersgrupper.tilbudstype,
+        count(*) as boern_nu
+    from {{ ref('dim_borger') }} as borger
+    inner join {{ ref('aldersgrupper') }} as aldersgrupper on borger.aldersgruppe = aldersgrupper.aldersgruppe
+    where borger.er_gaeldende and borger.kommunekode = '0306' and aldersgrupper.tilbudstype is not null
+    group by 1, 2
+),
+
+institutioner as (
+    select
+        institutionsnummer,
+        skoledistrikt,
+        coalesce(institutionstype, 'ukendt') as tilbudstype,
+        enhed_id,
+        pladser
+    from {{ ref('dim_institution') }}
+    where institutionsnummer <> {{ unknown_key() }}
+),
+
+indskrevne as (
+    select
+        institutioner.skoledistrikt,
+        institutioner.tilbudstype,
+        count(distinct coalesce(indskrivning.person_id, {{ nobody() }})) as indskrevne
+    from {{ ref('fct_indskrivning') }} as indskrivning
+    inner join institutioner on indskrivning.institutionsnummer = institutioner.institutionsnummer
+    where current_date between indskrivning.startdato and coalesce(indskrivning.slutdato, date '9999-12-31')
+    group by 1, 2
+),
+
+-- A unit's address as it is now; of two periods that meet, the later one.
+enheder as (
+    select
+        enhed_id,
+        husnummer_id
+    from {{ ref('stg_os2mo__enheder') }}
+    where current_date between gyldig_fra and coalesce(gyldig_til, date '9999-12-31')
+    qualify row_number() over (partition by enhed_id order by gyldig_fra desc, registreret_tidspunkt desc) = 1
+),
+
+arealer as (
+    select
+        enheder.enhed_id,
+        sum(bygning.samlet_areal) as areal_m2
+    from enheder
+    inner join {{ ref('dim_bygning') }} as bygning on enheder.husnummer_id::varchar = bygning.husnummer_id
+    group by enheder.enhed_id
+),
+
+pladser as (
+    select
+        institutioner.skoledistrikt,
+        institutioner.tilbudstype,
+        sum(institutioner.pladser) as pladser,
+        sum(arealer.areal_m2) as areal_m2
+    from institutioner
+    left join arealer on institutioner.enhed_id = arealer.enhed_id
+    group by 1, 2
+),
+
+boliger as (
+    select
+        coalesce(distrikter.skoledistrikt, {{ unknown_key() }}) as skoledistrikt,
+        count(*) filter (where bygge.status = 'OPEN') as boligsager,
+        count(*) filter (where bygge.status = 'GRANTED' and bygge.afgjort_dato > current_date - interval 24 month) as boligtilladelser
+    from {{ ref('stg_geoenviron__byggesager') }} as bygge
+    left join {{ ref('skoledistrikter') }} as distrikter on bygge.vejkode = distrikter.vejkode
+    where bygge.sagstype = 'ENFAM'
+    group by 1
+),
+
+steder as (
+    select
+        distrikter.skoledistrikt,
+        aldersgrupper.tilbudstype
+    from {{ ref('dim_skoledistrikt') }} as distrikter
+    cross join {{ ref('aldersgrupper') }} as aldersgrupper
+    where aldersgrupper.tilbudstype is not null
+    union distinct
+    select
+        skoledistrikt,
+        tilbudstype
+    from pladser
+)
+
+select
+    steder.skoledistrikt,
+    steder.tilbudstype,
+    coalesce(boern.boern_nu, 0) as boern_nu,
+    coalesce(indskrevne.indskrevne, 0) as indskrevne,
+    coalesce(pladser.pladser, 0) as pladser,
+    coalesce(pladser.areal_m2, 0) as areal_m2,
+    coalesce(boliger.boligsager, 0) as boligsager,
+    coalesce(boliger.boligtilladelser, 0) as boligtilladelser
+from steder
+left join boern on steder.skoledistrikt = boern.skoledistrikt and steder.tilbudstype = boern.tilbudstype
+left join indskrevne on steder.skoledistrikt = indskrevne.skoledistrikt and steder.tilbudstype = indskrevne.tilbudstype
+left join pladser on steder.skoledistrikt = pladser.skoledistrikt and steder.tilbudstype = pladser.tilbudstype
+-- Homes stand once in each of the two full sets of districts: a third, with some of them, would tell what the two hide.
+left join boliger on steder.skoledistrikt = boliger.skoledistrikt and steder.tilbudstype <> 'ukendt'
