@@ -16,10 +16,13 @@ from dagster._core.storage.defs_state import DefsStateStorage
 from municipality_support import Municipality
 from postbox_support import Postbox
 from pytest_socket import enable_socket, socket_allow_hosts
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 import orchestration.dbt
 from ingestion.home import Home
 
+HERE = Path(__file__).parent
 # Debian keeps them where only root looks.
 _SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin"
 NGINX = shutil.which("nginx", path=_SBIN)
@@ -103,6 +106,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 _LEFT_OUT[item.nodeid] = missing[marker.name]
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in _LEFT_OUT])
     items[:] = [item for item in items if item.nodeid not in _LEFT_OUT]
+
+
+class _BySharedFixture(LoadScopeScheduling):
+    """Tests of one file go to one process: they share what it sets up; and so do the files of a folder with a `conftest.py`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return str(
+            file.parent if (HERE.parent / file.parent / "conftest.py").exists() and file.parent != Path(HERE.name) else file
+        )
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _BySharedFixture(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

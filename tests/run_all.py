@@ -21,7 +21,7 @@ STEPS = {
     "import-linter": [BIN / "lint-imports", "--no-cache"],
     "sqlfluff": [BIN / "sqlfluff", "lint", "--processes", "2", "--nocolor", "dbt_project/models", "dbt_project/tests"],
     "generated files": [BIN / "faellesdata", "systems", "generate", "--check"],
-    # By file: what a module sets up, its tests share.
+    # Which tests keep together, `tests/conftest.py` says.
     "pytest": [BIN / "python", "-m", "pytest", "--numprocesses", "2", "--dist", "loadfile", *sys.argv[1:]],
 }
 

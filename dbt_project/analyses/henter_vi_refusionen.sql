@@ -1,4 +1,4 @@
--- Question 5: do we collect the refund we should? By group of benefits, what is calculated against what stands in the ledger.
+-- Spørgsmål 5: henter vi den refusion, vi skal? Pr. ydelsesgruppe: det beregnede over for det bogførte.
 select
     ydelsesgruppe,
     sum(brutto) as brutto,

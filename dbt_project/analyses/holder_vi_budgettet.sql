@@ -1,4 +1,4 @@
--- Budget follow-up: what each centre has used this year of what it has, and what is left, as of the last month that can be shown.
+-- Budgetopfølgning: hvad hvert center har brugt i år af det, det har, og hvad der er tilbage, ved den seneste måned der kan vises.
 select
     center,
     count(*) as maaneder,

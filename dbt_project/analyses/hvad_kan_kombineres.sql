@@ -1,4 +1,4 @@
--- Question 10: which systems can be combined, how good are they, and which are still dark?
+-- Spørgsmål 10: hvilke systemer kan kombineres, hvor gode er de, og hvilke er endnu mørke?
 select
     fagomraade,
     system,

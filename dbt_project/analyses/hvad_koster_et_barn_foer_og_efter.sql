@@ -1,4 +1,4 @@
--- Question 1: what does a child in trouble cost before and after the first notification? All children, quarter by quarter.
+-- Spørgsmål 1: hvad koster et barn i vanskeligheder før og efter den første underretning? Alle børn, kvartal for kvartal.
 select
     kvartal,
     fase,

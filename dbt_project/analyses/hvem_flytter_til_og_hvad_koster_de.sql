@@ -1,4 +1,4 @@
--- Question 9: who moves in and out, and what do movers in cost in their first 24 months? Quarters that are followed to the end come first.
+-- Spørgsmål 9: hvem flytter til og fra, og hvad koster tilflyttere de første 24 måneder? De kvartaler, der er fulgt til ende, står først.
 select
     kvartal,
     retning,

@@ -1,4 +1,4 @@
--- Question 10: which departments' data are weakest, and on which point? Departments first, then their systems.
+-- Spørgsmål 10: hvilke fagområders data er svagest, og på hvilket punkt? Først fagområderne, så deres systemer.
 select
     fagomraade,
     system,

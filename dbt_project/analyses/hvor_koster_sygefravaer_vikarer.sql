@@ -1,4 +1,4 @@
--- Question 3: where does sick leave cost substitutes, and does it hit the hours citizens get? Units by what substitutes cost, this year.
+-- Spørgsmål 3: hvor koster sygefravær vikarer, og går det ud over borgernes timer? Enheder efter vikarudgift, i år.
 select
     center,
     enhed,

@@ -1,4 +1,4 @@
--- Question 7: how long do building cases take, and does it follow the load and the hands? All subjects, the last twelve months.
+-- Spørgsmål 7: hvor længe tager byggesagerne, og følger det antallet af sager og hænder? Alle emner, de seneste tolv måneder.
 select
     maaned,
     modtagne,

@@ -1,4 +1,4 @@
--- Question 2: of the children whose absence rose, how many were notified about 3 to 12 months later, against the others?
+-- Spørgsmål 2: hvor mange af de børn, hvis fravær steg, blev underrettet om 3-12 måneder senere, over for de øvrige?
 select
     halvaar,
     boern,

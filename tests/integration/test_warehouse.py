@@ -285,8 +285,26 @@ def test_every_mart_has_a_purpose_its_systems_allow(home: Home) -> None:
     assert [line.split(",")[0] for line in misused(manifest)] == ["mart_ydelse_refusion is for personaleadministration"] * 3
 
 
+def test_holidays_serve_planning_only_as_long_as_their_owners_say_so(home: Home) -> None:
+    manifest = json.loads((home.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
+    for node in (*manifest["nodes"].values(), *manifest["sources"].values()):
+        meta = node["config"]["meta"]
+        if meta.get("system") == "opus_loen":
+            meta["purpose"] = [purpose for purpose in meta["purpose"] if purpose != "kapacitetsplanlaegning"]
+    (line,) = misused(manifest)
+    assert line.startswith("mart_saesonbelastning is for kapacitetsplanlaegning, but opus_loen may be used for")
+
+
 def test_published_models_hold_no_persons(models: dict[str, Any]) -> None:
-    published = {name: node for name, node in models.items() if node["config"]["meta"].get("audience")}
+    audiences = {name: node["config"]["meta"].get("audience", []) for name, node in models.items()}
+    published = {name: node for name, node in models.items() if "bi_netvaerk" in audiences[name]}
+    # A row per person is for a role of that purpose alone, under names that no other purpose has.
+    own = {name: node["config"]["meta"]["purpose"] for name, node in models.items() if audiences[name] and name not in published}
+    assert own == {
+        "mart_borger_ydelsesforloeb": ["ydelsesadministration"],
+        "mart_medarbejder_fravaersforloeb": ["personaleadministration"],
+    }
+    assert len({role for name in own for role in audiences[name]}) == len(own)
     assert {"mart_fravaer_vikar", "mart_ydelse_refusion", "mart_systemoverblik", "dim_system", "dim_dato"} <= set(published)
     for name, node in published.items():
         forbidden = re.compile(r"person_id|borger_noegle|medarbejder_noegle|medarbejdernummer|cpr")

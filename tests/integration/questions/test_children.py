@@ -1,0 +1,117 @@
+"""Questions 1, 2 and 6: children before and after a notification, what absence warns of, and places for them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from truth_support import planted
+
+
+def test_question_1_costs_before_and_after(ask: Any, truth: dict[str, Any]) -> None:
+    facts = truth["facts"]["boern_forloeb"]
+    found = {
+        str(quarter): (children, absent, cost)
+        for quarter, children, absent, cost in ask(
+            "select kvartal, count(*), sum(fravaersdage), sum(foranstaltninger + specialtilbud)"
+            " from intermediate.int_barn__forloeb group by 1"
+        )
+    }
+    assert set(found) == {quarter for quarter, sums in facts.items() if sums["boern"]}
+    lost = planted(truth, "dubu", "underretninger", "barn_cpr") + planted(truth, "dubu", "underretninger", "modtaget")
+    assert lost == 3
+    for quarter, (children, _, _) in found.items():
+        # A child whose notification has no readable CPR number or day is not followed, or from its second one.
+        assert abs(facts[quarter]["boern"] - children) <= lost
+    for quarter, children, cost, absent in ask(
+        "select kvartal, boern, foranstaltninger + specialtilbud, fravaersdage from marts.mart_barn_forloeb"
+        " where underretter = 'I alt' and not diskretioneret"
+    ):
+        assert (children, absent, cost) == (*found[str(quarter)][:2], pytest.approx(found[str(quarter)][2], abs=Decimal("0.02")))
+
+
+def test_measures_and_placements_cost_what_the_sources_say(ask: Any, truth: dict[str, Any]) -> None:
+    measures = truth["systems"]["dubu"]["ydelser"]
+    ((count, price),) = ask("select count(*), sum(pris_pr_dag) from conformed.fct_foranstaltning")
+    # One without a case is not taken, one is repeated; the total is of the prices that can be read.
+    assert measures["rows"] - 2 == count
+    assert price <= Decimal(measures["pris_pr_dag"])
+    placements = truth["systems"]["specialtilbud"]["placeringer"]
+    assert ask("select count(*), sum(aarlig_takst) from conformed.fct_specialplacering") == [
+        (placements["staging"], Decimal(placements["staging_aarlig_takst"]))
+    ]
+
+
+def test_question_2_counts_the_children_and_the_notified(ask: Any) -> None:
+    """By another way: enrolled on some day of the half-year, notified in the window; a child once."""
+    shown = ask(
+        "select halvaar, boern, fravaersdage from marts.mart_tidlig_opsporing"
+        " where institutionsnummer = 'I alt' and boern is not null"
+    )
+    assert len(shown) >= 2
+    for start, children, absent in shown:
+        end = f"(date '{start}' + interval 6 month)"
+        enrolled = (
+            "select distinct person_id from conformed.fct_indskrivning where person_id is not null"
+            f" and startdato < {end} and coalesce(slutdato, date '9999-12-31') >= date '{start}'"
+        )
+        assert ask(f"select count(*) from ({enrolled})") == [(children,)]
+        assert ask(
+            "select count(*) from conformed.fct_elevfravaer"
+            f" where person_id in ({enrolled}) and dato >= date '{start}' and dato < {end}"
+        ) == [(absent,)]
+
+
+def test_question_6_children_places_and_projection(ask: Any, truth: dict[str, Any]) -> None:
+    facts = truth["facts"]["kapacitet"]
+    # As of the practice municipality's last day: what is of age grows with the calendar.
+    living = ask(
+        "select skoledistrikt, tilbudstype, count(*) from conformed.dim_borger inner join seeds.aldersgrupper"
+        " using (aldersgruppe) where kommunekode = '0306' and tilbudstype is not null"
+        " and date '2026-11-22' between gyldig_fra and gyldig_til group by all"
+    )
+    assert {(district, kind): n for district, kind, n in living} == {
+        (district, kind): n for district, kinds in facts["boern"].items() for kind, n in kinds.items()
+    }
+    places = {(district, kind): n for district, kinds in facts["pladser"].items() for kind, n in kinds.items()}
+    found = dict(ask("select (skoledistrikt, tilbudstype)::varchar, pladser from intermediate.int_distrikt__kapacitet"))
+    unread = planted(truth, "kmd_elev", "institutioner", "institutionstype")
+    assert unread == 1
+    assert sum(found.values()) == sum(places.values())
+    assert sum(found[f"({district}, {kind})"] != n for (district, kind), n in places.items()) == unread
+    held = truth["systems"]["dst"]["fremskrivning"]
+    totals = ask(
+        "select tilbudstype, aar, boern from marts.mart_kapacitet_prognose where skoledistrikt = 'I alt' and boern is not null"
+    )
+    assert {(kind, year): n for kind, year, n in totals} == {
+        (kind, year): held[f"{name}_{year}"]
+        for kind, name in (("dagtilbud", "boern"), ("skole", "elever"))
+        for year in range(2026, 2037)
+    }
+
+
+def test_question_6_districts_share_the_projection_by_who_lives_there(ask: Any) -> None:
+    rows = ask(
+        "select mart.aar, mart.tilbudstype, mart.boern, alt.boern, alt.boern_nu, nu.boern_nu, mart.pladser,"
+        " mart.pladser_i_overskud, mart.areal_m2, mart.m2_pr_barn, nu.areal_m2 from marts.mart_kapacitet_prognose as mart"
+        " inner join intermediate.int_distrikt__kapacitet as nu using (skoledistrikt, tilbudstype)"
+        " inner join marts.mart_kapacitet_prognose as alt on alt.skoledistrikt = 'I alt' and alt.aar = mart.aar"
+        " and alt.tilbudstype = mart.tilbudstype where mart.boern > 0"
+    )
+    assert len({year for year, *_ in rows}) == 11
+    for _, _, expected, total, living_total, living, places, spare, area, per_child, held in rows:
+        assert living >= 5
+        assert expected == pytest.approx(total * living / living_total, abs=Decimal("0.05"))
+        assert spare == pytest.approx(places - expected, abs=Decimal("0.1"))
+        assert area == held
+        assert per_child == pytest.approx(area / expected, rel=Decimal("0.02"))
+    # Homes by another way, and only where five or more are asked for or granted.
+    granted = ask(
+        "select count(*) from staging.stg_geoenviron__byggesager where sagstype = 'ENFAM' and status = 'GRANTED'"
+        " and afgjort_dato > current_date - interval 24 month"
+    )
+    for kind in ("dagtilbud", "skole"):
+        assert (
+            ask(f"select sum(boligtilladelser) from intermediate.int_distrikt__kapacitet where tilbudstype = '{kind}'") == granted
+        )

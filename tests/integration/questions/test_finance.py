@@ -1,0 +1,48 @@
+"""The finance spine: the budget follow-up is the ledger, and the agreed budget what was published."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+
+def test_the_budget_follow_up_is_the_ledger(ask: Any) -> None:
+    """Centre by centre where it is shown; nothing that is posted to a cost centre is missing from its month."""
+    ledger = {
+        (month, centre): spent
+        for month, centre, spent in ask(
+            "select regnskabsmaaned, center_id, sum(beloeb) from conformed.fct_postering"
+            " inner join conformed.dim_organisation using (enhed_id) group by all"
+        )
+    }
+    # What is posted in January in the old year's period 13 counts in its December, and so in the follow-up.
+    late = "bool_and(regnskabsmaaned = make_date(regnskabsaar::int, 12, 1)), bool_or(month(bogfoeringsdato) = 1)"
+    assert ask(f"select count(*) > 3, {late} from conformed.fct_postering where periode = 13") == [(True, True, True)]
+    shown = ask(
+        "select maaned, center_id, forbrug, rest_af_aarsbudget, aarsbudget from marts.mart_budgetopfoelgning"
+        " where raekketype = 'center i alt' and forbrug is not null order by maaned"
+    )
+    assert len(shown) > 100
+    for month, centre, spent, rest, budget in shown:
+        assert spent == pytest.approx(ledger.get((month, centre), 0), abs=Decimal("0.01"))
+        if rest is not None:
+            used = sum(
+                oere for (other, at), oere in ledger.items() if at == centre and other.year == month.year and other <= month
+            )
+            assert rest == pytest.approx(budget - used, abs=Decimal("0.01"))
+    budgets = dict(ask("select regnskabsaar, sum(beloeb) from conformed.fct_budget where budgetversion = '1' group by all"))
+    year_budget = "select distinct regnskabsaar, omkostningssted, funktion, aarsbudget from marts.mart_budgetopfoelgning"
+    found = dict(ask(f"select regnskabsaar, sum(aarsbudget) from ({year_budget} where raekketype = 'linje') group by 1"))
+    assert found == {year: budgets.get(year, 0) for year in found}
+
+
+def test_the_agreed_budget_sums_to_what_the_municipality_published(ask: Any) -> None:
+    """A total that nobody here made: Center for Social og Arbejdsmarked has 1,077.7 million kroner in 2026."""
+    rows = ask(
+        "select regnskabsaar, organisation.center, count(*), sum(beloeb) from conformed.fct_budgetaftale as aftale"
+        " inner join conformed.dim_organisation as organisation on aftale.center_id = organisation.enhed_id group by all"
+    )
+    assert rows == [(2026, "Social og Arbejdsmarked", 10, Decimal("1077700000.00"))]
+    assert ask("select beloeb from conformed.fct_budgetaftale where bevilling = 'Overførselsudgifter'") == [(735_000_000,)]

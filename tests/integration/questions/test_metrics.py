@@ -1,0 +1,101 @@
+"""The measures that all share: each the same by MetricFlow, by its published SQL, and by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingestion.home import Home
+from serving.metrics import MetricError, metric_sql, semantic_manifest
+from serving.query import run_query
+
+ROLE = "bi_netvaerk"
+
+
+YDELSE = "mart_ydelse_refusion where ydelsesgruppe = 'I alt' group by 1"
+BUDGET = "mart_budgetopfoelgning where raekketype = 'center i alt' group by 1"
+FRAVAER = "mart_fravaer_vikar where raekketype = 'center i alt' group by 1"
+SAG = "mart_sagsflow where emne = 'I alt' group by 1"
+FLYTNING = "mart_flytning where aldersgruppe = 'I alt' group by 1"
+BARN = "mart_tidlig_opsporing where institutionsnummer = 'I alt' group by 1"
+TIL = "sum(flytninger) filter (where retning = 'tilflytning')"
+BY_HAND = {
+    "ydelsesmodtagere": ("avg(personer)", YDELSE),
+    "ydelsesuger": ("sum(uger)", YDELSE),
+    "ydelsesudgift": ("sum(brutto)", YDELSE),
+    "statsrefusion": ("sum(refusion)", YDELSE),
+    "kommunal_andel": ("sum(kommunal_andel)", YDELSE),
+    "refusionsprocent": ("sum(refusion) / sum(brutto) * 100", YDELSE),
+    "samtaler": ("sum(samtaler)", YDELSE),
+    "samtaler_pr_modtager": ("sum(samtaler) / avg(personer)", YDELSE),
+    "refusionsdifference": ("sum(refusion - opus_refusion)", YDELSE),
+    "forbrug": ("sum(forbrug)", BUDGET),
+    "periodebudget": ("sum(maanedsbudget)", BUDGET),
+    "budgetafvigelse": ("sum(afvigelse)", BUDGET),
+    "forbrugsprocent": ("sum(forbrug) / nullif(sum(maanedsbudget), 0) * 100", BUDGET),
+    "aarsbudget": ("sum(aarsbudget)", BUDGET),
+    "sygetimer": ("sum(sygetimer)", FRAVAER),
+    "ansatte": ("sum(antal_ansatte)", FRAVAER),
+    "sygetimer_pr_ansat": ("sum(sygetimer) / sum(antal_ansatte)", FRAVAER),
+    "vikartimer": ("sum(vikartimer)", FRAVAER),
+    "faste_timer": ("sum(faste_timer)", FRAVAER),
+    "vikarandel": ("sum(vikartimer) / nullif(sum(vikartimer) + sum(faste_timer), 0) * 100", FRAVAER),
+    "vikarudgift": ("sum(vikarudgift)", FRAVAER),
+    "bevilgede_timer": ("sum(bevilgede_timer)", FRAVAER),
+    "leverede_timer": ("sum(leverede_timer)", FRAVAER),
+    "leveringsprocent": ("sum(leverede_timer) / sum(bevilgede_timer) * 100", FRAVAER),
+    "loenudgift": ("sum(loenudgift)", FRAVAER),
+    "modtagne_byggesager": ("sum(modtagne)", SAG),
+    "afgjorte_byggesager": ("sum(afgjorte)", SAG),
+    "verserende_byggesager": ("sum(verserende)", SAG),
+    "tilflytninger": (TIL, FLYTNING),
+    "fraflytninger": ("sum(flytninger) filter (where retning = 'fraflytning')", FLYTNING),
+    "nettotilflytning": (f"{TIL} - sum(flytninger) filter (where retning = 'fraflytning')", FLYTNING),
+    "boern_i_tilbud": ("sum(boern)", BARN),
+    "fravaersdage": ("sum(fravaersdage)", BARN),
+    "fravaersdage_pr_barn": ("sum(fravaersdage) / sum(boern)", BARN),
+}
+
+
+def test_every_metric_is_what_it_is_by_hand(home: Home) -> None:
+    """By the SQL that is published with it, period for period; and by year and by centre through MetricFlow anew."""
+    _, catalogue = run_query(home, ROLE, "select noegletal, forespoergsel, enhed, definition, ejer from mart_noegletal")
+    assert {name for name, *_ in catalogue} == set(BY_HAND)
+    for name, sql, *said in catalogue:
+        assert all(said), name
+        expression, rest = BY_HAND[name]
+        period = {FLYTNING: "kvartal", BARN: "date_trunc('quarter', halvaar)::date"}.get(rest, "maaned")
+        found = dict(run_query(home, ROLE, sql)[1])
+        expected = dict(run_query(home, ROLE, f"select {period}, {expression} from {rest}")[1])
+        assert any(value is not None for value in expected.values()), name
+        for key in expected.keys() | found.keys():
+            if expected.get(key) is None:
+                assert found.get(key) is None, (name, key)
+            else:
+                assert float(found[key]) == pytest.approx(float(expected[key]), rel=1e-6, abs=1e-6), (name, key)
+    manifest = semantic_manifest(home)
+    by_year = run_query(home, ROLE, metric_sql(manifest, ["forbrug", "periodebudget"], ["aar", "center"]))[1]
+    assert (
+        by_year
+        == run_query(
+            home,
+            ROLE,
+            "select date_trunc('year', maaned)::date as aar, center, sum(forbrug), sum(maanedsbudget) from mart_budgetopfoelgning"
+            " where raekketype = 'center i alt' group by all order by aar, center",
+        )[1]
+    )
+    # A stock is not summed over the year's months: it is the last.
+    _, rows = run_query(home, ROLE, metric_sql(manifest, ["aarsbudget"], ["aar"]))
+    for year, budget in rows:
+        last = f"maaned = (select max(maaned) from mart_budgetopfoelgning where year(maaned) = {year.year})"
+        _, ((by_hand,),) = run_query(
+            home, ROLE, f"select sum(aarsbudget) from mart_budgetopfoelgning where raekketype = 'center i alt' and {last}"
+        )
+        assert budget == by_hand
+
+
+def test_a_metric_that_cannot_be_asked_so_is_refused_with_what_there_is(home: Home) -> None:
+    manifest = semantic_manifest(home)
+    with pytest.raises(MetricError, match=r"no metric 'omsaetning'\. There are: .*forbrug"):
+        metric_sql(manifest, ["omsaetning"], ["maaned"])
+    with pytest.raises(MetricError, match="tilflytninger cannot be asked by 'maaned', but by kvartal, aar"):
+        metric_sql(manifest, ["tilflytninger"], ["maaned"])

@@ -1,0 +1,62 @@
+"""Questions 7 and 8: building cases, and what institutions consume."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from truth_support import planted
+
+
+def test_question_7_building_cases_in_and_out(ask: Any, truth: dict[str, Any]) -> None:
+    facts = truth["facts"]["byggesager"]
+    rows = ask("select strftime(maaned, '%Y-%m'), modtagne, afgjorte, verserende from marts.mart_sagsflow where emne = 'I alt'")
+    received, decided = {month: n for month, n, _, _ in rows}, {month: n for month, _, n, _ in rows}
+    lost = planted(truth, "geoenviron", "byggesager", "received_date")
+    unread = planted(truth, "geoenviron", "byggesager", "decided_date")
+    assert sum(facts["modtagne"].values()) - sum(received.values()) == lost
+    assert 0 <= sum(facts["afgjorte"].values()) - sum(decided.values()) <= lost + unread
+    assert all(facts["modtagne"].get(month, 0) >= count for month, count in received.items())
+    # What came in and was not decided lies there: cases do not get lost between the months.
+    _, _, _, waiting = max(rows)
+    assert waiting == sum(received.values()) - sum(decided.values())
+
+
+def test_question_8_consumption_is_what_the_systems_hold(ask: Any, truth: dict[str, Any]) -> None:
+    """All of it, whether the institution is known or not; per m² and child by another way."""
+    held = truth["systems"]
+    ((waste, energy_and_water, unread),) = ask(
+        "select sum(affald_kg), sum(energi_kwh) + sum(vand_m3), (select coalesce(sum(forbrug), 0) from conformed.fct_energi"
+        " where medie is null or medie not in ('el', 'varme', 'vand')) from marts.mart_klima_drift"
+        " where institutionsnummer <> 'I alt'"
+    )
+    undated = ask("select coalesce(sum(vaegt_kg), 0) from conformed.fct_affald where dato is null")[0][0]
+    weighed = Decimal(held["scanxnet"]["vejninger"]["staging_netto_kg"])
+    weighed += Decimal(held["marius_pedersen"]["toemninger"]["staging_tiendedele_kg"]) / 10
+    # Each row is rounded to hundredths.
+    assert waste + undated == pytest.approx(weighed, abs=Decimal("0.5"))
+    assert energy_and_water + unread == pytest.approx(
+        Decimal(held["energykey"]["maanedsforbrug"]["staging_hundrededele"]) / 100, abs=Decimal("0.5")
+    )
+    ((bought, billed),) = ask(
+        "select sum(braendstof) + sum(indkoeb), (select sum(beloeb) from conformed.fct_indkoeb where klimagruppe = 'forsyning'"
+        " or fakturadato is null) from marts.mart_klima_drift where institutionsnummer <> 'I alt'"
+    )
+    assert bought + (billed or 0) == pytest.approx(
+        Decimal(held["truelink"]["indkoebslinjer"]["staging_beloeb"]), abs=Decimal("0.5")
+    )
+    shown = ask(
+        "select maaned, institutionsnummer, brugere, areal_m2, energi_kwh, energi_kwh_pr_m2, energi_kwh_pr_bruger"
+        " from marts.mart_klima_drift where brugere > 0 and areal_m2 > 0 and energi_kwh > 0 and institutionsnummer <> 'I alt'"
+    )
+    assert len(shown) > 20
+    for month, institution, users, area, energy, per_area, per_user in shown:
+        last = f"last_day(date '{month}')"
+        assert ask(
+            f"select count(distinct person_id) + max((person_id is null)::int) from conformed.fct_indskrivning"
+            f" where institutionsnummer = '{institution}' and startdato <= {last} and (slutdato is null or slutdato >= {last})"
+        ) == [(users,)]
+        assert users >= 5
+        assert per_area == pytest.approx(energy / area, abs=Decimal("0.0001"))
+        assert per_user == pytest.approx(energy / users, abs=Decimal("0.0001"))
