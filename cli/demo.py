@@ -13,7 +13,10 @@ import typer
 from cli import refresh
 from cli.common import FAILED, HomeOption, err, expected, home_at, out
 
-EXAMPLE = "select maaned, personer, brutto, refusion from mart_ydelse_refusion where ydelsesgruppe = 'I alt' order by maaned desc limit 5"
+EXAMPLE = (
+    "select maaned, personer, brutto, refusion from mart_ydelse_refusion where ydelsesgruppe = 'I alt'"
+    " order by maaned desc limit 5"
+)
 
 
 @expected("demo:DemoError")

@@ -113,9 +113,8 @@ class _BySharedFixture(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = Path(nodeid.partition("::")[0])
-        return str(
-            file.parent if (HERE.parent / file.parent / "conftest.py").exists() and file.parent != Path(HERE.name) else file
-        )
+        shared = file.parent != Path(HERE.name) and (HERE.parent / file.parent / "conftest.py").exists()
+        return str(file.parent if shared else file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
