@@ -160,6 +160,8 @@ class CostCentre:
     department: str
     function: str
     """`5.32.30`."""
+    start: date = date(2007, 1, 1)
+    end: date | None = None
 
 
 @dataclass(slots=True)

@@ -447,6 +447,8 @@ class Municipality:
     account_places: list[AccountPlace] = field(default_factory=list)
     psp_elements: list[PspElement] = field(default_factory=list)
     cost_centres: list[CostCentre] = field(default_factory=list)
+    former_cost_centres: list[CostCentre] = field(default_factory=list)
+    """The same cost centres as they were: under another name, department or unit."""
     postings: list[Posting] = field(default_factory=list)
     budget: list[BudgetLine] = field(default_factory=list)
     buildings: list[Building] = field(default_factory=list)

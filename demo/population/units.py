@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 
 from demo.municipality import FIRST_DAY, TODAY, Municipality, OrgUnit, UnitManager, UnitTask
@@ -10,6 +11,8 @@ from demo.population.common import day_between, ean, stream
 
 MOVED, FROM_DEPARTMENT, MOVED_ON = "Kommunikation", "kultur_fritid_borgerservice", date(2025, 1, 1)
 CLOSED_ON = date(2024, 12, 31)
+SPLIT, FROM_UNIT, SPLIT_ON = "Indkøb", "Regnskab", date(2025, 7, 1)
+"""Until that day the cost centre of the one was the other's."""
 TOPICS = {
     "oekonomi_indkoeb": ("00.30.02", "00.32.00", "88.00.00"),
     "hr_it_digitalisering": ("81.00.00", "85.00.00", "00.13.02"),
@@ -35,10 +38,30 @@ def add(municipality: Municipality) -> None:
             f"10{rng.randint(0, 99_999_999):08d}", date(2007, 1, 1), CLOSED_ON, CLOSED_ON,
         )
     ]  # fmt: skip
+    _cost_centres(municipality)
     first = {employment.org_unit: employment.number for employment in reversed(municipality.employments)}
     for unit in municipality.org_units:
         municipality.unit_managers += _managers(rng, unit, first[unit.id])
         municipality.unit_tasks += _tasks(rng, unit)
+
+
+def _cost_centres(municipality: Municipality) -> None:
+    """A cost centre has its unit's name and department; one has been another unit's."""
+    units = {unit.id: unit for unit in municipality.org_units}
+    by_name = {unit.name: unit for unit in municipality.org_units}
+    for centre in municipality.cost_centres:
+        unit = units[centre.org_unit]
+        if unit.name == SPLIT:
+            former = replace(centre, org_unit=by_name[FROM_UNIT].id)
+            day = SPLIT_ON
+        elif unit.former_name or unit.former_parent:
+            department = FROM_DEPARTMENT if unit.name == MOVED else centre.department
+            former = replace(centre, name=unit.former_name or centre.name, department=department)
+            day = unit.changed
+        else:
+            continue
+        former.end, centre.start = day - timedelta(days=1), day
+        municipality.former_cost_centres.append(former)
 
 
 def _managers(rng: random.Random, unit: OrgUnit, employment: str) -> list[UnitManager]:

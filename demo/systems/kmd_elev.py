@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from datetime import date, timedelta
 from pathlib import Path
 
 from demo.database import Database, Value, write_copy
@@ -20,7 +21,8 @@ DATABASE = Database(
     """
 create table institution (
     institutionsnr char(8) not null, navn varchar(80), institutionstype varchar(20), ean_nr varchar(20), p_nummer varchar(12),
-    distriktskode varchar(8), omkostningssted varchar(12), org_enhed varchar(12), pladser integer);
+    distriktskode varchar(8), omkostningssted varchar(12), org_enhed varchar(12), pladser integer,
+    gyldig_fra date, gyldig_til date);
 create table indskrivning (
     indskrivning_id bigint primary key, cpr_nr varchar(11), institutionsnr char(8), klasse_stue varchar(20), startdato date,
     slutdato date, skoleaar varchar(9));
@@ -31,6 +33,7 @@ create table fravaer (
     tuple(TABLES.values()),
     "create index on fravaer (rettet_tidspunkt)",
 )
+EAN_CHANGED, FORMER_EAN = date(2023, 1, 1), "5798009880017"
 KINDS = {"syg": "S", "lovligt": "L", "ulovligt": "U"}
 
 
@@ -47,14 +50,28 @@ def _write(folder: Path, table: str, rows: Iterable[list[Value]]) -> None:
 
 
 def _institutions(municipality: Municipality, folder: Path, truth: Truth) -> None:
+    """As they are and as they were: one had another EAN; those whose unit was renamed had fewer places under the old name."""
+    units = {unit.id: unit for unit in municipality.org_units}
     rows: list[list[Value]] = [
-        [i.number, i.name, i.kind, i.ean, i.p_number, i.district, i.cost_centre, i.org_unit, i.places]
+        [i.number, i.name, i.kind, i.ean, i.p_number, i.district, i.cost_centre, i.org_unit, i.places, "2007-01-01", None]
         for i in municipality.institutions
     ]
+    former = []
+    for nth, row in enumerate(rows):
+        unit = units[str(row[7])]
+        if nth == 2:
+            row[9], name, number, day = EAN_CHANGED.isoformat(), row[1], FORMER_EAN, EAN_CHANGED
+        elif unit.former_name:
+            row[9], name, number, day = unit.changed.isoformat(), unit.former_name, row[3], unit.changed
+        else:
+            continue
+        ended = day - timedelta(days=1)
+        former.append([row[0], name, row[2], number, *row[4:8], int(str(row[8])) - 5, "2007-01-01", ended.isoformat()])
     rows[0][3] = "5,798E+12"
     truth.plant(SYSTEM, "institutioner", f"ean_nr: {CANNOT_CONVERT}")
     rows[1][2] = "sfo"
     truth.plant(SYSTEM, "institutioner", f"institutionstype: {UNKNOWN_VALUE}")
+    rows += former
     _write(folder, "institutioner", rows)
     truth.table(SYSTEM, "institutioner", len(rows), staging=len(rows))
 

@@ -40,7 +40,7 @@ BUDGET = Entity(
     },
 )  # fmt: skip
 COST_CENTRES = Entity(
-    "OmkostningsstedSet", "Omkostningssted", "omkostningssteder", ("Kostl",),
+    "OmkostningsstedSet", "Omkostningssted", "omkostningssteder", ("Kostl", "Datab"),
     {"Kostl": _TEXT, "Ktext": _TEXT, "Orgeh": _TEXT, "Funktion": _TEXT, "Fagomraade": _TEXT, "Datab": _DATE, "Datbi": _DATE},
 )  # fmt: skip
 ACCOUNTS = Entity("ArtskontoSet", "Artskonto", "artskonti", ("Saknr",), {"Saknr": _TEXT, "Txt50": _TEXT, "Hovedart": _TEXT})
@@ -55,7 +55,6 @@ PSP_ELEMENTS = Entity(
     "PspElementSet", "PspElement", "psp_elementer", ("Posid", "Datab"),
     {"Posid": _TEXT, "Datab": _DATE, "Datbi": _DATE, "Post1": _TEXT, "Funktion": _TEXT},
 )  # fmt: skip
-_CENTRES_FROM = date(2007, 1, 1)
 _OPEN_END = date(9999, 12, 31)
 
 
@@ -88,14 +87,15 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     )  # fmt: skip
     defects.write(folder, (("", row) for row in v2_rows(BUDGET, NAMESPACE, budget)), beloeb=kroner_text(total))
 
-    defects = Defects(truth, SYSTEM, COST_CENTRES.table, len(municipality.cost_centres))
-    defects.put("Datab", CANNOT_CONVERT, 1, "/Date(ukendt)/")
+    versions = [*municipality.cost_centres, *municipality.former_cost_centres]
+    defects = Defects(truth, SYSTEM, COST_CENTRES.table, len(versions))
+    defects.put("Datbi", CANNOT_CONVERT, 1, "/Date(ukendt)/")
     centres = (
         {
             "Kostl": centre.code.zfill(10), "Ktext": centre.name, "Orgeh": centre.org_unit, "Funktion": centre.function,
-            "Fagomraade": centre.department, "Datab": v2_date(_CENTRES_FROM), "Datbi": v2_date(_OPEN_END),
+            "Fagomraade": centre.department, "Datab": v2_date(centre.start), "Datbi": v2_date(centre.end or _OPEN_END),
         }
-        for centre in municipality.cost_centres
+        for centre in versions
     )  # fmt: skip
     defects.write(folder, (("", row) for row in v2_rows(COST_CENTRES, NAMESPACE, centres)))
 

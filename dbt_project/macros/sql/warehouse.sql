@@ -89,3 +89,11 @@ coalesce(
     else interval 1 hour
 end
 {%- endmacro -%}
+
+{#- The last day of a version: its own, or the day before the next of the same member begins, whichever is first. -#}
+{%- macro ended_by_next(valid_to, valid_from, member) -%}
+least(
+    coalesce({{ valid_to }}, date '9999-12-31'),
+    coalesce(lead({{ valid_from }}) over (partition by {{ member }} order by {{ valid_from }}) - 1, date '9999-12-31')
+)::date
+{%- endmacro -%}

@@ -1,23 +1,13 @@
+-- An institution as it is now, or was last.
 select
-    institutioner.institutionsnummer,
-    institutioner.institution,
-    institutioner.institutionstype,
-    coalesce(institutioner.skoledistrikt, {{ unknown_key() }}) as skoledistrikt,
-    coalesce(organisation.enhed_id, {{ unknown_key() }}) as enhed_id,
-    {{ unpadded('institutioner.omkostningssted') }} as omkostningssted,
-    institutioner.ean_nummer,
-    institutioner.p_nummer,
-    institutioner.pladser
-from {{ ref('stg_kmd_elev__institutioner') }} as institutioner
-left join {{ ref('dim_organisation') }} as organisation on institutioner.enhed_id = organisation.enhed_id
-union all
-select
-    {{ unknown_key() }} as institutionsnummer,
-    'Ukendt' as institution,
-    null as institutionstype,
-    {{ unknown_key() }} as skoledistrikt,
-    {{ unknown_key() }} as enhed_id,
-    null as omkostningssted,
-    null as ean_nummer,
-    null as p_nummer,
-    null as pladser
+    institutionsnummer,
+    institution,
+    institutionstype,
+    skoledistrikt,
+    enhed_id,
+    omkostningssted,
+    ean_nummer,
+    p_nummer,
+    pladser
+from {{ ref('dim_institution_historik') }}
+qualify row_number() over (partition by institutionsnummer order by gyldig_fra > current_date, gyldig_fra desc) = 1

@@ -4,10 +4,7 @@ select
     enhed_uuid,
     enhed_id,
     gyldig_fra,
-    least(
-        coalesce(gyldig_til, date '9999-12-31'),
-        coalesce(lead(gyldig_fra) over (partition by enhed_uuid order by gyldig_fra) - 1, date '9999-12-31')
-    )::date as gyldig_til,
+    {{ ended_by_next('gyldig_til', 'gyldig_fra', 'enhed_uuid') }} as gyldig_til,
     registreret_tidspunkt,
     coalesce(enhed, enhed_id) as enhed,
     enhedstype,

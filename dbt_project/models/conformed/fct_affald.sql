@@ -30,11 +30,20 @@ select
     vejet.system_id,
     vejet.dato,
     coalesce(institution.institutionsnummer, {{ unknown_key() }}) as institutionsnummer,
+    coalesce(institutionen.institution_noegle, {{ unknown_key() }}) as institution_noegle,
     coalesce(organisation.enhed_id, {{ unknown_key() }}) as enhed_id,
+    coalesce(enhed.enhed_noegle, {{ unknown_key() }}) as enhed_noegle,
     coalesce(fraktioner.affaldsfraktion, 'Ukendt') as fraktion,
     vejet.vaegt_kg,
     vejet.pris
 from vejet
 left join {{ ref('affaldsfraktioner') }} as fraktioner on vejet.fraktion = fraktioner.kildekode
-left join {{ ref('dim_institution') }} as institution on vejet.p_nummer = institution.p_nummer
-left join {{ ref('dim_organisation') }} as organisation on vejet.p_nummer = organisation.p_nummer
+left join {{ ref('int_institution__efter_nummer') }} as institution
+    on
+        institution.nummersystem = 'P-nummer'
+        and vejet.p_nummer = institution.nummer
+        and vejet.dato between institution.gyldig_fra and institution.gyldig_til
+left join {{ ref('int_enhed__efter_nummer') }} as organisation
+    on organisation.nummersystem = 'P-nummer' and vejet.p_nummer = organisation.nummer
+{{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "organisation.enhed_id", "vejet.dato") }}
+{{ join_as_of('dim_institution_historik', 'institutionen', 'institutionsnummer', 'institution.institutionsnummer', 'vejet.dato') }}

@@ -7,11 +7,14 @@ select
     coalesce({{ account_key('budget.regnskabsaar', 'budget.konto') }}, {{ unknown_key() }}) as konto_noegle,
     coalesce(konto.artskonto, {{ unknown_key() }}) as artskonto,
     coalesce(steder.omkostningssted, {{ unknown_key() }}) as omkostningssted,
+    coalesce(steder.omkostningssted_noegle, {{ unknown_key() }}) as omkostningssted_noegle,
     coalesce(steder.enhed_id, {{ unknown_key() }}) as enhed_id,
+    coalesce(enhed.enhed_noegle, {{ unknown_key() }}) as enhed_noegle,
     coalesce(funktioner.funktion, {{ unknown_key() }}) as funktion,
     budget.dranst,
     budget.beloeb
 from {{ ref('int_budget__konteret') }} as budget
 left join {{ ref('dim_artskonto') }} as konto on budget.artskonto = konto.artskonto
-left join {{ ref('dim_omkostningssted') }} as steder on {{ unpadded('budget.omkostningssted') }} = steder.omkostningssted
+{{ join_as_of('dim_omkostningssted_historik', 'steder', 'omkostningssted', unpadded('budget.omkostningssted'), 'make_date(budget.regnskabsaar::integer, 1, 1)') }}
+{{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "steder.enhed_id", "make_date(budget.regnskabsaar::integer, 1, 1)") }}
 left join {{ ref('dim_funktion') }} as funktioner on budget.funktion = funktioner.funktion

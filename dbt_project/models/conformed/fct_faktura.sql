@@ -38,11 +38,20 @@ select
     bilag.ordrenummer,
     coalesce(virksomhed.cvr_nummer, {{ unknown_key() }}) as cvr_nummer,
     coalesce(institution.institutionsnummer, {{ unknown_key() }}) as institutionsnummer,
+    coalesce(institutionen.institution_noegle, {{ unknown_key() }}) as institution_noegle,
     coalesce(organisation.enhed_id, {{ unknown_key() }}) as enhed_id,
+    coalesce(enhed.enhed_noegle, {{ unknown_key() }}) as enhed_noegle,
     bilag.beloeb,
     bilag.moms,
     bilag.at_betale
 from bilag
 left join {{ ref('dim_virksomhed') }} as virksomhed on bilag.cvr_nummer = virksomhed.cvr_nummer
-left join {{ ref('dim_institution') }} as institution on bilag.ean_nummer = institution.ean_nummer
-left join {{ ref('dim_organisation') }} as organisation on bilag.ean_nummer = organisation.ean_nummer
+left join {{ ref('int_institution__efter_nummer') }} as institution
+    on
+        institution.nummersystem = 'EAN'
+        and bilag.ean_nummer = institution.nummer
+        and bilag.dato between institution.gyldig_fra and institution.gyldig_til
+left join {{ ref('int_enhed__efter_nummer') }} as organisation
+    on organisation.nummersystem = 'EAN' and bilag.ean_nummer = organisation.nummer
+{{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "organisation.enhed_id", "bilag.dato") }}
+{{ join_as_of('dim_institution_historik', 'institutionen', 'institutionsnummer', 'institution.institutionsnummer', 'bilag.dato') }}

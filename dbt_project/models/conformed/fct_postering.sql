@@ -10,7 +10,9 @@ select
     coalesce({{ account_key('posteringer.regnskabsaar', 'posteringer.konto') }}, {{ unknown_key() }}) as konto_noegle,
     coalesce(konto.artskonto, {{ unknown_key() }}) as artskonto,
     coalesce(steder.omkostningssted, {{ unknown_key() }}) as omkostningssted,
+    coalesce(steder.omkostningssted_noegle, {{ unknown_key() }}) as omkostningssted_noegle,
     coalesce(steder.enhed_id, {{ unknown_key() }}) as enhed_id,
+    coalesce(enhed.enhed_noegle, {{ unknown_key() }}) as enhed_noegle,
     coalesce(funktioner.funktion, {{ unknown_key() }}) as funktion,
     posteringer.dranst,
     posteringer.psp_element,
@@ -19,5 +21,6 @@ from {{ ref('int_postering__konteret') }} as posteringer
 left join {{ ref('dim_periode') }} as periode
     on posteringer.regnskabsaar = periode.regnskabsaar and posteringer.periode = periode.periode
 left join {{ ref('dim_artskonto') }} as konto on posteringer.artskonto = konto.artskonto
-left join {{ ref('dim_omkostningssted') }} as steder on {{ unpadded('posteringer.omkostningssted') }} = steder.omkostningssted
+{{ join_as_of('dim_omkostningssted_historik', 'steder', 'omkostningssted', unpadded('posteringer.omkostningssted'), 'posteringer.konteringsdag') }}
+{{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "steder.enhed_id", "posteringer.konteringsdag") }}
 left join {{ ref('dim_funktion') }} as funktioner on posteringer.funktion = funktioner.funktion

@@ -60,6 +60,7 @@ select
     sager.person_id,
     coalesce(borger.borger_noegle, {{ unknown_key() }}) as borger_noegle,
     coalesce(organisation.enhed_id, {{ unknown_key() }}) as enhed_id,
+    coalesce(enhed.enhed_noegle, {{ unknown_key() }}) as enhed_noegle,
     sager.aabnet_dato,
     sager.lukket_dato,
     sager.status,
@@ -68,3 +69,4 @@ from sager
 left join {{ ref('dim_sag') }} as dim on sager.system_id = dim.system_id and sager.sag_id = dim.sag_id
 {{ join_as_of('dim_borger', 'borger', 'person_id', 'sager.person_id', 'sager.aabnet_dato') }}
 left join {{ ref('dim_organisation') }} as organisation on sager.enhed_id = organisation.enhed_id
+{{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "organisation.enhed_id", "sager.aabnet_dato") }}

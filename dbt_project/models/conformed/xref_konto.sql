@@ -31,10 +31,7 @@ select
     nummersystem,
     nummer,
     gyldig_fra,
-    least(
-        coalesce(gyldig_til, date '9999-12-31'),
-        coalesce(lead(gyldig_fra) over (partition by nummersystem, nummer order by gyldig_fra) - 1, date '9999-12-31')
-    )::date as gyldig_til,
+    {{ ended_by_next('gyldig_til', 'gyldig_fra', 'nummersystem, nummer') }} as gyldig_til,
     funktion,
     ejerforhold,
     gruppering,

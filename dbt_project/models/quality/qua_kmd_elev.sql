@@ -2,14 +2,16 @@
 -- A file of this name without this mark is taken as hand-written and kept.
 {{ quarantine_of('kmd_elev', {
     'institutioner': {
-        'key': ['institutionsnr'],
-        'compared': ['institutionsnr', 'navn', 'institutionstype', 'ean_nr', 'p_nummer', 'distriktskode', 'omkostningssted', 'org_enhed', 'pladser'],
+        'key': ['institutionsnr', 'gyldig_fra'],
+        'compared': ['institutionsnr', 'navn', 'institutionstype', 'ean_nr', 'p_nummer', 'distriktskode', 'omkostningssted', 'org_enhed', 'pladser', 'gyldig_fra', 'gyldig_til'],
         'columns': [
             {'raw': 'institutionsnr', 'type': 'text', 'required': True, 'masked': False, 'name': 'institutionsnummer'},
             {'raw': 'institutionstype', 'type': 'text', 'required': False, 'masked': False, 'name': 'institutionstype', 'values': ['skole', 'dagtilbud']},
             {'raw': 'ean_nr', 'type': 'ean', 'required': False, 'masked': False, 'name': 'ean_nummer'},
             {'raw': 'p_nummer', 'type': 'pnr', 'required': False, 'masked': False, 'name': 'p_nummer'},
             {'raw': 'pladser', 'type': 'integer', 'required': False, 'masked': False, 'name': 'pladser'},
+            {'raw': 'gyldig_fra', 'type': 'date', 'required': True, 'masked': False, 'name': 'gyldig_fra'},
+            {'raw': 'gyldig_til', 'type': 'date', 'required': False, 'masked': False, 'name': 'gyldig_til'},
         ],
     },
     'indskrivninger': {

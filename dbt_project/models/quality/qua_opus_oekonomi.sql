@@ -30,11 +30,11 @@
         ],
     },
     'omkostningssteder': {
-        'key': ['kostl'],
+        'key': ['kostl', 'datab'],
         'compared': ['kostl', 'ktext', 'orgeh', 'funktion', 'fagomraade', 'datab', 'datbi'],
         'columns': [
             {'raw': 'kostl', 'type': 'text', 'required': True, 'masked': False, 'name': 'omkostningssted'},
-            {'raw': 'datab', 'type': 'odata_date', 'required': False, 'masked': False, 'name': 'gyldig_fra'},
+            {'raw': 'datab', 'type': 'odata_date', 'required': True, 'masked': False, 'name': 'gyldig_fra'},
             {'raw': 'datbi', 'type': 'odata_date', 'required': False, 'masked': False, 'name': 'gyldig_til'},
         ],
     },

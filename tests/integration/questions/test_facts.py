@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -51,3 +52,40 @@ def test_each_fact_sums_to_what_its_systems_hold(
     ((found,),) = ask(f"select {measure} from conformed.{fact}")
     # Minutes are kept to four decimals: a ticket may be off by half of the last.
     assert found == pytest.approx(held, abs=Decimal("0.1") if measure.endswith("minutter)") else 0)
+
+
+# Fact → the day of its event, and the slowly changing dimensions whose version of that day it carries.
+AS_OF = {
+    "fct_postering": ("least(bogfoeringsdato, make_date(regnskabsaar::int, 12, 31))", ("omkostningssted", "organisation")),
+    "fct_fravaer": ("fra_dato", ("organisation",)),
+    "fct_leveret_omsorg": ("dato", ("organisation",)),
+    "fct_vagt": ("dato", ("organisation",)),
+    "fct_indkoeb": ("fakturadato", ("organisation", "institution")),
+    "fct_energi": ("maaned", ("organisation", "institution")),
+    "fct_elevfravaer": ("dato", ("institution",)),
+    "fct_indskrivning": ("startdato", ("institution",)),
+}
+KEYS = {
+    "omkostningssted": ("omkostningssted_noegle", "omkostningssted"),
+    "organisation": ("enhed_noegle", "enhed_id"),
+    "institution": ("institution_noegle", "institutionsnummer"),
+}
+
+
+def test_events_meet_the_version_that_held(ask: Any) -> None:
+    """Of the same member, on the day of the event; where a member has had several versions, more than one is met."""
+    several: Counter[str] = Counter()
+    for fact, (day, dimensions) in AS_OF.items():
+        for dimension in dimensions:
+            key, member = KEYS[dimension]
+            ((known, wrong, met),) = ask(
+                f"select count(*), count(*) filter (fact.{member} <> version.{member} or not coalesce({day}"
+                " between version.gyldig_fra and version.gyldig_til, false)),"
+                f" count(distinct {key}) - count(distinct fact.{member}) from conformed.{fact} as fact"
+                f" inner join conformed.dim_{dimension}_historik as version using ({key}) where {key} <> '-1'"
+            )
+            assert known > 0, (fact, dimension)
+            assert wrong == 0, (fact, dimension)
+            several[dimension] += met
+    assert several["organisation"] > 0
+    assert several["omkostningssted"] > 0

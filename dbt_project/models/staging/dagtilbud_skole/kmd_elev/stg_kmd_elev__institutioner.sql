@@ -13,6 +13,8 @@ converted as (
         {{ to_text('source."omkostningssted"') }} as omkostningssted,
         {{ to_text('source."org_enhed"') }} as enhed_id,
         {{ to_integer('source."pladser"') }} as pladser,
+        {{ to_date('source."gyldig_fra"') }} as gyldig_fra,
+        {{ to_date('source."gyldig_til"') }} as gyldig_til,
         source._dlt_load_id,
         source._source_ref,
         source._source_row
@@ -29,10 +31,13 @@ select
     omkostningssted,
     enhed_id,
     pladser,
+    gyldig_fra,
+    gyldig_til,
     _dlt_load_id,
     _source_ref,
     _source_row
 from converted
 where
     institutionsnummer is not null
-qualify row_number() over (partition by institutionsnummer order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+    and gyldig_fra is not null
+qualify row_number() over (partition by institutionsnummer, gyldig_fra order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1

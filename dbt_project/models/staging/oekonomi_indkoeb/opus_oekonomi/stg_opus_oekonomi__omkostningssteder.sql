@@ -31,4 +31,5 @@ select
 from converted
 where
     omkostningssted is not null
-qualify row_number() over (partition by omkostningssted order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+    and gyldig_fra is not null
+qualify row_number() over (partition by omkostningssted, gyldig_fra order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
