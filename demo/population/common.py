@@ -15,6 +15,11 @@ TOWNS = {
     "4500": "Nykøbing Sj", "4534": "Hørve", "4540": "Fårevejle", "4550": "Asnæs", "4560": "Vig",
     "4571": "Grevinge", "4573": "Højby", "4581": "Rørvig",
 }  # fmt: skip
+PARISHES = {
+    "4500": "7401", "4534": "7402", "4540": "7403", "4550": "7404", "4560": "7405",
+    "4571": "7406", "4573": "7407", "4581": "7408",
+}  # fmt: skip
+"""Postcode → code of the parish; the codes are of no real parish."""
 OTHER_MUNICIPALITIES = {
     "101": "København",
     "316": "Holbæk",

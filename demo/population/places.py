@@ -39,6 +39,11 @@ def address_uuid(address: Address) -> str:
     return _uuid("adresse", address.municipality_code, *house_key(address), address.floor, address.door)
 
 
+def parish_uuid(code: str) -> str:
+    """Return DAGI's UUID of the parish, by which DAR points to it."""
+    return _uuid("sogn", code)
+
+
 def _uuid(*parts: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, "/".join((*parts, "dar.odsherred.invalid"))))
 

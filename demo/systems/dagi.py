@@ -1,4 +1,4 @@
-"""DAGI: the country's municipalities as GeoJSON and our postcodes as CSV. The polygons are boxes of no real place."""
+"""DAGI: the country's municipalities as GeoJSON, our postcodes and parishes as CSV. The polygons are boxes of no real place."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from starlette.routing import BaseRoute
 from demo.defects import CANNOT_CONVERT
 from demo.files import write_zip
 from demo.municipality import Municipality
-from demo.population.common import SEED_FILE, TOWNS
+from demo.population.common import PARISHES, SEED_FILE, TOWNS
+from demo.population.places import parish_uuid
 from demo.systems.datafordeler import PATH, downloads
 from demo.truth import Truth
 from demo.web import practice_secret
 
 SYSTEM = "dagi"
-FILES = {"kommuner": "DAGI_Kommuneinddeling", "postnumre": "DAGI_Postnummerinddeling"}
+FILES = {
+    "kommuner": "DAGI_Kommuneinddeling", "postnumre": "DAGI_Postnummerinddeling", "sogne": "DAGI_Sogneinddeling",
+}  # fmt: skip
 """Table → register and entity, as one asks for them."""
+MERGED, MERGED_ON = ("7409", "Egebjerg"), "2024-12-31"
+"""A parish that has gone into another."""
 
 
 def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
@@ -36,6 +41,12 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     lines = [f'"{uuid5(NAMESPACE_DNS, f"{code}.dagi.invalid")}","{code}","{town}","0306"\n' for code, town in TOWNS.items()]
     _zip(folder, "postnumre", "csv", "".join(('"id_lokalId","postnummer","navn","kommunekode"\n', *lines)))
     truth.table(SYSTEM, "postnumre", len(lines), staging=len(lines))
+    parishes = [(code, TOWNS[postcode], "2007-01-01", "") for postcode, code in PARISHES.items()]
+    parishes.append((*MERGED, "2007-01-01", MERGED_ON))
+    lines = [f'"{parish_uuid(code)}","{code}","{name}","0306","{start}","{end}"\n' for code, name, start, end in parishes]
+    header = '"id_lokalId","sognekode","navn","kommunekode","virkningFra","virkningTil"\n'
+    _zip(folder, "sogne", "csv", "".join((header, *lines)))
+    truth.table(SYSTEM, "sogne", len(lines), staging=len(lines), nedlagte=1)
 
 
 def _zip(folder: Path, table: str, kind: str, text: str) -> None:

@@ -19,6 +19,8 @@ from demo.administration import Building, House
 from demo.defects import CANNOT_CONVERT, UNKNOWN_VALUE, Defects
 from demo.files import write_zip
 from demo.municipality import MUNICIPALITY_CODE, Municipality
+from demo.population.common import PARISHES
+from demo.population.places import parish_uuid
 from demo.truth import Truth
 from demo.web import Site, practice_secret
 
@@ -123,7 +125,8 @@ def _house_numbers(houses: list[House], folder: Path, truth: Truth) -> None:
                 "adgangsadressebetegnelse": f"{address.road_name} {address.house_number}, {address.postcode} {address.town}",
                 "husnummertekst": address.house_number, "kommunekode": CODE, "vejkode": address.road_code,
                 "vejnavn": address.road_name, "postnr": address.postcode, "postdistrikt": address.town,
-                "jordstykke": house.parcel.id, "etrs89oest": f"{house.east}.00", "etrs89nord": f"{house.north}.00",
+                "jordstykke": house.parcel.id, "sogneinddeling": parish_uuid(PARISHES[address.postcode]),
+                "etrs89oest": f"{house.east}.00", "etrs89nord": f"{house.north}.00",
             }  # fmt: skip
 
     defects = Defects(truth, SYSTEM, "husnumre", len(houses))

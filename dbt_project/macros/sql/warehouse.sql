@@ -97,3 +97,6 @@ least(
     coalesce(lead({{ valid_from }}) over (partition by {{ member }} order by {{ valid_from }}) - 1, date '9999-12-31')
 )::date
 {%- endmacro -%}
+
+{#- Key of an area: its kind and its code. -#}
+{%- macro area_key(kind, code) -%}{{ kind }} || ':' || {{ code }}{%- endmacro -%}

@@ -9,6 +9,21 @@ beskyttede as (
     where beskyttelsestype = '0001'
 ),
 
+-- CPR names an address by road and number. Where DAR has the number twice on the road, it is not known which.
+adresser as (
+    select
+        kommunekode,
+        vejkode,
+        husnummer,
+        min(husnummer_id) as husnummer_id,
+        min(sogn_noegle) as sogn_noegle,
+        min(postnummer_noegle) as postnummer_noegle
+    from {{ ref('dim_adresse') }}
+    where er_gaeldende and husnummer_id <> {{ unknown_key() }}
+    group by kommunekode, vejkode, husnummer
+    having count(*) = 1
+),
+
 versioner as (
     select
         historik.*,
@@ -37,12 +52,21 @@ select
         when versioner.kommunekode = '0306' and not versioner.adressebeskyttet then coalesce(distrikter.skoledistrikt, {{ unknown_key() }})
         else {{ unknown_key() }}
     end as skoledistrikt,
+    -- Neither address nor area of who is protected.
+    {% for key in ['husnummer_id', 'sogn_noegle', 'postnummer_noegle'] -%}
+    case when not versioner.adressebeskyttet then coalesce(adresser.{{ key }}, {{ unknown_key() }}) else {{ unknown_key() }} end as {{ key }},
+    {% endfor -%}
     versioner.koen,
     versioner.aldersgruppe,
     versioner.adressebeskyttet
 from versioner
 left join {{ ref('skoledistrikter') }} as distrikter
     on versioner.vejkode = distrikter.vejkode
+left join adresser
+    on
+        versioner.kommunekode = adresser.kommunekode
+        and versioner.vejkode = adresser.vejkode
+        and versioner.husnummer = adresser.husnummer
 union all
 select
     {{ unknown_key() }} as borger_noegle,
@@ -52,6 +76,9 @@ select
     true as er_gaeldende,
     {{ unknown_key() }} as kommunekode,
     {{ unknown_key() }} as skoledistrikt,
+    {{ unknown_key() }} as husnummer_id,
+    {{ unknown_key() }} as sogn_noegle,
+    {{ unknown_key() }} as postnummer_noegle,
     null as koen,
     null as aldersgruppe,
     false as adressebeskyttet

@@ -8,12 +8,13 @@ select
     bygninger.opfoert_aar,
     bygninger.samlet_areal,
     bygninger.boligareal,
-    husnumre.vejkode,
-    husnumre.postnummer,
-    coalesce(distrikter.skoledistrikt, {{ unknown_key() }}) as skoledistrikt
+    adresser.vejkode,
+    split_part(nullif(adresser.postnummer_noegle, {{ unknown_key() }}), ':', 2) as postnummer,
+    coalesce(adresser.postnummer_noegle, {{ unknown_key() }}) as postnummer_noegle,
+    coalesce(adresser.sogn_noegle, {{ unknown_key() }}) as sogn_noegle,
+    coalesce(adresser.skoledistrikt, {{ unknown_key() }}) as skoledistrikt
 from {{ ref('stg_datafordeler__bygninger') }} as bygninger
-left join {{ ref('stg_datafordeler__husnumre') }} as husnumre on bygninger.husnummer_id = husnumre.husnummer_id
+left join {{ ref('dim_adresse') }} as adresser on bygninger.husnummer_id::varchar = adresser.husnummer_id
 left join {{ ref('bygningsanvendelser') }} as anvendelser on bygninger.anvendelse = anvendelser.anvendelseskode
-left join {{ ref('skoledistrikter') }} as distrikter on husnumre.vejkode = distrikter.vejkode
 where bygninger.registrering_til is null and bygninger.virkning_til is null and bygninger.kommunekode = '0306'
 qualify row_number() over (partition by bygninger.bygning_id order by bygninger.registrering_fra desc) = 1

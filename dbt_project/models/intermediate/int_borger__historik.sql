@@ -6,6 +6,8 @@ bopaele as (
         adresser.person_id,
         adresser.kommunekode,
         adresser.vejkode,
+        -- CPR pads a house number to three digits, DAR does not.
+        upper(ltrim(adresser.husnr, '0')) as husnummer,
         personer.koen,
         personer.foedselsdato,
         adresser.tilflytningsdato as gyldig_fra,
@@ -35,6 +37,7 @@ opdelt as (
         bopaele.person_id,
         bopaele.kommunekode,
         bopaele.vejkode,
+        bopaele.husnummer,
         bopaele.koen,
         aldersgrupper.aldersgruppe,
         case
@@ -65,6 +68,7 @@ select
     person_id,
     kommunekode,
     vejkode,
+    husnummer,
     koen,
     aldersgruppe,
     gyldig_fra,

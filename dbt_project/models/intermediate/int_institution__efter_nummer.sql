@@ -8,7 +8,7 @@ select
 from {{ ref('xref_institution') }} as numre
 where
     numre.nummersystem in ('EAN', 'P-nummer')
-    and not exists(
+    and not exists (
         select 1
         from {{ ref('xref_institution') }} as andre
         where

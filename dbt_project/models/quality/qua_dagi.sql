@@ -19,4 +19,15 @@
             {'raw': 'kommunekode', 'type': 'kommunekode', 'required': True, 'masked': False, 'name': 'kommunekode'},
         ],
     },
+    'sogne': {
+        'key': ['sognekode'],
+        'compared': ['id_lokal_id', 'sognekode', 'navn', 'kommunekode', 'virkning_fra', 'virkning_til'],
+        'columns': [
+            {'raw': 'id_lokal_id', 'type': 'uuid', 'required': False, 'masked': False, 'name': 'sogn_id'},
+            {'raw': 'sognekode', 'type': 'text', 'required': True, 'masked': False, 'name': 'sognekode'},
+            {'raw': 'kommunekode', 'type': 'kommunekode', 'required': False, 'masked': False, 'name': 'kommunekode'},
+            {'raw': 'virkning_fra', 'type': 'date', 'required': False, 'masked': False, 'name': 'virkning_fra'},
+            {'raw': 'virkning_til', 'type': 'date', 'required': False, 'masked': False, 'name': 'virkning_til'},
+        ],
+    },
 }) }}

@@ -33,13 +33,14 @@
     },
     'husnumre': {
         'key': ['id_lokal_id'],
-        'compared': ['id_lokal_id', 'status', 'virkning_fra', 'adgangsadressebetegnelse', 'husnummertekst', 'kommunekode', 'vejkode', 'vejnavn', 'postnr', 'postdistrikt', 'jordstykke', 'etrs89oest', 'etrs89nord'],
+        'compared': ['id_lokal_id', 'status', 'virkning_fra', 'adgangsadressebetegnelse', 'husnummertekst', 'kommunekode', 'vejkode', 'vejnavn', 'postnr', 'postdistrikt', 'jordstykke', 'sogneinddeling', 'etrs89oest', 'etrs89nord'],
         'columns': [
             {'raw': 'id_lokal_id', 'type': 'uuid', 'required': True, 'masked': False, 'name': 'husnummer_id'},
             {'raw': 'status', 'type': 'text', 'required': False, 'masked': False, 'name': 'status', 'values': ['2', '3']},
             {'raw': 'virkning_fra', 'type': 'date', 'required': False, 'masked': False, 'name': 'virkning_fra'},
             {'raw': 'kommunekode', 'type': 'kommunekode', 'required': False, 'masked': False, 'name': 'kommunekode'},
             {'raw': 'jordstykke', 'type': 'uuid', 'required': False, 'masked': False, 'name': 'jordstykke_id'},
+            {'raw': 'sogneinddeling', 'type': 'uuid', 'required': False, 'masked': False, 'name': 'sogn_id'},
             {'raw': 'etrs89oest', 'type': 'decimal', 'required': False, 'masked': False, 'name': 'oest'},
             {'raw': 'etrs89nord', 'type': 'decimal', 'required': False, 'masked': False, 'name': 'nord'},
         ],
