@@ -60,9 +60,9 @@ def _institutions(municipality: Municipality, folder: Path, truth: Truth) -> Non
     for nth, row in enumerate(rows):
         unit = units[str(row[7])]
         if nth == 2:
-            row[9], name, number, day = EAN_CHANGED.isoformat(), row[1], FORMER_EAN, EAN_CHANGED
+            row[9], name, number, day = EAN_CHANGED.isoformat(), str(row[1]), FORMER_EAN, EAN_CHANGED
         elif unit.former_name:
-            row[9], name, number, day = unit.changed.isoformat(), unit.former_name, row[3], unit.changed
+            row[9], name, number, day = unit.changed.isoformat(), unit.former_name, str(row[3]), unit.changed
         else:
             continue
         ended = day - timedelta(days=1)
