@@ -30,6 +30,7 @@ from ingestion.home import Home
 from ingestion.register import System, Table
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 _LARGE_ROWS = 200_000
@@ -97,14 +98,15 @@ def land_system(
     with _work_file(system.id, home, result) as (work, workdir):
         started = datetime.now(UTC).replace(tzinfo=None)
         stored = raw_file.prepare(work, names)
-        load = _Load(system, work, workdir, full, home.quota_file(system.id), stored, result, period=period)
-        try:
-            _run_pipeline(load, names)
-        except Exception as error:
-            # dlt could not load what was read. The work file may hold a part of it: begin again from what is published.
-            _forget(load, home, names, error)
-        result.tables = {name: result.tables[name] for name in names}
-        raw_file.finish(work, system, started, result.tables, load.extracts, load.rejects)
+        with duck.opened(workdir) as database:
+            load = _Load(system, work, workdir, full, home.quota_file(system.id), stored, database, result, period=period)
+            try:
+                _run_pipeline(load, names)
+            except Exception as error:
+                # dlt could not load what was read. The work file may hold a part of it: begin again from what is published.
+                _forget(load, home, names, error)
+            result.tables = {name: result.tables[name] for name in names}
+            raw_file.finish(work, system, started, result.tables, load.extracts, load.rejects)
         for name in names:
             if on_table:
                 on_table(name, result.tables[name])
@@ -244,6 +246,7 @@ class _Load:
     full: bool
     quota_file: Path
     stored: raw_file.Stored
+    database: duckdb.DuckDBPyConnection
     result: SystemLoad
     extracts: dict[str, Extract] = field(default_factory=dict)
     rejects: dict[str, Path] = field(default_factory=dict)
@@ -272,7 +275,7 @@ def _run_pipeline(load: _Load, names: list[str]) -> None:
         load.system.id,
         # Ephemeral: state and schema are restored from the work file. A pending package from a killed run is never resumed.
         pipelines_dir=str(load.workdir / "dlt"),
-        destination=dlt.destinations.duckdb(str(load.work)),
+        destination=_destination(load.work),
         dataset_name=raw_file.SCHEMA,
     )
     # No loader_file_format: each item says its own (Parquet, or the model of a scan), and there are no others.
@@ -282,6 +285,17 @@ def _run_pipeline(load: _Load, names: list[str]) -> None:
     for step in trace.steps if trace else []:
         if step.finished_at is not None and step.step in ("extract", "normalize", "load"):
             load.result.phases[step.step] = (step.finished_at - step.started_at).total_seconds()
+
+
+def _destination(work: Path) -> Any:
+    """Return DuckDB as dlt knows it, but it finds out once what it can do: asked anew at every step, a third of a small load."""
+    import dlt
+
+    destination = dlt.destinations.duckdb(str(work))
+    usual, settings = destination.capabilities, destination.configuration(destination.spec(), accept_partial=True)
+    # Without settings given it resolves them anew; DuckDB can do the same whatever they are.
+    destination.capabilities = lambda config=None, naming=None: usual(config or settings, naming)  # type: ignore[method-assign]
+    return destination
 
 
 def _resource(load: _Load, name: str) -> Any:
@@ -306,6 +320,7 @@ def _resource(load: _Load, name: str) -> Any:
             files_seen={} if load.full or load.period is not None else _files_seen(load, name, state),
             quota_file=load.quota_file,
             incoming=_incoming(load, name),
+            database=load.database,
             shared=load.workdir / "shared",
         )
         outcome = load.result.tables[name] = TableLoad("failed", context.load_id)

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ingestion.naming import fold
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from ingestion.connectors.duck import Incoming
@@ -65,6 +66,8 @@ class ReadContext:
     """Where the source's own list of changes (OData's delta link) goes on. None reads everything."""
     incoming: Incoming | None = None
     """Where a large snapshot may be written. None where rows are added to those that are there."""
+    database: duckdb.DuckDBPyConnection | None = None
+    """A DuckDB in memory for all tables of the load: each opened costs as much as reading a small table."""
     shared: Path | None = None
     """Folder that the tables of one load share, for answers that serve several."""
 

@@ -83,16 +83,22 @@ class Stored:
 
 
 def connect(context: ReadContext, extension: str = "") -> duckdb.DuckDBPyConnection:
-    """Return an in-memory DuckDB that fetches nothing from the network and spills into the load's folder.
+    """Return an in-memory DuckDB that fetches nothing from the network and spills into the load's folder, or the load's own.
 
     `extension` is loaded from its wheel. Its signature is looked at once in a process: that takes 0.15 s, a table's whole budget.
     """
+    if context.database is not None and not extension:
+        return context.database.cursor()
+    return opened(context.workdir, extension)
+
+
+def opened(folder: Path, extension: str = "") -> duckdb.DuckDBPyConnection:
     import duckdb
 
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "temp_directory": str(context.workdir / "spill"),
+        "temp_directory": str(folder / "spill"),
     }
     if extension:
         _look_at_signature(extension)
