@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,28 +101,40 @@ class Shape:
         self._names = RawNames()
 
     def __call__(self, element: _Element) -> Row:
+        # Looked through once, not once for each column.
+        children: dict[str, list[_Element]] = {}
+        for child in element.iterchildren("*"):
+            children.setdefault(local_name(child.tag), []).append(child)
         row: Row = {}
         for column, steps in self._paths.items():
-            values = values_at(element, steps)
+            first = steps[0]
+            if len(steps) == 1 and first in children:
+                values = [_value(child) for child in children[first]]
+            elif len(steps) > 1 or first.startswith("@"):
+                values = values_at(element, steps)
+            else:
+                continue
             if values:
                 row[self._names(column)] = joined(values)
-        for name, values in self._others(element).items():
+        for name, values in self._others(element, children).items():
             row[self._names(name)] = joined(values)
         return row
 
-    def _others(self, element: _Element) -> dict[str, list[str | None]]:
+    def _others(self, element: _Element, children: dict[str, list[_Element]]) -> dict[str, list[str | None]]:
         """What no path names: attributes, children, and attributes of children (as `child_attribute`)."""
         found: dict[str, list[str | None]] = {}
         for name, value in _attributes(element).items():
             if f"@{name}" not in self._taken:
                 found.setdefault(name, []).append(value)
-        for child in element.iterchildren("*"):
-            tag = local_name(child.tag)
-            if tag not in self._taken and tag not in self.opened:
-                found.setdefault(tag, []).append(_value(child))
-            for name, value in _attributes(child).items():
-                if f"{tag}/@{name}" not in self._taken and len(child) == 0:
-                    found.setdefault(f"{tag}_{name}", []).append(value)
+        for tag, alike in children.items():
+            taken = tag in self._taken or tag in self.opened
+            for child in alike:
+                if not taken:
+                    found.setdefault(tag, []).append(_value(child))
+                if (attributes := _attributes(child)) and len(child) == 0:
+                    for name, value in attributes.items():
+                        if f"{tag}/@{name}" not in self._taken:
+                            found.setdefault(f"{tag}_{name}", []).append(value)
         return found
 
 
@@ -171,8 +184,9 @@ def joined(values: list[str | None]) -> str | None:
 
 
 def _attributes(element: _Element) -> dict[str, str]:
-    return {local_name(name): str(value) for name, value in element.attrib.items() if not str(name).startswith(_INSTANCE)}
+    return {local_name(name): str(value) for name, value in element.items() if not str(name).startswith(_INSTANCE)}
 
 
+@functools.lru_cache(4096)
 def local_name(name: object) -> str:
     return str(name).rpartition("}")[2]
