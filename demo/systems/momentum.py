@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from demo.defects import CANNOT_CONVERT, NO_CURSOR, UNKNOWN_VALUE, Defects, broken_cpr, with_cpr
-from demo.municipality import Municipality
+from demo.municipality import Municipality, Offer
 from demo.truth import Truth
 from demo.values import day, iso
 from demo.web import Fault, Site, Tokens, header, json_body, practice_secret, utc_text, whole_number
@@ -50,6 +50,7 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     defects = Defects(truth, SYSTEM, "tilbud", len(offers))
     defects.put("cvr", CANNOT_CONVERT, 2, "12345678", "DK")
     defects.put("type", UNKNOWN_VALUE, 1, "andet")
+    defects.put("pNummer", CANNOT_CONVERT, 1, "P-1012")
     defects.write(
         folder,
         (
@@ -57,12 +58,18 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
                 "",
                 {
                     "id": offer.id, "borgerId": offer.citizen, "type": offer.kind, "startdato": day(offer.start),
-                    "slutdato": day(offer.end), "cvr": offer.company_cvr,
+                    "slutdato": day(offer.end), "cvr": offer.company_cvr, "pNummer": _production_unit(offer),
                 },
             )
             for offer in offers
         ),
     )  # fmt: skip
+
+
+def _production_unit(offer: Offer) -> str | None:
+    """Companies have two production units each; of some offers it is not told at which."""
+    place = int(offer.id[:8], 16) % 10
+    return None if place == 0 else f"10{(int(offer.company_cvr) * 7 + place % 2) % 100_000_000:08d}"
 
 
 def _build_contacts(municipality: Municipality, folder: Path, truth: Truth) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from demo.defects import CANNOT_CONVERT, DUPLICATE_ROW, MISSING, UNKNOWN_VALUE, broken_cpr
-from demo.municipality import Municipality
+from demo.municipality import Municipality, SpecialPlacement
 from demo.population.children import TARIFFS, tariff
+from demo.population.common import OTHER_MUNICIPALITIES
 from demo.truth import Truth
 from demo.values import kroner_text
 
@@ -18,7 +19,7 @@ FILE = "Specialtilbud 2026.xlsx"
 HEADINGS = (
     "Nr.", "CPR-nummer", "Barnets navn", "Tilbud", "Institutionsnr.", "Betalingskommune", "Takstgruppe", "Takst pr. år",
     "Startdato",
-    "Slutdato", "Bemærkninger",
+    "Slutdato", "Bemærkninger", "Handlekommune",
 )  # fmt: skip
 _REMARKS = (
     "",
@@ -64,6 +65,13 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     workbook.save(folder / FILE)
 
 
+def _acting(place: SpecialPlacement) -> str:
+    """The paying municipality acts in the case itself, but for every ninth: there another had placed the child before."""
+    if int(place.number[3:]) % 9:
+        return place.payer
+    return next(code for code in OTHER_MUNICIPALITIES if code != place.payer)
+
+
 def _placements(municipality: Municipality, truth: Truth) -> list[list[Any]]:
     rng = random.Random(f"{truth.seed}/{SYSTEM}")
     people = {person.cpr: person for person in municipality.persons}
@@ -76,7 +84,7 @@ def _placements(municipality: Municipality, truth: Truth) -> list[list[Any]]:
             [
                 place.number, cpr, f"{person.first_name} {person.last_name}", place.school, numbers.get(place.school),
                 int(place.payer), place.tariff_group, place.yearly_oere / 100, serial(place.start), serial(place.end),
-                rng.choice(_REMARKS) or None,
+                rng.choice(_REMARKS) or None, int(_acting(place)),
             ]
         )  # fmt: skip
     total = sum(place.yearly_oere for place in municipality.placements)
@@ -88,7 +96,7 @@ def _placements(municipality: Municipality, truth: Truth) -> list[list[Any]]:
     rows[third][7] = "efter aftale"
     rows[fourth][6] = "E"
     rows.insert(fifth + 1, list(rows[fifth]))
-    rows.append([None, None, None, "I alt", None, None, None, total / 100, None, None, None])
+    rows.append([None, None, None, "I alt", None, None, None, total / 100, None, None, None, None])
     for kind in (
         f"cpr_nummer: {CANNOT_CONVERT}", f"startdato: {CANNOT_CONVERT}", f"takst_pr_aar: {CANNOT_CONVERT}",
         f"takstgruppe: {UNKNOWN_VALUE}", DUPLICATE_ROW, f"nr: {MISSING}", f"cpr_nummer: {MISSING}",

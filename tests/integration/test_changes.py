@@ -161,3 +161,68 @@ def test_nights_of_changes_leave_what_a_full_build_makes(municipality: Municipal
         rows = connection.execute("select count(*) from staging.stg_nexus__besoeg").fetchall()[0][0]
     assert {"kan ikke konverteres", "ukendt værdi"} <= reasons
     assert rows > 50
+
+
+HISTORY = (
+    "stg_opus_oekonomi__omkostningssteder",
+    "stg_opus_oekonomi__posteringer",
+    "dim_omkostningssted_historik",
+    "fct_postering",
+)
+CENTRES = ["kostl", "ktext", "datab", "datbi"]
+POSTINGS = ["gjahr", "belnr", "buzei", "monat", "budat", "artskonto", "omkostningssted", "dranst", "beloeb"]
+
+
+def arrive(town: Municipality, table: str, columns: list[str], rows: list[tuple[str, ...]], instead_of: str) -> None:
+    """Let rows of Opus come in instead of those that `instead_of` (SQL) holds for."""
+    with duckdb.connect(str(town.home.raw_file("opus_oekonomi"))) as raw:
+        raw.execute(f"delete from raw.{table} where {instead_of}")
+        for place, values in enumerate(rows):
+            raw.execute(
+                f"insert into raw.{table} (_dlt_load_id, _source_ref, _source_row, {', '.join(columns)})"
+                f" values ({', '.join('?' * (len(columns) + 3))})",
+                [town.load_id, "kilden", 10_000 + place, *values],
+            )
+        raw.execute(
+            "insert into raw.load_log (system_id, table_name, load_id, status, started_at, changed_rows)"
+            " values ('opus_oekonomi', ?, ?, 'loaded', now()::timestamp, ?)",
+            [table, town.load_id, len(rows)],
+        )
+
+
+def centre_versions(town: Municipality) -> dict[str, str]:
+    """Return the first day of the cost centre's version that each of the posted documents meets."""
+    with duckdb.connect(str(town.home.warehouse), read_only=True) as connection:
+        found = connection.execute(
+            "select bilagsnummer, version.gyldig_fra::varchar from conformed.fct_postering"
+            " inner join conformed.dim_omkostningssted_historik as version using (omkostningssted_noegle)"
+            " where bilagsnummer in ('rettidig', 'sen')"
+        ).fetchall()
+    assert len(found) == len(dict(found)), "a posting met two versions"
+    return dict(found)
+
+
+@pytest.mark.timeout(900)
+def test_what_comes_late_or_is_corrected_meets_the_version_that_held(municipality: Municipality) -> None:
+    if not municipality.home.warehouse.exists():
+        municipality.build()
+    posting = ("2026", "rettidig", "1", "2", "2026-02-15", "11000100", "0000000042", "1", "10.00")
+    late = ("2025", "sen", "1", "6", "2025-06-15", "11000100", "42", "1", "20.00")
+    first, second = ("0000000042", "Indkøb", "2007-01-01", "9999-12-31"), ("0000000042", "Udbud", "2026-01-01", "9999-12-31")
+    whole = "kostl = '0000000042'"
+    municipality.night += 1
+    arrive(municipality, "omkostningssteder", CENTRES, [first], whole)
+    arrive(municipality, "posteringer", POSTINGS, [posting], "belnr = 'rettidig'")
+    municipality.build(*HISTORY)
+    assert centre_versions(municipality) == {"rettidig": "2007-01-01"}
+    # In November somebody writes down that the cost centre changed at New Year; a posting of last summer comes the same night.
+    municipality.night += 1
+    arrive(municipality, "omkostningssteder", CENTRES, [first, second], whole)
+    arrive(municipality, "posteringer", POSTINGS, [late], "belnr = 'sen'")
+    municipality.build(*HISTORY)
+    assert centre_versions(municipality) == {"rettidig": "2026-01-01", "sen": "2007-01-01"}
+    # It was the first of March after all: the posting of February is taken back.
+    municipality.night += 1
+    arrive(municipality, "omkostningssteder", CENTRES, [first, (*second[:2], "2026-03-01", second[3])], whole)
+    municipality.build(*HISTORY)
+    assert centre_versions(municipality) == {"rettidig": "2007-01-01", "sen": "2007-01-01"}

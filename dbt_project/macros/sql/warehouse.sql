@@ -100,3 +100,6 @@ least(
 
 {#- Key of an area: its kind and its code. -#}
 {%- macro area_key(kind, code) -%}{{ kind }} || ':' || {{ code }}{%- endmacro -%}
+
+{#- The municipality's own CVR number. -#}
+{%- macro own_cvr() -%}'29188459'{%- endmacro -%}

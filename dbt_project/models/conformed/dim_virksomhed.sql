@@ -3,6 +3,11 @@ with
 
 naevnt as (
     select
+        {{ own_cvr() }} as cvr_nummer,
+        'Odsherred Kommune' as virksomhed,
+        'kommunen' as rolle
+    union all
+    select
         leverandoer_cvr as cvr_nummer,
         leverandoer_navn as virksomhed,
         'it' as rolle
@@ -45,7 +50,8 @@ select
     bool_or(rolle = 'it') as leverer_it,
     bool_or(rolle = 'foranstaltning') as leverer_foranstaltninger,
     bool_or(rolle = 'tilbud') as tager_ledige_i_tilbud,
-    bool_or(rolle = 'vare') as leverer_varer
+    bool_or(rolle = 'vare') as leverer_varer,
+    bool_or(rolle = 'kommunen') as er_kommunen
 from naevnt
 where cvr_nummer is not null
 group by cvr_nummer
@@ -56,4 +62,5 @@ select
     false as leverer_it,
     false as leverer_foranstaltninger,
     false as tager_ledige_i_tilbud,
-    false as leverer_varer
+    false as leverer_varer,
+    false as er_kommunen

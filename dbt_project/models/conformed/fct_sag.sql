@@ -56,6 +56,8 @@ select
     coalesce(dim.sag_noegle, {{ unknown_key() }}) as sag_noegle,
     sager.sagsnummer,
     coalesce(dim.kle_emne, {{ unknown_key() }}) as kle_emne,
+    -- A subject that has been retired since is read in the edition that held when the case was opened.
+    coalesce(emne.kle_noegle, {{ unknown_key() }}) as kle_noegle,
     sager.sagstype,
     sager.person_id,
     coalesce(borger.borger_noegle, {{ unknown_key() }}) as borger_noegle,
@@ -70,3 +72,4 @@ left join {{ ref('dim_sag') }} as dim on sager.system_id = dim.system_id and sag
 {{ join_as_of('dim_borger', 'borger', 'person_id', 'sager.person_id', 'sager.aabnet_dato') }}
 left join {{ ref('dim_organisation') }} as organisation on sager.enhed_id = organisation.enhed_id
 {{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "organisation.enhed_id", "sager.aabnet_dato") }}
+{{ join_as_of('dim_kle_historik', 'emne', 'kle_emne', 'dim.kle_emne', 'sager.aabnet_dato') }}

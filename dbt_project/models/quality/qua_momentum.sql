@@ -26,7 +26,7 @@
     },
     'tilbud': {
         'key': ['id'],
-        'compared': ['id', 'borger_id', 'type', 'startdato', 'slutdato', 'cvr'],
+        'compared': ['id', 'borger_id', 'type', 'startdato', 'slutdato', 'cvr', 'p_nummer'],
         'columns': [
             {'raw': 'id', 'type': 'uuid', 'required': True, 'masked': False, 'name': 'tilbud_id'},
             {'raw': 'borger_id', 'type': 'uuid', 'required': True, 'masked': True, 'name': 'borger_id'},
@@ -34,6 +34,7 @@
             {'raw': 'startdato', 'type': 'date', 'required': False, 'masked': True, 'name': 'startdato'},
             {'raw': 'slutdato', 'type': 'date', 'required': False, 'masked': True, 'name': 'slutdato'},
             {'raw': 'cvr', 'type': 'cvr', 'required': False, 'masked': False, 'name': 'virksomhed_cvr'},
+            {'raw': 'p_nummer', 'type': 'pnr', 'required': False, 'masked': False, 'name': 'p_nummer'},
         ],
     },
 }) }}

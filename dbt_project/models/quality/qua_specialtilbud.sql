@@ -3,7 +3,7 @@
 {{ quarantine_of('specialtilbud', {
     'placeringer': {
         'key': ['nr'],
-        'compared': ['nr', 'cpr_nummer', 'barnets_navn', 'tilbud', 'institutionsnr', 'betalingskommune', 'takstgruppe', 'takst_pr_aar', 'startdato', 'slutdato', 'bemaerkninger'],
+        'compared': ['nr', 'cpr_nummer', 'barnets_navn', 'tilbud', 'institutionsnr', 'betalingskommune', 'takstgruppe', 'takst_pr_aar', 'startdato', 'slutdato', 'bemaerkninger', 'handlekommune'],
         'columns': [
             {'raw': 'nr', 'type': 'text', 'required': True, 'masked': False, 'name': 'placeringsnummer'},
             {'raw': 'cpr_nummer', 'type': 'cpr', 'required': True, 'masked': True, 'name': 'barn_person_id'},
@@ -12,6 +12,7 @@
             {'raw': 'takst_pr_aar', 'type': 'decimal', 'required': False, 'masked': True, 'name': 'aarlig_takst'},
             {'raw': 'startdato', 'type': 'excel_serial', 'required': False, 'masked': True, 'name': 'startdato'},
             {'raw': 'slutdato', 'type': 'excel_serial', 'required': False, 'masked': True, 'name': 'slutdato'},
+            {'raw': 'handlekommune', 'type': 'kommunekode', 'required': False, 'masked': True, 'name': 'handlekommune'},
         ],
     },
     'takster': {

@@ -13,6 +13,7 @@ converted as (
         {{ to_decimal('source."takst_pr_aar"') }} as aarlig_takst,
         {{ to_excel_serial('source."startdato"') }} as startdato,
         {{ to_excel_serial('source."slutdato"') }} as slutdato,
+        {{ to_kommunekode('source."handlekommune"') }} as handlekommune,
         source._dlt_load_id,
         source._source_ref,
         source._source_row
@@ -30,6 +31,7 @@ select
     aarlig_takst,
     startdato,
     slutdato,
+    handlekommune,
     _dlt_load_id,
     _source_ref,
     _source_row

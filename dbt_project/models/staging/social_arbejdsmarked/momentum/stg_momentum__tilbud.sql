@@ -10,6 +10,7 @@ converted as (
         {{ to_date('source."startdato"') }} as startdato,
         {{ to_date('source."slutdato"') }} as slutdato,
         {{ to_cvr('source."cvr"') }} as virksomhed_cvr,
+        {{ to_pnr('source."p_nummer"') }} as p_nummer,
         source._dlt_load_id,
         source._source_ref,
         source._source_row
@@ -23,6 +24,7 @@ select
     startdato,
     slutdato,
     virksomhed_cvr,
+    p_nummer,
     _dlt_load_id,
     _source_ref,
     _source_row
