@@ -24,8 +24,8 @@ from landing import SQL, register, seconds
 from ingestion.home import Home
 from ingestion.landing import land_system
 
-INGESTR = ("ingestr==0.13.91",)
-"""The last that is Python throughout: later ones fetch a driver at run time."""
+INGESTR = ("ingestr==0.13.94",)
+"""In Python; 0.15 and later fetch their DuckDB driver at run time."""
 SLING = ("sling-linux-amd64==1.4.11", "duckdb-cli==1.5.5", "duckdb-extension-json==1.5.5", "duckdb-extension-httpfs==1.5.5")
 QUIET = {"DISABLE_TELEMETRY": "true", "INGESTR_DISABLE_TELEMETRY": "true", "SLING_DISABLE_TELEMETRY": "TRUE"}
 
