@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestration.refresh import Progress, Refresh, Stage
 
 
-@expected()
+@expected("orchestration.instance:WrongSetting")
 def refresh(
     department: Annotated[list[str] | None, typer.Option(help="Load only this department's systems. May be repeated.")] = None,
     system: Annotated[list[str] | None, typer.Option(help="Load only this system. May be repeated.")] = None,

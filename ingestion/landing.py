@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ingestion import deletions, news, raw_file
+from ingestion.checks import Check
 from ingestion.connectors import duck
 from ingestion.connectors.base import ReadContext, SourceError
 from ingestion.cursor import less_lag
@@ -56,6 +57,8 @@ class TableLoad:
     """Rows that this load found gone from the source."""
     changed_rows: int | None = None
     """Rows added, changed or gone; None where it is not known, which counts as news."""
+    bytes: int = 0
+    """What the table takes up in the raw file after the load."""
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
     retyped_columns: list[str] = field(default_factory=list)
@@ -64,6 +67,7 @@ class TableLoad:
     message: str = ""
     blocked_by: str = ""
     """The check that refused the load, where the register lets it (`blocking`)."""
+    checks: list[Check] = field(default_factory=list)
 
 
 @dataclass

@@ -5,6 +5,7 @@ All of it is written to the load's private work file, so it is published with th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion import deletions, news
+from ingestion.anomalies import history, usual_rows
+from ingestion.checks import judge
+from ingestion.connectors import duck
 from ingestion.register import System
 
 if TYPE_CHECKING:
@@ -33,7 +37,9 @@ LOAD_COLUMNS = {
     "source_rows": "BIGINT",
     "table_rows": "BIGINT",
     "changed_rows": "BIGINT",
+    "bytes": "BIGINT",
     "new_columns": "VARCHAR",
+    "checks": "VARCHAR",
     "message": "VARCHAR",
 }
 REJECT_COLUMNS = {
@@ -109,8 +115,9 @@ def prepare(work: Path, names: Iterable[str]) -> Stored:
         connection.execute(f"create schema if not exists {SCHEMA}")
         connection.execute(create_sql("load_log", LOAD_COLUMNS))
         connection.execute(create_sql("load_rejects", REJECT_COLUMNS))
-        # A file from before this column was there.
-        connection.execute(f"alter table {SCHEMA}.load_log add column if not exists changed_rows BIGINT")
+        # A file from before these columns were there.
+        for column in ("changed_rows", "bytes", "checks"):
+            connection.execute(f"alter table {SCHEMA}.load_log add column if not exists {column} {LOAD_COLUMNS[column]}")
         loaded = {
             row[0]
             for row in connection.execute(f"select distinct table_name from {SCHEMA}.load_log where status = 'loaded'").fetchall()
@@ -165,6 +172,8 @@ def finish(
             if loads[name].rejects:
                 loads[name].message = f"{system.id}.{name}: {_summary(connection, loads[name].rejects, rejects[name])}"
         _complete(connection, system)
+        connection.execute("checkpoint")
+        sizes, log = _sizes(connection, loads), _entries(connection)
         for name, load in loads.items():
             notes = [f"column {told}" for told in load.retyped_columns]
             if load.deleted_rows:
@@ -174,11 +183,15 @@ def finish(
                 load.message = f"{load.message}; {noted}" if load.message else f"{system.id}.{name}: {noted}"
             row = connection.execute(f'select count(*) from {SCHEMA}."{name}"').fetchone()
             load.table_rows = row[0] if row else 0
+            load.bytes = sizes.get(name, 0)
+            table = system.tables[name]
+            load.checks = judge(table, load, usual_rows(history(log, name, table.write == "replace"), started))
             connection.execute(
                 f"insert into {SCHEMA}.load_log ({', '.join(LOAD_COLUMNS)}) values ({', '.join('?' * len(LOAD_COLUMNS))})",
                 [
                     system.id, name, load.load_id, load.status, started, load.seconds, load.rows, load.rejects,
-                    load.source_rows, load.table_rows, load.changed_rows, ", ".join(load.new_columns), load.message,
+                    load.source_rows, load.table_rows, load.changed_rows, load.bytes, ", ".join(load.new_columns),
+                    json.dumps({check.name: check.result for check in load.checks}), load.message,
                 ],
             )  # fmt: skip
         connection.execute("force checkpoint")
@@ -251,14 +264,38 @@ def _complete(connection: duckdb.DuckDBPyConnection, system: System) -> None:
                 connection.execute(f'alter table {SCHEMA}."{name}" add column "{column}" {kind}')
 
 
+def _sizes(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, int]:
+    """Return, by table, the bytes it takes up in the file: whole blocks, of what has been checkpointed."""
+    segments = " union all ".join(
+        f"select {duck.literal(name)} as name, block_id, additional_block_ids from pragma_storage_info("
+        + duck.literal(f'{SCHEMA}."{name}"')
+        + ") where persistent"
+        for name in names
+    )
+    if not segments:
+        return {}
+    found = connection.execute(
+        f"""
+        select name, count(distinct block) * (select block_size from pragma_database_size())
+        from (select name, unnest(list_append(additional_block_ids, block_id)) as block from ({segments}))
+        where block >= 0 group by name
+        """
+    )
+    return dict(found.fetchall())
+
+
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Return all entries of a raw file's load log, oldest first."""
     import duckdb
 
     with duckdb.connect(str(path), read_only=True) as connection:
-        log = connection.execute(f"select * from {SCHEMA}.load_log order by started_at, table_name")
-        names = [column[0] for column in log.description]
-        rows = [dict(zip(names, row, strict=True)) for row in log.fetchall()]
+        return _entries(connection)
+
+
+def _entries(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    log = connection.execute(f"select * from {SCHEMA}.load_log order by started_at, table_name")
+    names = [column[0] for column in log.description]
+    rows = [dict(zip(names, row, strict=True)) for row in log.fetchall()]
     # A file that no load has touched since the log grew lacks the newest columns.
     return [{name: row.get(name) for name in LOAD_COLUMNS} for row in rows]
 

@@ -52,7 +52,7 @@ def _job(system: System, name: str, period: Period, home: Home) -> dg.JobDefinit
             outcome = land_system(system, home, tables=[name], period=context.partition_key)
         if outcome.failed:
             raise dg.Failure(fault(system, outcome), allow_retries=False)
-        result = table_loaded(system, name, outcome.tables[name], home.raw_file(system.id).stat().st_size)
+        result = table_loaded(system, name, outcome.tables[name])
         yield dg.AssetMaterialization(key, partition=context.partition_key, metadata=result.metadata)
 
     @dg.job(

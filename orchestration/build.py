@@ -12,6 +12,7 @@ from ingestion.register import SYSTEMS, Register
 from ingestion.register.vocabulary import terms
 from orchestration.arrivals import arrival_sensors
 from orchestration.backfills import backfill_jobs
+from orchestration.purge import purge_job, purge_schedule
 from orchestration.raw import freshness_checks, load_asset, source_spec
 from orchestration.schedules import BUILD, LOAD, PUBLISH, morning_sensor, refresh_schedules, stage_sensor
 from orchestration.warehouse import warehouse_assets
@@ -41,8 +42,8 @@ def build_defs(
     return dg.Definitions(
         assets=[*sources, *loads.values(), *warehouse, *reports],
         asset_checks=freshness,
-        jobs=[*jobs, *_department_jobs(register, loads), *backfill_jobs(register, home)],
-        schedules=refresh_schedules(register, home) if automatic else [],
+        jobs=[*jobs, *_department_jobs(register, loads), *backfill_jobs(register, home), purge_job(home)],
+        schedules=[*refresh_schedules(register, home), purge_schedule()] if automatic else [],
         sensors=[stage_sensor(jobs[1:]), morning_sensor(register, home), *arrival_sensors(register, home)] if automatic else [],
         # A step in a process of its own costs 0.75 to 2.6 s; here runs are parallel, steps are not (docs/decisions).
         executor=dg.in_process_executor,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import dagster as dg
 import yaml
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._core.launcher import DefaultRunLauncher
+from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
 from ingestion.home import Home
 from orchestration.locks import is_dead
@@ -18,12 +18,40 @@ from orchestration.locks import is_dead
 MARK = "# Written by faellesdata on every start. Remove this line to keep settings of your own."
 POSTGRES = "FAELLESDATA_DAGSTER_POSTGRES"
 PROCESS_TAG = "faellesdata/process"
-KEEP_RUNS_DAYS = 90
 UNFINISHED = [
     DagsterRunStatus.STARTING,
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
+
+
+class WrongSetting(Exception):
+    """A variable of the environment is not what it must be. One line: which, and what it must be."""
+
+
+class Limits(BaseModel):
+    """What an installation may set for itself, each by `FAELLESDATA_` and its name in capitals."""
+
+    concurrent_runs: PositiveInt = Field(default_factory=lambda: max(2, min(8, os.cpu_count() or 2)))
+    """Runs at once, over all departments."""
+    keep_runs_days: PositiveInt = 90
+    """How long Dagster's runs and events are kept."""
+
+
+def limits() -> Limits:
+    """Return the limits that the environment sets.
+
+    Raises:
+        WrongSetting: one of them is no whole number above 0.
+    """
+    names = {name: f"FAELLESDATA_{name.upper()}" for name in Limits.model_fields}
+    try:
+        return Limits.model_validate({name: os.environ[variable] for name, variable in names.items() if os.environ.get(variable)})
+    except ValidationError as error:
+        wrong = ", ".join(f"{names[str(fault['loc'][0])]}={fault['input']}" for fault in error.errors())
+        raise WrongSetting(
+            f"{wrong}: must be a whole number above 0. Change it in connections.env or in the environment"
+        ) from None
 
 
 def settings(home: Home) -> dict[str, Any]:
@@ -41,14 +69,14 @@ def settings(home: Home) -> dict[str, Any]:
         "concurrency": {
             # Granularity `run`, else two overlapping runs take turns step by step on one file.
             "pools": {"default_limit": 1, "granularity": "run"},
-            "runs": {"max_concurrent_runs": max(2, min(8, os.cpu_count() or 2))},
+            "runs": {"max_concurrent_runs": limits().concurrent_runs},
         },
         # A worker that dies is started again once; a table that fails has had its retries.
         "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
         "run_monitoring": {"enabled": True, "start_timeout_seconds": 300, "max_runtime_seconds": 12 * 3600},
         "freshness": {"enabled": True},
         "retention": {
-            "schedule": {"purge_after_days": 90},
+            "schedule": {"purge_after_days": limits().keep_runs_days},
             "sensor": {"purge_after_days": {"skipped": 3, "failure": 30, "success": 30}},
         },
     }
@@ -65,6 +93,7 @@ def _storage(home: Home) -> dict[str, Any]:
 
 def write_settings(home: Home) -> None:
     """Write `dagster.yaml`, unless somebody has made the file their own, and point this process at it."""
+    home.load_settings()
     home.dagster.mkdir(parents=True, exist_ok=True)
     path = home.dagster / "dagster.yaml"
     if not path.exists() or path.read_text(encoding="utf-8").startswith(MARK):
@@ -130,11 +159,3 @@ def _runs_python(pid: int) -> bool:
         return False
     command = Path(f"/proc/{pid}/cmdline")
     return not command.exists() or b"python" in command.read_bytes()
-
-
-def delete_old_runs(instance: dg.DagsterInstance, keep_days: int = KEEP_RUNS_DAYS, at_most: int = 100) -> int:
-    """Delete runs older than `keep_days`: Dagster keeps events for ever, 2.5 MB a run of 100 assets. Returns how many."""
-    runs = instance.get_runs(RunsFilter(created_before=datetime.now(UTC) - timedelta(days=keep_days)), limit=at_most)
-    for run in runs:
-        instance.delete_run(run.run_id)
-    return len(runs)

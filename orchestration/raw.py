@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ingestion.checks import number
 from ingestion.home import Home
 from ingestion.register import Register, System, Table
 from ingestion.register.model import Freshness
-from orchestration.anomalies import UsualRows, history, usual_rows
 from orchestration.checks import signed
 from orchestration.freshness import last_loads
 from orchestration.keys import FRESHNESS, raw_table, source_system, system_pool
 from orchestration.locks import exclusive
 
 if TYPE_CHECKING:
+    from ingestion.checks import Check
     from ingestion.landing import SystemLoad, TableLoad
 
 RETRY_DELAY_SECONDS = 5
@@ -92,17 +93,11 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         home.load_settings()
         with exclusive(home, system_pool(system.id)):
             outcome = land_system(system, home, tables=selected, full=context.op_execution_context.op_config["full"])
-        usual = _usual(system, home)
         for name, loaded in outcome.tables.items():
             if loaded.status != "failed":
-                yield table_loaded(system, name, loaded, home.raw_file(system.id).stat().st_size)
-                yield from (
-                    check
-                    for check in check_results(system.id, name, system.tables[name], loaded, usual.get(name))
-                    if _key_of(check) in checks
-                )
-            else:
-                yield from (check for check in blocked_results(system, name, loaded) if _key_of(check) in checks)
+                yield table_loaded(system, name, loaded)
+            results = [check_result(system.id, name, check) for check in loaded.checks]
+            yield from (result for result in results if _key_of(result) in checks)
         if outcome.failed:
             raise dg.Failure(
                 fault(system, outcome),
@@ -112,18 +107,6 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
             )
 
     return load
-
-
-def blocked_results(system: System, name: str, loaded: "TableLoad") -> Iterator[dg.AssetCheckResult]:
-    """Say which check kept the table as it was, if it was one that the register lets block."""
-    if loaded.blocked_by:
-        yield dg.AssetCheckResult(
-            passed=False,
-            check_name=loaded.blocked_by,
-            asset_key=raw_table(system.id, name),
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=f"Tabellen blev ikke hentet, og er som før: {loaded.message}",
-        )
 
 
 def _key_of(check: dg.AssetCheckResult) -> dg.AssetCheckKey:
@@ -185,7 +168,7 @@ def freshness_result(key: dg.AssetKey, freshness: Freshness, hours: float) -> dg
         check_name=FRESHNESS,
         asset_key=key,
         severity=dg.AssetCheckSeverity.ERROR if stale else dg.AssetCheckSeverity.WARN,
-        description=f"Sidst hentet for {_number(int(hours))} timer siden; se hvorfor i systemets kørsler" if late else None,
+        description=f"Sidst hentet for {number(int(hours))} timer siden; se hvorfor i systemets kørsler" if late else None,
         metadata={"age_hours": round(hours, 2)},
     )
 
@@ -203,100 +186,16 @@ def _check_spec(system: System, name: str, table: Table, check: str, description
     )
 
 
-def check_results(
-    system_id: str, table_name: str, table: Table, loaded: "TableLoad", usual: UsualRows | None = None
-) -> Iterator[dg.AssetCheckResult]:
-    """Judge what was loaded against the register, the source's own count, and what is `usual`, where that is known."""
-    key, expected = raw_table(system_id, table_name), table.expected_rows
-    too_few = loaded.table_rows < expected.min
-    too_many = expected.max is not None and loaded.table_rows > expected.max
-    yield dg.AssetCheckResult(
-        passed=not (too_few or too_many),
-        check_name="row_range",
-        asset_key=key,
-        severity=dg.AssetCheckSeverity.ERROR if too_few else dg.AssetCheckSeverity.WARN,
-        description=(
-            f"{_number(loaded.table_rows)} rækker; der ventes {_number(expected.min)} til "
-            f"{_number(expected.max) if expected.max is not None else 'et hvilket som helst antal'}. "
-            "Ret kilden, eller flyt grænsen i registeret"
-            if too_few or too_many
-            else None
-        ),
-        metadata={"rows": loaded.table_rows},
+def check_result(system_id: str, table_name: str, check: "Check") -> dg.AssetCheckResult:
+    """Return what the load found as Dagster has it."""
+    return dg.AssetCheckResult(
+        passed=check.passed,
+        check_name=check.name,
+        asset_key=raw_table(system_id, table_name),
+        severity=dg.AssetCheckSeverity.ERROR if check.severe else dg.AssetCheckSeverity.WARN,
+        description=check.said or None,
+        metadata=dict(check.measures),
     )
-    if usual is not None:
-        rows = loaded.table_rows if table.write == "replace" else loaded.rows
-        days = "på denne ugedag" if usual.weekday else "ved en hentning"
-        yield dg.AssetCheckResult(
-            passed=rows in usual,
-            check_name="usual_rows",
-            asset_key=key,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=None
-            if rows in usual
-            else f"{_number(rows)} rækker; {days} plejer det at være {_number(usual.low)} til {_number(usual.high)} "
-            f"(de seneste {usual.loads} hentninger). Spørg systemets ejer, om det er rigtigt",
-            metadata={"rows": rows, "usual_low": usual.low, "usual_high": usual.high},
-        )
-    if loaded.source_rows is not None:
-        accounted = loaded.rows <= loaded.source_rows <= loaded.rows + loaded.rejects
-        yield dg.AssetCheckResult(
-            passed=accounted,
-            check_name="reconciliation",
-            asset_key=key,
-            description=None
-            if accounted
-            else f"Kilden tæller {_number(loaded.source_rows)} rækker; {_number(loaded.rows)} blev læst og "
-            f"{_number(loaded.rejects)} frasorteret",
-            metadata={"source_rows": loaded.source_rows, "rows": loaded.rows, "rejects": loaded.rejects},
-        )
-    drift = _listing("nye kolonner", loaded.new_columns) + _listing("manglende kolonner", loaded.missing_columns)
-    drift += _listing("kolonner af en anden type", loaded.retyped_columns)
-    yield dg.AssetCheckResult(
-        passed=not drift,
-        check_name="contract",
-        asset_key=key,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{_sentence('; '.join(drift))}. Skriv dem ind i registeret, eller tag dem ud" if drift else None,
-    )
-    yield dg.AssetCheckResult(
-        passed=loaded.rejects == 0,
-        check_name="rejects",
-        asset_key=key,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{_number(loaded.rejects)} rækker kunne ikke læses. De står i karantænen med fil og linje"
-        if loaded.rejects
-        else None,
-        metadata={"rejects": loaded.rejects},
-    )
-
-
-def _usual(system: System, home: Home) -> dict[str, UsualRows | None]:
-    """Return what is usual for each table at its newest load, from the loads before it."""
-    from ingestion.raw_file import read_log
-
-    path = home.raw_file(system.id)
-    log = read_log(path) if path.exists() else []
-    newest = {entry["table_name"]: entry["started_at"] for entry in log}
-    return {
-        name: usual_rows(history(log, name, system.tables[name].write == "replace"), at)
-        for name, at in newest.items()
-        if name in system.tables
-    }
-
-
-def _sentence(text: str) -> str:
-    # `capitalize` would make the column names small.
-    return text[:1].upper() + text[1:]
-
-
-def _number(count: int) -> str:
-    """Return `count` as it is written in Danish."""
-    return f"{count:,}".replace(",", ".")
-
-
-def _listing(title: str, names: Sequence[str]) -> list[str]:
-    return [f"{title}: {', '.join(names)}"] if names else []
 
 
 def _table_spec(system: System, name: str, table: Table) -> dg.AssetSpec:
@@ -346,7 +245,7 @@ def _column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def table_loaded(system: System, name: str, loaded: "TableLoad", file_bytes: int) -> dg.MaterializeResult[None]:
+def table_loaded(system: System, name: str, loaded: "TableLoad") -> dg.MaterializeResult[None]:
     metadata: dict[str, dg.RawMetadataValue] = {
         "dagster/row_count": loaded.table_rows,
         "status": loaded.status,
@@ -354,7 +253,7 @@ def table_loaded(system: System, name: str, loaded: "TableLoad", file_bytes: int
         "rejects": loaded.rejects,
         "deleted_rows": loaded.deleted_rows,
         "seconds": round(loaded.seconds, 3),
-        "system_file_bytes": file_bytes,
+        "bytes": loaded.bytes,
         "load_id": loaded.load_id or "",
         "new_columns": ", ".join(loaded.new_columns),
     }

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from ingestion.home import Home
 from ingestion.register import SYSTEMS, Problem, Register, System, read_leniently
 from orchestration.build import build_defs
 from orchestration.dbt import DbtError, prepare_manifest
-from orchestration.instance import PROCESS_TAG, delete_old_runs, end_orphans, open_instance
+from orchestration.instance import PROCESS_TAG, end_orphans, limits, open_instance
 from orchestration.locks import living
 from orchestration.morning import conclude
+from orchestration.purge import delete_old_runs
 from orchestration.schedules import BUILD, LOAD, PUBLISH
 from orchestration.troubles import failure_reason
 from orchestration.warehouse import UNCHANGED
@@ -94,13 +96,12 @@ def refresh(
     register, problems = read_leniently(folder)
     selected = _select(register, departments, systems)
     instance = open_instance(home)
-    home.load_settings()
     result = Refresh(problems=problems)
     process = f"refresh-{os.getpid()}"
     # Held as long as this process lives: by it, whoever comes after a kill knows that our runs are dead.
     with living(home, process):
         end_orphans(instance, home)
-        delete_old_runs(instance)
+        delete_old_runs(instance, datetime.now(UTC) - timedelta(days=limits().keep_runs_days))
         manifest_path: Path | None = None
         prepared = time.perf_counter()
         try:

@@ -13,7 +13,7 @@ from dagster import DagsterRun, RunsFilter
 from ingestion.home import Home
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import Term, terms
-from orchestration.instance import delete_old_runs, end_orphans
+from orchestration.instance import end_orphans
 from orchestration.keys import raw_table
 from orchestration.raw import CHECKS
 
@@ -54,7 +54,6 @@ def _schedule(cadence: str, term: Term, systems: Sequence[System], home: Home) -
     )
     def refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         end_orphans(context.instance, home)
-        delete_old_runs(context.instance)
         # By the hour with its offset, since one hour comes twice in autumn.
         moment = "%Y-%m-%dT%H%z" if cadence == "hourly" else "%Y-%m-%d"
         night = f"{cadence}-{context.scheduled_execution_time:{moment}}"

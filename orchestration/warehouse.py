@@ -232,11 +232,13 @@ def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -
         owners=[OWNER],
         description=f"Det, som rollen {role} læser: DuckDB og Parquet, en udgave for hver udgivelse.",
     )
-    def published_() -> Iterator[Event]:
+    def published_(context: dg.AssetExecutionContext) -> Iterator[Event]:
         from serving.publish import publish
 
         with exclusive(home, WAREHOUSE_POOL):
             publication = publish(home, role)
+        if publication.missing:
+            context.log.warning(f"Never built, so not published: {', '.join(publication.missing)}")
         yield dg.MaterializeResult(
             metadata={
                 "version": publication.version,

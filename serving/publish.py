@@ -56,6 +56,8 @@ class Publication:
     version: str
     path: Path
     tables: dict[str, int] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    """Tables that were never built: they come with the version after their first build."""
 
 
 def tables_for(role: str, manifest_path: Path) -> list[PublishedTable]:
@@ -105,12 +107,26 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
         building = folder / f".building-{version}"
         (building / "parquet").mkdir(parents=True)
         publication = Publication(role, version, folder / version)
-        publication.tables = _build(home, tables, building)
-        _write_manifest(building, publication, now, tables)
+        built = _built(home, tables)
+        publication.missing = [table.name for table in tables if table not in built]
+        publication.tables = _build(home, built, building)
+        _write_manifest(building, publication, now, built)
         building.rename(publication.path)
         _switch(folder, version)
         _prune(folder, version, keep)
     return publication
+
+
+def _built(home: Home, tables: list[PublishedTable]) -> list[PublishedTable]:
+    """Return the tables that are in the warehouse: a new one whose first build failed keeps no other from its readers."""
+    import duckdb
+
+    with duckdb.connect(str(home.warehouse), read_only=True) as connection:
+        known = set(connection.execute("select table_schema, table_name from information_schema.tables").fetchall())
+    built = [table for table in tables if (table.schema, table.name) in known]
+    if not built:
+        raise PublicationError("nothing of what is to be published has been built. Run `faellesdata refresh` first")
+    return built
 
 
 def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str, int]:

@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 from municipality_support import DEPARTMENTS, MODEL, Municipality
 
 import orchestration.dbt
+from ingestion.raw_file import read_log
 from orchestration.instance import PROCESS_TAG, end_orphans, open_instance
 from orchestration.refresh import UnknownSelectionError
 from orchestration.schedules import BUILD, LOAD
@@ -41,7 +43,15 @@ def test_what_was_built_is_measured(municipality: Municipality) -> None:
     assert lineage.deps_by_column["navn"] == [dg.TableColumnDep(dg.AssetKey(["raw", "alfa", "ting"]), "navn")]
     assert raw is not None
     assert raw.asset_materialization is not None
-    assert raw.asset_materialization.metadata["system_file_bytes"].value == municipality.home.raw_file("alfa").stat().st_size
+    with duckdb.connect(str(municipality.home.raw_file("platform")), read_only=True) as connection:
+        (entry,) = connection.execute(
+            "select rows, rejects, seconds, bytes, checks, load_id from raw.loads where system_id = 'alfa'"
+        ).fetchall()
+        assert connection.execute("select block_size from pragma_database_size()").fetchone() == (262144,)
+    shown = raw.asset_materialization.metadata
+    assert entry[:4] == (2, 0, pytest.approx(shown["seconds"].value, abs=0.001), 262144), "a small table takes up one block"
+    assert json.loads(entry[4]) == dict.fromkeys(["row_range", "reconciliation", "contract", "rejects"], "passed")
+    assert (shown["bytes"].value, shown["load_id"].value) == (entry[3], entry[5])
 
 
 def test_a_table_whose_check_blocks_is_red_and_as_it_was(municipality: Municipality) -> None:
@@ -52,6 +62,7 @@ def test_a_table_whose_check_blocks_is_red_and_as_it_was(municipality: Municipal
     load = municipality.refresh().stages[0]
     assert list(load.failures) == ["load_beta"]
     assert [check for check in load.failed_checks if check.startswith("raw/beta/ting: contract: ")]
+    assert json.loads(read_log(municipality.home.raw_file("beta"))[-1]["checks"]) == {"contract": "failed"}
     assert municipality.rows("mart_beta") == 2
 
 
@@ -101,11 +112,18 @@ def test_a_failed_model_leaves_the_others(municipality: Municipality) -> None:
     municipality.refresh()
     municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n3;tre\n")
     municipality.model("gamma", "select no_such_column from " + MODEL.format(id="gamma").split(" from ")[1])
+    meant = '{{ config(meta={"audience": ["bi_netvaerk"], "purpose": ["statistik"]}) }}'
+    municipality.model("ny", f"{meant} select nothing as nr")
     result = municipality.refresh()
     assert "mart_gamma" in result.stages[1].failures["dbt_build"]
     assert "no_such_column" in result.stages[1].failures["dbt_build"]
     assert municipality.rows("mart_alfa") == 3
-    assert result.stages[2].ok, "what the failed model left as it was is published with the rest"
+    assert result.stages[2].ok, (
+        "what the failed model left as it was is published with the rest, also beside one that was never built"
+    )
+    assert result.version is not None
+    manifest = json.loads((municipality.home.published / "bi_netvaerk" / "current" / "manifest.json").read_text())
+    assert list(manifest["tables"]) == ["mart_alfa", "mart_beta", "mart_gamma"]
 
 
 def test_a_project_that_does_not_parse_still_lets_systems_load(municipality: Municipality) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from orchestration.anomalies import history, usual_rows
+from ingestion.anomalies import history, usual_rows
 
 MONDAY = datetime(2026, 11, 23, 3)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
@@ -10,14 +12,15 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from dagster import DagsterRun, DagsterRunStatus
+from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from ingestion.home import Home
 from ingestion.register import Register, read_register
 from ingestion.register.vocabulary import terms
 from orchestration.build import build_defs
-from orchestration.instance import delete_old_runs, open_instance, write_settings
+from orchestration.instance import WrongSetting, open_instance, write_settings
+from orchestration.purge import NAME, delete_old_events, purge_job, purge_schedule
 from orchestration.schedules import BUILD, LOAD, NIGHT_TAG, PUBLISH, RUNS_TAG, next_requests, refresh_schedules
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -153,7 +156,9 @@ def test_what_a_terminal_started_starts_nothing(instance: dg.DagsterInstance) ->
     assert asked(instance) == []
 
 
-def test_settings_are_ours_until_somebody_makes_them_theirs(tmp_path: Path, own_environment: None) -> None:
+def test_settings_are_ours_until_somebody_makes_them_theirs(
+    tmp_path: Path, own_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = Home(tmp_path)
     with open_instance(home) as made:
         assert made.telemetry_enabled is False
@@ -162,12 +167,42 @@ def test_settings_are_ours_until_somebody_makes_them_theirs(tmp_path: Path, own_
         assert made.run_retries_enabled
         assert made.run_monitoring_enabled
     path = home.dagster / "dagster.yaml"
+    home.connections.write_text("FAELLESDATA_CONCURRENT_RUNS=3\n")
+    with open_instance(home) as made:
+        assert made.get_concurrency_config().run_queue_config is not None
+        assert made.get_concurrency_config().run_queue_config.max_concurrent_runs == 3  # type: ignore[union-attr]
+    monkeypatch.setenv("FAELLESDATA_CONCURRENT_RUNS", "mange")
+    with pytest.raises(WrongSetting, match="FAELLESDATA_CONCURRENT_RUNS=mange: must be a whole number above 0"):
+        write_settings(home)
+    monkeypatch.delenv("FAELLESDATA_CONCURRENT_RUNS")
     path.write_text("telemetry: {enabled: false}\n")
     write_settings(home)
     assert path.read_text() == "telemetry: {enabled: false}\n"
 
 
-def test_old_runs_are_deleted(instance: dg.DagsterInstance) -> None:
-    _run(instance, LOAD, DagsterRunStatus.SUCCESS, {})
-    assert delete_old_runs(instance) == 0
-    assert delete_old_runs(instance, keep_days=-1) == 1
+def test_what_is_older_than_declared_is_purged(tmp_path: Path, own_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, now = Home(tmp_path), datetime.now(UTC)
+    monkeypatch.setenv("FAELLESDATA_KEEP_RUNS_DAYS", "10")
+    assert purge_schedule().job_name == NAME
+    assert purge_schedule().default_status is dg.DefaultScheduleStatus.RUNNING
+    with open_instance(home) as instance:
+        for days in (11, 11, 9):
+            run = _run(instance, LOAD, DagsterRunStatus.SUCCESS, {})
+            _age(home, run.run_id, now - timedelta(days=days))
+        instance.report_runless_asset_event(dg.AssetObservation("raw"))
+        assert delete_old_events(instance, now - timedelta(days=1)) == 0
+        assert purge_job(home).execute_in_process(instance=instance).success
+        assert {run.job_name: len(instance.get_runs(RunsFilter(job_name=run.job_name))) for run in instance.get_runs()} == {
+            LOAD: 1,
+            NAME: 1,
+        }
+        assert instance.fetch_observations(dg.AssetKey("raw"), limit=9).records
+        assert delete_old_events(instance, datetime.now(UTC) + timedelta(seconds=1)) == 1
+        assert not instance.fetch_observations(dg.AssetKey("raw"), limit=9).records
+
+
+def _age(home: Home, run_id: str, created: datetime) -> None:
+    with closing(sqlite3.connect(home.dagster / "history" / "runs.db")) as connection, connection:
+        connection.execute(
+            "update runs set create_timestamp = ? where run_id = ?", [created.strftime("%Y-%m-%d %H:%M:%S.%f"), run_id]
+        )
