@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ingestion.landing import TableLoad
     from ingestion.register import Table
 
+WARNED = "warned"
+
 
 @dataclass(frozen=True)
 class Check:
@@ -26,10 +28,10 @@ class Check:
 
     @property
     def result(self) -> str:
-        """Return how it stands in the load log: `passed`, `warned` or `failed`."""
+        """Return how it stands in the load log: `passed`, or `warned` or `failed` with what is said."""
         if self.passed:
             return "passed"
-        return "failed" if self.severe else "warned"
+        return f"{'failed' if self.severe else WARNED}: {self.said}"
 
 
 def judge(table: Table, loaded: TableLoad, usual: UsualRows | None = None) -> list[Check]:

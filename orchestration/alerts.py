@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -29,8 +28,9 @@ MAIL, PREFIX, UI_URL = "FAELLESDATA_ALERT_MAIL", "FAELLESDATA_ALERT_", "FAELLESD
 SHOWN = 12
 """Details and marts listed before the rest are only counted: a message is to be read on a telephone."""
 
-Send = Callable[[Sequence[str], str, str], bool]
-"""Send title and body to Apprise addresses; return whether all of them took it."""
+Kind = Literal["failure", "warning", "success"]
+Send = Callable[[Sequence[str], str, str, Kind], bool]
+"""Send title, body and kind of news to Apprise addresses; return whether all of them took it."""
 
 
 @dataclass
@@ -41,28 +41,33 @@ class Told:
     failed: list[str] = field(default_factory=list)
 
 
-def tell(home: Home, troubles: Sequence[Trouble], now: datetime, send: Send | None = None) -> Told:
-    """Tell each owner what is new and what is mended since last time. What could not be sent is said next time."""
+def tell(home: Home, troubles: Sequence[Trouble], now: datetime, send: Send | None = None, *, systems: Collection[str]) -> Told:
+    """Tell each owner what is new and what is mended since last time. What could not be sent is said next time.
+
+    Of what is no longer among the `systems` of the register nobody can say that it is mended: its file may have an error.
+    """
     told = Told()
     with exclusive(home, "alerts"):
         before = _read(home)
         after = dict(before)
         current = {trouble.key: trouble for trouble in troubles}
         for owner in _owners(before, troubles):
-            mine = {key: trouble for key, trouble in current.items() if trouble.owner.team == owner.team}
-            known = {key: entry for key, entry in before.items() if entry["owner"]["team"] == owner.team}
+            mine = {key: trouble for key, trouble in current.items() if trouble.owner == owner}
+            known = {key: entry for key, entry in before.items() if Owner(**entry["owner"]) == owner}
             new = [trouble for key, trouble in mine.items() if _is_news(trouble, known.get(key))]
-            mended = [entry for key, entry in known.items() if key not in current]
+            gone = {key: entry for key, entry in known.items() if key not in current}
+            unseen = {key: entry for key, entry in gone.items() if entry.get("system") and entry["system"] not in systems}
+            mended = [entry for key, entry in gone.items() if key not in unseen and entry.get("severity") != "warn"]
             addresses = targets(owner)
             if not (new or mended) or not addresses:
                 continue
-            lasting = [trouble for key, trouble in mine.items() if trouble not in new]
+            lasting = [trouble for trouble in mine.values() if trouble not in new and trouble.severity == "error"]
             title, body = compose(owner, new, mended, lasting, now, known)
-            if not (send or send_by_apprise)(addresses, title, body):
+            if not (send or send_by_apprise)(addresses, title, body, _kind(new)):
                 told.failed.append(owner.team)
                 continue
             told.sent.append(owner.team)
-            after = {key: entry for key, entry in after.items() if entry["owner"]["team"] != owner.team}
+            after = {key: entry for key, entry in after.items() if key not in known or key in unseen}
             after |= {key: _entry(trouble, known.get(key), now) for key, trouble in mine.items()}
             # At once: if this process is killed before the next owner, this one is not told again.
             _write(home, after)
@@ -88,7 +93,10 @@ def compose(
     if len(new) == 1 and not mended:
         title = new[0].what.rstrip(".")
     else:
-        counts = [f"{len(new)} {'ny fejl' if len(new) == 1 else 'nye fejl'}"] if new else []
+        errors = sum(trouble.severity == "error" for trouble in new)
+        warnings = len(new) - errors
+        counts = [f"{errors} {'ny fejl' if errors == 1 else 'nye fejl'}"] if errors else []
+        counts += [f"{warnings} {'advarsel' if warnings == 1 else 'advarsler'}"] if warnings else []
         counts += [f"{len(mended)} rettet"] if mended else []
         title = ", ".join(counts)
     parts = [f"Til {owner.team}"]
@@ -103,20 +111,26 @@ def compose(
 
 
 def link(troubles: Sequence[Trouble]) -> str:
-    """Return where in the UI to look: the run, where one run is to blame."""
+    """Return where in the UI to look: the run or the system's tables, where one of them has it all."""
     base = os.environ.get(UI_URL, "http://127.0.0.1:3000").rstrip("/")
-    runs = {trouble.run_id for trouble in troubles}
-    return f"{base}/runs/{runs.pop()}" if len(runs) == 1 and "" not in runs else f"{base}/runs"
+    pages = {trouble.page for trouble in troubles}
+    return f"{base}/{pages.pop()}" if len(pages) == 1 and "" not in pages else f"{base}/runs"
 
 
-def send_by_apprise(addresses: Sequence[str], title: str, body: str) -> bool:
+def _kind(new: Sequence[Trouble]) -> Kind:
+    if not new:
+        return "success"
+    return "failure" if any(trouble.severity == "error" for trouble in new) else "warning"
+
+
+def send_by_apprise(addresses: Sequence[str], title: str, body: str, kind: Kind) -> bool:
     """Send through Apprise. Addresses hold secrets: they are neither logged nor raised."""
     import apprise
 
     sender = apprise.Apprise()
     if not all(sender.add(address) for address in addresses):
         return False
-    return bool(sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT))
+    return bool(sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT, notify_type=kind))
 
 
 def _lines(trouble: Trouble, now: datetime, known: Mapping[str, Any] | None) -> list[str]:
@@ -143,7 +157,14 @@ def _is_news(trouble: Trouble, known: Mapping[str, Any] | None) -> bool:
 
 def _entry(trouble: Trouble, known: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
     owner = {"team": trouble.owner.team, "email": trouble.owner.email, "department": trouble.owner.department}
-    return {"what": trouble.what, "since": _since(trouble, known, now), "owner": owner, "parts": list(trouble.parts)}
+    return {
+        "what": trouble.what,
+        "since": _since(trouble, known, now),
+        "owner": owner,
+        "parts": list(trouble.parts),
+        "system": trouble.system,
+        "severity": trouble.severity,
+    }
 
 
 def _since(trouble: Trouble, known: Mapping[str, Any] | None, now: datetime) -> str:
@@ -157,11 +178,9 @@ def _time(moment: str) -> str:
 
 
 def _owners(before: Mapping[str, Mapping[str, Any]], troubles: Sequence[Trouble]) -> list[Owner]:
-    """Return everybody who may have to be told, by team: the departments first."""
-    owners: dict[str, Owner] = defaultdict(lambda: Owner(""))
-    owners.update({entry["owner"]["team"]: Owner(**entry["owner"]) for entry in before.values()})
-    owners.update({trouble.owner.team: trouble.owner for trouble in troubles})
-    return sorted(owners.values(), key=lambda owner: (owner.department == PLATFORM, owner.team))
+    """Return everybody who may have to be told: the departments first."""
+    owners = {Owner(**entry["owner"]) for entry in before.values()} | {trouble.owner for trouble in troubles}
+    return sorted(owners, key=lambda owner: (owner.department == PLATFORM, owner.department, owner.team, owner.email))
 
 
 def _read(home: Home) -> dict[str, dict[str, Any]]:

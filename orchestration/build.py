@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from ingestion.home import Home
-from ingestion.register import SYSTEMS, Register
+from ingestion.register import SYSTEMS, Problem, Register
 from ingestion.register.vocabulary import terms
 from orchestration.arrivals import arrival_sensors
 from orchestration.backfills import backfill_jobs
@@ -24,17 +24,18 @@ def build_defs(
     home: Home,
     manifest_path: Path | None,
     systems: Path = SYSTEMS,
+    problems: Sequence[Problem] = (),
     loaded: Collection[str] | None = None,
     schedules: bool = True,
 ) -> dg.Definitions:
     """Return assets, checks, jobs, schedules and the sensor for the systems of `register`.
 
     `manifest_path` is dbt's manifest, prepared ahead (`orchestration.dbt.prepare_manifest`); without it, no models.
-    `systems` is the folder that the register was read from. `loaded` narrows the load job to these systems. `schedules=False`
-    leaves out what starts by itself.
+    `systems` is the folder that the register was read from, and `problems` what was wrong there. `loaded` narrows the load job to
+    these systems. `schedules=False` leaves out what starts by itself.
     """
     loads = {system_id: load_asset(system, home) for system_id, system in register.systems.items()}
-    warehouse, reports = warehouse_assets(register, home, manifest_path, systems)
+    warehouse, reports = warehouse_assets(register, home, manifest_path, systems, problems)
     freshness = freshness_checks(register, home)
     sources = [source_spec(system) for system in register.systems.values()]
     jobs = _jobs([load for system_id, load in loads.items() if loaded is None or system_id in loaded], [*warehouse, *freshness])

@@ -46,7 +46,10 @@ def severity(test: Test) -> str:
 
 
 def blocking(test: Test) -> bool:
-    """Return whether the test declares (`meta: {blocking: true}`) that its failure fails the build's run."""
+    """Return whether the test declares (`meta: {blocking: true}`) that its failure fails the build's run.
+
+    What it looks at, and what is built from that, is then published as it was before.
+    """
     return bool((test.get("config", {}).get("meta") or {}).get("blocking"))
 
 

@@ -26,6 +26,6 @@ with still():
         if outcome.returncode != 0:
             get_dagster_logger().error(f"The dbt manifest is not up to date: {outcome.stderr.strip()}")
 
-    defs = build_defs(register, home=home, manifest_path=manifest_path(home))
+    defs = build_defs(register, home=home, manifest_path=manifest_path(home), problems=problems)
     # Dagster would resolve the graph a moment later, and keeps what it has resolved.
     defs.get_repository_def().load_all_definitions()

@@ -21,7 +21,7 @@ from orchestration.keys import WAREHOUSE_POOL
 from orchestration.locks import lock_file
 from orchestration.morning_page import write_page
 from orchestration.translator import read_manifest
-from orchestration.troubles import Trouble, find_troubles
+from orchestration.troubles import Trouble, find_troubles, find_warnings
 from serving.workbooks import write_workbooks
 
 
@@ -37,9 +37,10 @@ def conclude(
     """Tell owners what is new since last time, and write the heartbeat. A mail server that is down fails no night."""
     now = now or datetime.now(UTC)
     path = manifest_path(home)
-    troubles = find_troubles(register, home, read_manifest(path) if path.exists() else {}, instance, now)
+    manifest = read_manifest(path) if path.exists() else {}
+    troubles = find_troubles(register, home, manifest, instance, now)
     try:
-        told = tell(home, troubles, now, send)
+        told = tell(home, [*troubles, *find_warnings(register, home, manifest)], now, send, systems=register.systems)
     except (OSError, ValueError) as error:
         get_dagster_logger().error(f"The owners were not told: {error}")
         told = Told(failed=[str(error)])

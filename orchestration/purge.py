@@ -44,7 +44,8 @@ def delete_old_events(instance: dg.DagsterInstance, before: datetime) -> int:
 
 
 def purge_job(home: Home) -> dg.JobDefinition:
-    @dg.op(name=NAME)
+    # Dagster wants an op's name to be another than its job's.
+    @dg.op(name="purge")
     def purge(context: dg.OpExecutionContext) -> None:
         home.load_settings()
         before = datetime.now(UTC) - timedelta(days=limits().keep_runs_days)

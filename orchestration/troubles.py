@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRun, RunsFilter
+from dagster._core.errors import DagsterAssetCheckFailedError
 
+from ingestion.checks import WARNED
 from ingestion.home import Home
 from ingestion.register import Register, System
 from orchestration.dbt import manifest_is_current
@@ -17,15 +20,16 @@ from orchestration.freshness import Lineage, held_back, stale_tables
 from orchestration.keys import FRESHNESS
 from orchestration.schedules import BUILD, PUBLISH
 
+Severity = Literal["error", "warn"]
 PLATFORM = "platform"
 """Whose it is when no department's data are to blame."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who is told: a department's people by mail address, or the platform's own (no address)."""
+    """Who is told: a department's people by mail address, or the platform's own (no address). One address is one owner."""
 
-    team: str
+    team: str = field(compare=False)
     email: str = ""
     department: str = PLATFORM
 
@@ -46,7 +50,11 @@ class Trouble:
     marts: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     """The tables it is about: one more of them is news."""
-    run_id: str = ""
+    page: str = ""
+    """Where the UI shows it."""
+    system: str = ""
+    severity: Severity = "error"
+    """What warns is told once; that it has passed is no news."""
 
 
 PLATFORM_OWNER = Owner("Fællesdata")
@@ -79,7 +87,7 @@ def find_troubles(
                 "BI-netværkets data blev ikke udgivet. Det læser den forrige udgave.",
                 "Se fejlen i kørslen, ret den, og kør: faellesdata publish",
                 tuple(_failures(instance, publication).values()),
-                run_id=publication.run_id,
+                page=f"runs/{publication.run_id}",
             )
         )
     return troubles
@@ -113,7 +121,76 @@ def _load_troubles(register: Register, home: Home, lineage: Lineage, now: dateti
                 data_from=min(stale.values()),
                 marts=lineage.marts_of_tables(system.id, stale),
                 parts=tuple(stale),
+                page=f"assets/raw/{system.id}",
+                system=system.id,
             )
+        waited = {name: entries for name, entries in histories.items() if name not in failed and name not in stale}
+        if late := _late(system, waited, now):
+            yield Trouble(
+                f"late:{system.id}",
+                system_owner(system),
+                f"En leverance til {system.title} mangler.",
+                "Spørg den, der leverer. Når filen ligger der, hentes den i nat; "
+                f"før det med: faellesdata refresh --system {system.id}",
+                since=min(late.values()) + timedelta(hours=system.freshness.delivery_after_hours or 0),
+                data_from=min(late.values()),
+                marts=lineage.marts_of_tables(system.id, late),
+                parts=tuple(late),
+                page=f"assets/raw/{system.id}",
+                system=system.id,
+            )
+
+
+def _late(system: System, histories: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> dict[str, datetime]:
+    """Return the tables that wait for a delivery, and when the last one came that brought anything."""
+    hours = system.freshness.delivery_after_hours
+    if hours is None:
+        return {}
+    came = {name: [entry["started_at"] for entry in entries if entry["rows"]] for name, entries in histories.items()}
+    last = {name: max(times).replace(tzinfo=UTC) for name, times in came.items() if times}
+    return {name: time for name, time in last.items() if time < now - timedelta(hours=hours)}
+
+
+_WARNINGS = {
+    "contract": ("har fået eller mistet kolonner", "Er det meningen, så skriv dem ind i registeret; ellers spørg leverandøren."),
+    "usual_rows": ("kom med et usædvanligt antal rækker", "Er tallet rigtigt, er der intet at gøre; ellers spørg leverandøren."),
+    "row_range": ("har flere rækker, end registeret venter", "Er tallet rigtigt, så flyt grænsen i registeret."),
+}
+"""Checks whose warnings are told, by name → what happened, what to do. Rejected rows stand in the department's workbook."""
+
+
+def find_warnings(register: Register, home: Home, manifest: Mapping[str, Any]) -> list[Trouble]:
+    """Return what the newest good load of each table warns of, by system and check, where the register wants it told."""
+    from ingestion.raw_file import read_log
+
+    lineage, found = Lineage(manifest), []
+    for system in register.systems.values():
+        if system.alert_from != "warn" or not home.raw_file(system.id).exists():
+            continue
+        log = [entry for entry in read_log(home.raw_file(system.id)) if entry["table_name"] in system.tables]
+        for check, (happened, todo) in _WARNINGS.items():
+            # A load that brought nothing has seen no columns.
+            seen = {"loaded"} if check == "contract" else {"loaded", "unchanged"}
+            newest = {entry["table_name"]: entry for entry in log if entry["status"] in seen}
+            results = {name: str(json.loads(entry["checks"] or "{}").get(check, "")) for name, entry in newest.items()}
+            said = {name: result for name, result in results.items() if result.startswith(WARNED)}
+            if said:
+                found.append(
+                    Trouble(
+                        f"warn:{system.id}:{check}",
+                        system_owner(system),
+                        f"{system.title} {happened}.",
+                        todo,
+                        tuple(f"{name}: {text.removeprefix(f'{WARNED}: ')}" for name, text in said.items()),
+                        since=min(newest[name]["started_at"] for name in said).replace(tzinfo=UTC),
+                        marts=lineage.marts_of_tables(system.id, said),
+                        parts=tuple(f"{name}: {newest[name]['new_columns']}" for name in said),
+                        page=f"assets/raw/{system.id}",
+                        system=system.id,
+                        severity="warn",
+                    )
+                )
+    return found
 
 
 def _held_back(manifest: Mapping[str, Any], stale: Mapping[str, Sequence[str]], lineage: Lineage) -> Iterable[Trouble]:
@@ -145,6 +222,8 @@ def _failed_loads(system: System, failed: Mapping[str, Sequence[Mapping[str, Any
         data_from=min(goods) if goods else None,
         marts=lineage.marts_of_tables(system.id, failed),
         parts=tuple(failed),
+        page=f"assets/raw/{system.id}",
+        system=system.id,
     )
 
 
@@ -179,29 +258,33 @@ def _build_troubles(
             "Det er en fejl i en model eller i data, den ikke var forberedt på. Se kørslen, og sig det til BI-netværket.",
             (message,),
             marts=lineage.marts_of([unique_id]),
-            run_id=build.run_id,
+            page=f"runs/{build.run_id}",
         )
     failures = _failures(instance, build)
     for step, message in failures.items() if not named else ():
+        if message.startswith(DagsterAssetCheckFailedError.__name__):
+            continue  # A check that blocks has failed: it is told below, by its own name.
         yield Trouble(
             f"build:{step}",
             PLATFORM_OWNER,
             f"Opbygningen af warehouset fejlede i {step}. Alt er som før.",
             "Se fejlen i kørslen, ret den, og kør: faellesdata refresh",
             (message,),
-            run_id=build.run_id,
+            page=f"runs/{build.run_id}",
         )
-    for path, check, description in _failed_checks(instance, build):
+    for path, check, description, blocking in _failed_checks(instance, build):
         system = register.systems.get(path[1]) if path[0] == "raw" else None
         node = nodes.get(path[-1])
         yield Trouble(
             f"check:{'/'.join(path)}:{check}",
             system_owner(system) if system else _node_owner(node, manifest),
             f"En kontrol af {path[-1]} er ikke bestået: {check}.",
-            "Data er udgivet alligevel. Find rækkerne i karantænen eller i tabellen, og ret dem i kildesystemet.",
+            f"{'BI-netværket læser den som før' if blocking else 'Data er udgivet alligevel'}. "
+            "Find rækkerne i karantænen eller i tabellen, og ret dem i kildesystemet.",
             (description,) if description else (),
             marts=lineage.marts_of([node["unique_id"]]) if node else (),
-            run_id=build.run_id,
+            system=system.id if system else "",
+            page=f"runs/{build.run_id}",
         )
 
 
@@ -255,9 +338,9 @@ def _failed_models(instance: dg.DagsterInstance, run: DagsterRun) -> dict[str, s
     return models
 
 
-def _failed_checks(instance: dg.DagsterInstance, run: DagsterRun) -> Iterable[tuple[Sequence[str], str, str]]:
+def _failed_checks(instance: dg.DagsterInstance, run: DagsterRun) -> Iterable[tuple[Sequence[str], str, str, bool]]:
     for event in _events(instance, run, DagsterEventType.ASSET_CHECK_EVALUATION):
         check = event.asset_check_evaluation_data
         # What is stale has been said from the load logs, with its age and its marts.
         if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR and check.check_name != FRESHNESS:
-            yield check.asset_key.path, check.check_name, check.description or ""
+            yield check.asset_key.path, check.check_name, check.description or "", bool(check.blocking)

@@ -44,7 +44,7 @@ class BuildConfig(dg.Config):
     full: bool = False
 
 
-def register_asset(systems: Path) -> dg.AssetsDefinition:
+def register_asset(systems: Path, problems: Sequence[Problem] = ()) -> dg.AssetsDefinition:
     """Return the register itself: its check fails, with file and line, when a system's file cannot be read."""
 
     @dg.asset(
@@ -54,6 +54,8 @@ def register_asset(systems: Path) -> dg.AssetsDefinition:
         tags={"layer": "platform"},
         owners=[OWNER],
         description="Registeret: en fil for hvert system. En fil med fejl er ude, til den er rettet; resten går videre.",
+        # What was wrong when the definitions were loaded: it is seen before anything has been run.
+        metadata={"problems": problem_text(problems)},
         check_specs=[
             dg.AssetCheckSpec(
                 "valid",
@@ -237,8 +239,9 @@ def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -
 
         with exclusive(home, WAREHOUSE_POOL):
             publication = publish(home, role)
-        if publication.missing:
-            context.log.warning(f"Never built, so not published: {', '.join(publication.missing)}")
+        for why, names in (("Never built", publication.missing), ("A blocking test failed: as before", publication.held)):
+            if names:
+                context.log.warning(f"{why}: {', '.join(names)}")
         yield dg.MaterializeResult(
             metadata={
                 "version": publication.version,
@@ -252,10 +255,10 @@ def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -
 
 
 def warehouse_assets(
-    register: Register, home: Home, manifest_path: Path | None, systems: Path
+    register: Register, home: Home, manifest_path: Path | None, systems: Path, problems: Sequence[Problem] = ()
 ) -> tuple[list[dg.AssetsDefinition], list[dg.AssetSpec]]:
     """Return everything after raw, and who reads it. Without a prepared manifest there is no dbt, and nothing to publish."""
-    assets = [register_asset(systems), vault_asset(register, home), platform_asset(register, home)]
+    assets = [register_asset(systems, problems), vault_asset(register, home), platform_asset(register, home)]
     reports: list[dg.AssetSpec] = []
     if manifest_path is not None and manifest_path.exists():
         manifest = read_manifest(manifest_path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,12 @@ class PublishedTable:
     """Whether the model says that it hides small cells."""
     question: Question | None = None
     """What must not be recoverable from it."""
+    database: str = "warehouse"
+    """Where it is read from: the warehouse, or the version `before` of what a blocking test holds back."""
+
+    @property
+    def relation(self) -> str:
+        return f'{self.database}."{self.schema}"."{self.name}"'
 
 
 @dataclass
@@ -57,7 +63,9 @@ class Publication:
     path: Path
     tables: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
-    """Tables that were never built: they come with the version after their first build."""
+    """Tables that were never built, or not since a blocking test failed: they come when that is mended."""
+    held: list[str] = field(default_factory=list)
+    """Tables that are as in the version before, because a test that blocks has failed."""
 
 
 def tables_for(role: str, manifest_path: Path) -> list[PublishedTable]:
@@ -107,8 +115,9 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
         building = folder / f".building-{version}"
         (building / "parquet").mkdir(parents=True)
         publication = Publication(role, version, folder / version)
-        built = _built(home, tables)
-        publication.missing = [table.name for table in tables if table not in built]
+        built = _built(home, tables, folder / "current" / DATABASE)
+        publication.missing = sorted({table.name for table in tables} - {table.name for table in built})
+        publication.held = [table.name for table in built if table.database == "before"]
         publication.tables = _build(home, built, building)
         _write_manifest(building, publication, now, built)
         building.rename(publication.path)
@@ -117,16 +126,37 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
     return publication
 
 
-def _built(home: Home, tables: list[PublishedTable]) -> list[PublishedTable]:
-    """Return the tables that are in the warehouse: a new one whose first build failed keeps no other from its readers."""
+def _built(home: Home, tables: list[PublishedTable], before: Path) -> list[PublishedTable]:
+    """Return the tables that can be published, each from where it is to be read.
+
+    A new one whose first build failed keeps no other from its readers; one that a blocking test found wanting stays as it was.
+    """
     import duckdb
 
+    listed = "select table_schema, table_name from information_schema.tables"
     with duckdb.connect(str(home.warehouse), read_only=True) as connection:
-        known = set(connection.execute("select table_schema, table_name from information_schema.tables").fetchall())
-    built = [table for table in tables if (table.schema, table.name) in known]
+        known = set(connection.execute(listed).fetchall())
+        failed = "select unique_id from main.build_state where status = 'failed'" if ("main", "build_state") in known else None
+        held = _held(home, {row[0] for row in connection.execute(failed).fetchall()}) if failed else set()
+    kept: set[str] = set()
+    if held and before.exists():
+        with duckdb.connect(str(before), read_only=True) as connection:
+            kept = {name for _, name in connection.execute(listed).fetchall()}
+    built = [table for table in tables if (table.schema, table.name) in known and table.name not in held]
+    built += [replace(table, database="before", schema="main") for table in tables if table.name in held & kept]
     if not built:
         raise PublicationError("nothing of what is to be published has been built. Run `faellesdata refresh` first")
-    return built
+    return sorted(built, key=lambda table: table.name)
+
+
+def _held(home: Home, failed: set[str]) -> set[str]:
+    """Return the names of what a failed test with `meta: {blocking: true}` looks at, and of all that is built from it."""
+    nodes = json.loads((home.dbt / "manifest.json").read_text(encoding="utf-8"))["nodes"]
+    blocking = [nodes[test] for test in failed if (nodes.get(test, {}).get("config", {}).get("meta") or {}).get("blocking")]
+    held = {parent for test in blocking for parent in test["depends_on"]["nodes"]}
+    while more := {key for key, node in nodes.items() if not held.isdisjoint(node.get("depends_on", {}).get("nodes", []))} - held:
+        held |= more
+    return {nodes[key]["alias"] for key in held if key in nodes}
 
 
 def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str, int]:
@@ -135,6 +165,8 @@ def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str
     rows: dict[str, int] = {}
     with duckdb.connect() as connection:
         connection.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
+        if any(table.database == "before" for table in tables):
+            connection.execute(f"attach '{building.parent / 'current' / DATABASE}' as before (read_only)")
         # v1.0.0 opens in every DuckDB from 1.0 on: BI tools bring their own, often older one.
         connection.execute(f"attach '{building / DATABASE}' as published (storage_version 'v1.0.0')")
         if home.vault.exists():
@@ -143,7 +175,7 @@ def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str
             _refuse_cpr(connection, table, vault=home.vault.exists())
             _refuse_recoverable(connection, table)
             target = f'published.main."{table.name}"'
-            connection.execute(f'create table {target} as from warehouse."{table.schema}"."{table.name}"')
+            connection.execute(f"create table {target} as from {table.relation}")
             connection.execute(f"comment on table {target} is {_quoted(table.description)}")
             for column in table.columns:
                 if column.description:
@@ -158,7 +190,7 @@ def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str
 
 def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *, vault: bool) -> None:
     """Stop if a text holds a CPR number that the vault knows, or a column is a person id: no rule upstream is trusted alone."""
-    source = f'warehouse."{table.schema}"."{table.name}"'
+    source = table.relation
     for name, kind, *_ in connection.execute(f"describe {source}").fetchall():
         if name == "person_id" or name.endswith("_person_id"):
             raise PublicationError(
@@ -185,7 +217,7 @@ def _refuse_recoverable(connection: duckdb.DuckDBPyConnection, table: PublishedT
                 f"{table.name} hides small cells, and no test {TEST} says how its totals are kept from telling"
             )
         return
-    found = list(recoverable(connection, f'warehouse."{table.schema}"."{table.name}"', table.question))
+    found = list(recoverable(connection, table.relation, table.question))
     if found:
         raise PublicationError(
             f"{table.name} gives hidden cells away: {', '.join(found)}. Nothing was published; hide a second cell beside each"

@@ -87,11 +87,15 @@ def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
     controller.stop()
 
 
+IMAGE_BASE = os.environ.get("FAELLESDATA_TEST_IMAGE_BASE")
+"""An image with Python, to build ours upon: one that is here already, or in a registry that may be reached."""
+
 # Marker → whether its program is here, and the Debian package that has it (`.ci/debian-packages.txt`).
 NEEDS = {
     "browser": (CHROMIUM is not None, "chromium"),
     "mariadb": (MARIADB is not None, "mariadb-server"),
     "nginx": (NGINX is not None, "nginx-light"),
+    "image": (IMAGE_BASE is not None and shutil.which("buildah") is not None, "buildah, and FAELLESDATA_TEST_IMAGE_BASE set"),
     "systemd": (shutil.which("systemd-analyze") is not None, "systemd"),
 }
 _LEFT_OUT: dict[str, str] = {}

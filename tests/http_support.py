@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 
 class Server:
-    """Answers by `answer(path, query, headers)`: a body, or (status, headers, body)."""
+    """Answers by `answer(path, query, headers)`: a body (or pieces of one, as they come), or (status, headers, body)."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answer: Callable[[str, dict[str, Any], Any], Any] = lambda path, query, headers: (404, {}, "")
@@ -40,6 +40,12 @@ class Server:
                     outer.requests.append((parts.path, query))
                     result = outer.answer(parts.path, query, self.headers)
                 status, headers, body = result if isinstance(result, tuple) else (200, {}, result)
+                if isinstance(body, Iterator):  # piece by piece, until the other end has had enough
+                    self.send_response(status)
+                    self.end_headers()
+                    for piece in body:
+                        self.wfile.write(piece)
+                    return
                 data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
                 self.send_response(status)
                 for name, value in headers.items():

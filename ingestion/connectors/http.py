@@ -137,20 +137,28 @@ class HttpClient:
 
     def _send(self, method: str, url: str, counted_as: str, **arguments: Any) -> requests.Response:
         import requests
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-        place = _place(url)
+        place, streamed = _place(url), bool(arguments.pop("stream", False))
         if self._quota is not None and counted_as:
             self._quota.take(counted_as)
         self._pace(url)
         try:
             # Redirects are not followed: the log-in would go along, API keys even to another host.
-            return self._session.request(method, url, timeout=self._limits.timeout_seconds, allow_redirects=False, **arguments)
+            response = self._session.request(
+                method, url, timeout=self._limits.timeout_seconds, allow_redirects=False, stream=True, **arguments
+            )
+            if not streamed:
+                # Where requests keeps what it has read: an answer that drips would never time out there.
+                response._content, response._content_consumed = b"".join(pieces(response, self._limits)), True  # type: ignore[attr-defined]
+            return response
         except requests.exceptions.SSLError as error:
             raise SourceError(f"{place} {_tls_fault(str(error))}") from None
         except requests.exceptions.Timeout:
             raise SourceError(self._slow(place)) from None
-        except requests.exceptions.RequestException as error:
-            if "timed out" in str(error):  # A time-out that outlived its retries comes as a ConnectionError.
+        except (requests.exceptions.RequestException, HTTPError) as error:
+            # A time-out that outlived its retries comes as a ConnectionError.
+            if isinstance(error, ReadTimeoutError) or "timed out" in str(error):
                 raise SourceError(self._slow(place)) from None
             raise SourceError(
                 f"no connection to {place} ({_cause(error, url)}). Check the address, the firewall and whether the system is up"
@@ -185,21 +193,38 @@ def _counted_arguments(arguments: Mapping[str, Any]) -> str:
     return json.dumps([arguments.get("params"), arguments.get("json")], sort_keys=True, default=str)
 
 
-def save(response: requests.Response, path: Path) -> None:
+def pieces(response: requests.Response, limits: Limits) -> Iterator[bytes]:
+    """Yield the body of a streamed `response` as it comes.
+
+    Raises:
+        SourceError: it is not over after `limits.table_seconds`, though never silent for long.
+
+    """
+    deadline = time.monotonic() + limits.table_seconds
+    while piece := response.raw.read1(1 << 16, decode_content=True):
+        yield piece
+        if time.monotonic() > deadline:
+            response.close()
+            raise SourceError(
+                f"{_place(response.url)} was still answering after {limits.table_seconds} s. "
+                "Ask the vendor why, or raise limits.table_seconds"
+            )
+
+
+def save(response: requests.Response, path: Path, limits: Limits) -> None:
     """Write the body of a streamed `response` to `path`, piece by piece.
 
     Raises:
-        SourceError: it ends before its time.
+        SourceError: it ends before its time, or does not come to an end.
 
     """
-    import requests
+    from urllib3.exceptions import HTTPError
 
     new = path.with_suffix(".new")
     try:
         with new.open("wb") as file:
-            for piece in response.iter_content(1 << 16):
-                file.write(piece)
-    except requests.exceptions.RequestException as error:
+            file.writelines(pieces(response, limits))
+    except HTTPError as error:
         raise SourceError(
             f"{_place(response.url)} stops in the middle of its answer ({_cause(error, response.url)}). Try later"
         ) from None

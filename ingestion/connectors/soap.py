@@ -68,7 +68,7 @@ class _Service:
 
     def __init__(self, http: HttpClient, system: SoapSystem) -> None:
         self._http = http
-        self._connection = system.connection
+        self._connection, self._limits = system.connection, system.limits
         self._proxy: Any = None
 
     def call(self, table: SoapTable, parameters: dict[str, str], context: ReadContext) -> Path:
@@ -91,7 +91,7 @@ class _Service:
                 if response.status_code == 500:
                     raise SourceError(_fault(response.raw.read(_LONGEST_FAULT, decode_content=True), source.operation))
                 check(response)
-                save(response, path)
+                save(response, path, self._limits)
         return path
 
     def _envelope(self, operation: str, filled: dict[str, Any]) -> tuple[str, bytes, dict[str, str]]:

@@ -72,6 +72,9 @@ class Freshness(Strict):
 
     warn_after_hours: Annotated[int, Field(gt=0)]
     error_after_hours: Annotated[int, Field(gt=0)]
+    delivery_after_hours: Annotated[int, Field(gt=0)] | None = None
+    """Hours after which a delivery that brought rows must have been followed by another; else the owner is told that it is late.
+    For files that somebody else puts there: a folder without news is read without a fault. Daily files: 20."""
 
 
 class Retention(Strict):

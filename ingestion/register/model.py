@@ -8,7 +8,7 @@ completes and checks them while a file is written.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
@@ -66,6 +66,8 @@ class SystemBase(Strict):
     data_steward: Contact
     cadence: Cadence
     freshness: Freshness
+    alert_from: Literal["warn", "error"] = "warn"
+    """What the owner is written to about. warn: also what only warns, such as a new column or an unusual number of rows."""
     classification: PiiClass
     modifiers: list[Modifier] = []
     legal_basis: Annotated[list[LegalBasis], Field(min_length=1)]

@@ -7,7 +7,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from municipality_support import Municipality
+from municipality_support import DEPARTMENTS, Municipality
 from postbox_support import Postbox
 
 from ingestion.register import read_register
@@ -29,7 +29,7 @@ def test_a_failed_system_is_told_once_to_its_owner_and_so_is_its_recovery(munici
     assert "mart_beta" in text, "what it means"
     assert "mart_alfa" not in text
     assert "faellesdata refresh --system beta" in text, "what to do"
-    assert "https://data.odsherred.example/runs" in text
+    assert "https://data.odsherred.example/assets/raw/beta" in text
     municipality.refresh()
     assert postbox.take() == [], "the same fault is not told twice"
     municipality.deliver("beta", "nr;navn\n1;en\n2;to\n")
@@ -44,15 +44,41 @@ def test_a_failed_system_is_told_once_to_its_owner_and_so_is_its_recovery(munici
 def test_each_owner_gets_one_message_with_all_that_is_theirs(
     municipality: Municipality, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    channel = os.environ["FAELLESDATA_ALERT_MAIL"].replace("{owner}", "kanal@odsherred.example")
+    monkeypatch.setenv(f"FAELLESDATA_ALERT_{DEPARTMENTS['gamma'].upper()}", channel)
     municipality.refresh()
     municipality.deliver("alfa", "helt;andet\n1;2\n")
+    municipality.deliver("beta", "nr;navn;ny\n1;en;x\n2;to;x\n")  # a new column
     municipality.deliver("gamma", "nr;navn\n1;en\n1;\n")  # two failed checks of raw and mart
     municipality.refresh()
-    told = {to: subject for to, subject, _ in postbox.take()}
-    assert told == {
-        "alfa@odsherred.example": "Fællesdata: System alfa kunne ikke hentes",
-        "gamma@odsherred.example": "Fællesdata: En kontrol af ting er ikke bestået: source_not_null_gamma_ting_navn",
-    }
+    mails = postbox.take()
+    gamma = "Fællesdata: En kontrol af ting er ikke bestået: source_not_null_gamma_ting_navn"
+    assert sorted((to, subject) for to, subject, _ in mails) == [
+        ("alfa@odsherred.example", "Fællesdata: System alfa kunne ikke hentes"),
+        ("beta@odsherred.example", "Fællesdata: System beta har fået eller mistet kolonner"),
+        ("gamma@odsherred.example", gamma),
+        ("kanal@odsherred.example", gamma),
+        ("kanal@odsherred.example", "Fællesdata: System beta har fået eller mistet kolonner"),
+    ], "to the owner, and to the channel of the owner's department"
+    column = next(text for to, _, text in mails if to.startswith("beta"))
+    assert "- ting: Nye kolonner: ny. Skriv dem ind i registeret" in column
+    assert "mart_beta" in column
+    assert "skriv dem ind i registeret; ellers spørg leverandøren" in column
+    assert "https://data.odsherred.example/assets/raw/beta" in column
+    # Whose file cannot be read is neither told again nor told to be mended; a delivery without the column is no news.
+    path = municipality.register / DEPARTMENTS["alfa"] / "alfa.yml"
+    sound = path.read_text(encoding="utf-8")
+    path.write_text(sound.replace("cadence: daily", "cadence: somtider"), encoding="utf-8")
+    municipality.deliver("beta", "nr;navn\n1;en\n2;to\n3;tre\n")
+    municipality.refresh()
+    assert postbox.take() == []
+    path.write_text(sound, encoding="utf-8")
+    municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n")
+    beta = municipality.register / DEPARTMENTS["beta"] / "beta.yml"
+    beta.write_text(beta.read_text(encoding="utf-8").replace("cadence: daily", "cadence: daily\nalert_from: error"))
+    municipality.deliver("beta", "nr;navn;ny\n1;en;x\n2;to;x\n")
+    municipality.refresh()
+    assert [(to, subject) for to, subject, _ in postbox.take()] == [("alfa@odsherred.example", "Fællesdata: 1 rettet")]
 
 
 def test_a_failed_model_is_the_platforms_when_it_has_no_group(
@@ -86,12 +112,24 @@ def test_a_mail_server_that_is_down_fails_no_night_and_the_message_comes_later(
     assert [to for to, _, _ in postbox.take()] == ["beta@odsherred.example"]
 
 
-def test_what_was_never_tried_is_told_when_it_has_become_too_old(municipality: Municipality, postbox: Postbox) -> None:
+def test_what_did_not_come_and_what_was_never_tried_is_told(municipality: Municipality, postbox: Postbox) -> None:
+    path = municipality.register / DEPARTMENTS["beta"] / "beta.yml"
+    path.write_text(path.read_text().replace("error_after_hours: 60", "error_after_hours: 60, delivery_after_hours: 20"))
     municipality.refresh()
     heartbeat = json.loads((municipality.home.path / "heartbeat.json").read_text())
     assert (heartbeat["ok"], heartbeat["troubles"]) == (True, [])
-    later = datetime.now(UTC) + timedelta(hours=61)
-    with open_instance(municipality.home) as instance:
-        told = conclude(municipality.home, read_register(municipality.register), instance, "test", now=later)
-    assert sorted(told.sent) == ["Hold alfa", "Hold beta", "Hold gamma"]
+
+    def after(hours: int) -> list[str]:
+        later = datetime.now(UTC) + timedelta(hours=hours)
+        with open_instance(municipality.home) as instance:
+            return conclude(municipality.home, read_register(municipality.register), instance, "test", now=later).sent
+
+    assert (after(19), after(21), after(22)) == ([], ["Hold beta"], []), "a delivery that is late is told, once, to its owner"
+    ((to, subject, text),) = postbox.take()
+    assert (to, subject) == ("beta@odsherred.example", "Fællesdata: En leverance til System beta mangler")
+    assert "mart_beta" in text
+    assert "Spørg den, der leverer" in text
+    assert after(0) == ["Hold beta"]
+    assert [subject for _, subject, _ in postbox.take()] == ["Fællesdata: 1 rettet"]
+    assert sorted(after(61)) == ["Hold alfa", "Hold beta", "Hold gamma"]
     assert all("er ikke hentet, som den skulle" in subject for _, subject, _ in postbox.take())

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connectors_support import column, context, rejected, rows, system
+from connectors_support import TABLE, column, context, rejected, rows, system
 from http_support import Server
 
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.odata import literal
+from ingestion.home import Home
+from ingestion.landing import land_system
 from ingestion.register.model import System
 
 SECRET = "meget-hemmelig-kode"
@@ -338,6 +340,25 @@ def test_a_hanging_server_is_given_up(server: Server, tmp_path: Path) -> None:
     server.answer = lambda path, query, headers: time.sleep(2.5) or []
     with pytest.raises(SourceError, match="gave no answer within 1 s"):
         rows(rest(server, {"type": "single"}, limits={"timeout_seconds": 1, "retries": 1}), context(tmp_path))
+
+
+def test_a_server_that_drips_is_given_up_too(server: Server, tmp_path: Path) -> None:
+    """No piece is late, so no time-out of a request ever comes; the table's own time is up, and the others are loaded."""
+
+    def drip() -> Iterator[bytes]:
+        while True:
+            yield b" "
+            time.sleep(0.2)
+
+    dripping = rest(server, {"type": "single"}, limits={"timeout_seconds": 5, "table_seconds": 1, "retries": 0})
+    sound = dripping.tables[TABLE].model_copy(update={"source": dripping.tables[TABLE].source.model_copy(update={"path": "/ok"})})
+    both = dripping.model_copy(update={"tables": {TABLE: dripping.tables[TABLE], "anden": sound}})
+    server.answer = lambda path, query, headers: [{"id": 1}] if path == "/ok" else drip()
+    started = time.monotonic()
+    outcome = land_system(both, Home(tmp_path / "home"))
+    assert time.monotonic() - started < 15
+    assert {name: load.status for name, load in outcome.tables.items()} == {TABLE: "failed", "anden": "loaded"}
+    assert "was still answering after 1 s" in outcome.tables[TABLE].message
 
 
 def test_an_answer_cut_short_is_no_shorter_table(server: Server, tmp_path: Path) -> None:

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import dagster as dg
 import pytest
 from connectors_support import TABLE, column, context, rows, system
 
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.files import put_away
+from ingestion.home import Home
+from ingestion.register import Register
 from ingestion.register.model import System
+from orchestration.arrivals import arrival_sensors
 
 PASSWORD = "meget-hemmelig-kode"
 
@@ -148,3 +152,27 @@ def test_files_in_folders_below_are_found_and_put_away(sftp: dict[str, Any], tmp
         "2026_yr-2026-01.csv"
     ]
     assert rows(of, context(tmp_path, files_seen=found.files_loaded)) == []
+
+
+def test_what_arrives_starts_a_load_once(sftp: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = sftp_system(sftp)
+    watched = watched.model_copy(update={"connection": watched.connection.model_copy(update={"load_on_arrival": True})})
+    (sensor,) = arrival_sensors(Register(systems={"proeve": watched}), Home(tmp_path))
+
+    def tick(cursor: str | None) -> dg.SensorResult:
+        with dg.DagsterInstance.ephemeral() as instance, dg.build_sensor_context(instance, cursor=cursor) as asked:
+            result = sensor(asked)
+        assert isinstance(result, dg.SensorResult)
+        return result
+
+    first = tick(None)
+    assert [request.asset_selection for request in first.run_requests or []] == [[dg.AssetKey(["raw", "proeve", TABLE])]]
+    assert not tick(first.cursor).run_requests
+    (sftp["root"] / "yr-2026-02.csv").write_bytes("CPR;Beløb\r\n2;3,50\r\n".encode("cp1252"))
+    second = tick(first.cursor)
+    assert len(second.run_requests or []) == 1
+    monkeypatch.setenv("SFTP_PASSWORD", "forkert-kode")
+    refused = tick(second.cursor)
+    assert not refused.run_requests
+    monkeypatch.setenv("SFTP_PASSWORD", PASSWORD)
+    assert not tick(refused.cursor).run_requests, "what was seen before the server said no is not seen as new"

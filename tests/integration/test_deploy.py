@@ -25,6 +25,9 @@ from conftest import NGINX
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 OPERATOR, READER = ("drift", "a-test-password"), ("laeser", "another-test-password")
 VERSION = "{version}"
+BROKEN = "kle"
+SHOWN = """{assetNodes {assetKey {path}} assetNodeOrError(assetKey: {path: ["register"]}) {
+  ... on AssetNode {metadataEntries {label ... on TextMetadataEntry {text}}}}}"""
 START = """mutation {launchRun(executionParams: {runConfigData: {}, selector: {
   repositoryLocationName: "faellesdata", repositoryName: "__repository__", jobName: "nightly_load"}}) {__typename}}"""
 
@@ -110,7 +113,10 @@ def up(port: int, process: subprocess.Popen[bytes], seconds: float) -> None:
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """nginx before the read-only web UI of an empty home; nobody is behind the operators' address."""
+    """nginx before the read-only web UI of an empty home; nobody is behind the operators' address.
+
+    The UI's own copy of the code has a register file that cannot be read.
+    """
     assert NGINX
     folder = tmp_path_factory.mktemp("nginx")
     port, readers, nobody = free_port(), free_port(), free_port()
@@ -118,12 +124,18 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     authority.configure_trust(trusted)
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
     command = [sys.executable, "-m", "cli.main", "ui", "--read-only", "--port", str(readers), "--home", str(folder / "home")]
+    for part in ("cli", "ingestion", "orchestration", "serving", "dbt_project", "seeds"):
+        shutil.copytree(
+            DEPLOY.parent / part, folder / "code" / part, ignore=shutil.ignore_patterns("__pycache__", "target", "logs")
+        )
+    (path,) = (folder / "code").rglob(f"{BROKEN}.yml")
+    path.write_text(path.read_text(encoding="utf-8").replace("\ncadence: ", "\ncadence: engang "), encoding="utf-8")
     with (folder / "ui.log").open("wb") as log:
-        ui = subprocess.Popen(command, cwd=DEPLOY.parent, stdout=log, stderr=subprocess.STDOUT)
+        ui = subprocess.Popen(command, cwd=folder / "code", stdout=log, stderr=subprocess.STDOUT)
     nginx = subprocess.Popen([NGINX, "-c", written(folder, port, nobody, readers), "-e", folder / "error.log"])
     try:
         up(port, nginx, 20)
-        up(readers, ui, 120)
+        up(readers, ui, 300)
         yield Proxy(port, trusted)
     finally:
         for process in (nginx, ui):
@@ -155,6 +167,19 @@ def test_a_reader_sees_everything_and_starts_nothing(proxy: Proxy) -> None:
     _, answer = proxy.ask(READERS, "/graphql", READER, START)
     assert json.loads(answer)["data"]["launchRun"]["__typename"] == "UnauthorizedError"
     assert proxy.upgrade(READERS, READER) == "HTTP/1.1 101 Switching Protocols"
+
+
+@pytest.mark.nginx
+def test_a_register_file_with_an_error_is_named_and_the_rest_is_shown(proxy: Proxy) -> None:
+    _, answer = proxy.ask(READERS, "/graphql", READER, SHOWN)
+    shown = json.loads(answer)["data"]
+    systems = {node["assetKey"]["path"][1] for node in shown["assetNodes"] if node["assetKey"]["path"][0] == "raw"}
+    files = {path.stem for path in (DEPLOY.parent / "ingestion" / "systems").rglob("*.yml")}
+    assert systems - {"platform"} == files - {BROKEN}
+    (text,) = [entry["text"] for entry in shown["assetNodeOrError"]["metadataEntries"] if entry["label"] == "problems"]
+    original = next((DEPLOY.parent / "ingestion" / "systems").rglob(f"{BROKEN}.yml")).read_text(encoding="utf-8")
+    line = original[: original.index("\ncadence: ")].count("\n") + 2
+    assert re.search(rf"/{BROKEN}\.yml:{line}:\d+: .*engang", text), text
 
 
 @pytest.mark.systemd

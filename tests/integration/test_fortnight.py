@@ -85,6 +85,8 @@ class Fortnight:
 
 def test_a_fortnight(municipality: Municipality, postbox: Postbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fortnight = Fortnight(municipality)
+    path = municipality.register / DEPARTMENTS["beta"] / "beta.yml"
+    path.write_text(path.read_text().replace("error_after_hours: 60", "error_after_hours: 60, delivery_after_hours: 20"))
     told: dict[int, list[tuple[str, str]]] = {}
     changed: dict[int, int] = {}
     times: dict[int, str] = {}
@@ -100,7 +102,7 @@ def test_a_fortnight(municipality: Municipality, postbox: Postbox, tmp_path: Pat
             shutil.move(municipality.sources / "alfa", away)
         if night == 6:
             fortnight.deliver("beta", 5)
-        if night == 7:  # a new column: taken note of, nobody woken
+        if night == 7:  # a new column
             fortnight.deliver("gamma", 7, header="nr;navn;ekstra", more=";ny")
         if night == 8:  # a column that is gone
             fortnight.path("gamma", 8).write_text("nr\n800\n801\n802\n803\n804\n")
@@ -126,6 +128,9 @@ def test_a_fortnight(municipality: Municipality, postbox: Postbox, tmp_path: Pat
     assert {night: mails for night, mails in told.items() if mails} == {
         3: [("alfa", down.format("alfa"))],
         4: [("alfa", mended)],
+        5: [("beta", "En leverance til System beta mangler")],
+        6: [("beta", mended)],
+        7: [("gamma", "System gamma har fået eller mistet kolonner")],
         8: [("gamma", down.format("gamma"))],
         9: [("gamma", mended)],
         10: [("alfa", down.format("alfa"))],

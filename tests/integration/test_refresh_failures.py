@@ -62,7 +62,9 @@ def test_a_table_whose_check_blocks_is_red_and_as_it_was(municipality: Municipal
     load = municipality.refresh().stages[0]
     assert list(load.failures) == ["load_beta"]
     assert [check for check in load.failed_checks if check.startswith("raw/beta/ting: contract: ")]
-    assert json.loads(read_log(municipality.home.raw_file("beta"))[-1]["checks"]) == {"contract": "failed"}
+    kept = json.loads(read_log(municipality.home.raw_file("beta"))[-1]["checks"])
+    assert list(kept) == ["contract"]
+    assert kept["contract"].startswith("failed: Tabellen blev ikke hentet, og er som før: beta.ting")
     assert municipality.rows("mart_beta") == 2
 
 
@@ -108,6 +110,31 @@ def test_a_failed_test_is_a_failed_check_and_stops_nothing(municipality: Municip
     assert municipality.rows("mart_gamma") == 2
 
 
+def test_a_dbt_test_that_blocks_keeps_its_table_from_readers(municipality: Municipality) -> None:
+    tests = municipality.project / "tests"
+    tests.mkdir()
+    sql = "{{ config(meta={'blocking': true}) }} select nr from {{ ref('mart_gamma') }} where nr > 2"
+    (tests / "gamma_small.sql").write_text(sql)
+    assert municipality.refresh().ok
+    for system_id in ("alfa", "gamma"):
+        municipality.deliver(system_id, "nr;navn\n1;en\n2;to\n3;tre\n")
+    load, build, publish = municipality.refresh().stages
+    assert (load.ok, publish.ok) == (True, True)
+    assert "marts/mart_gamma: gamma_small" in build.failures["dbt_build"]
+    assert [municipality.rows(f"mart_{system_id}") for system_id in ("alfa", "gamma")] == [3, 3], "built, to be looked at"
+    assert published(municipality) == {"mart_alfa": 3, "mart_beta": 2, "mart_gamma": 2}
+    heartbeat = json.loads(municipality.home.heartbeat.read_text(encoding="utf-8"))
+    assert [trouble["what"] for trouble in heartbeat["troubles"]] == ["En kontrol af mart_gamma er ikke bestået: gamma_small."]
+    municipality.deliver("gamma", "nr;navn\n1;en\n2;to\n")
+    assert municipality.refresh().ok
+    assert published(municipality) == {"mart_alfa": 3, "mart_beta": 2, "mart_gamma": 2}
+
+
+def published(municipality: Municipality) -> dict[str, int]:
+    manifest = json.loads((municipality.home.published / "bi_netvaerk" / "current" / "manifest.json").read_text(encoding="utf-8"))
+    return {name: table["rows"] for name, table in manifest["tables"].items()}
+
+
 def test_a_failed_model_leaves_the_others(municipality: Municipality) -> None:
     municipality.refresh()
     municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n3;tre\n")
@@ -122,8 +149,7 @@ def test_a_failed_model_leaves_the_others(municipality: Municipality) -> None:
         "what the failed model left as it was is published with the rest, also beside one that was never built"
     )
     assert result.version is not None
-    manifest = json.loads((municipality.home.published / "bi_netvaerk" / "current" / "manifest.json").read_text())
-    assert list(manifest["tables"]) == ["mart_alfa", "mart_beta", "mart_gamma"]
+    assert published(municipality) == {"mart_alfa": 3, "mart_beta": 2, "mart_gamma": 2}
 
 
 def test_a_project_that_does_not_parse_still_lets_systems_load(municipality: Municipality) -> None:
