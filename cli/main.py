@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import demo, doctor, metrics, query, refresh, status, systems, ui, workbooks
+from cli import demo, doctor, metrics, query, refresh, status, systems, ui, workbooks, worker
 
 HELP = """\
 Gather the departments' systems in one warehouse, and publish it to the BI network.
@@ -50,6 +50,7 @@ def main(
 app.command("demo")(demo.demo)
 app.command("refresh")(refresh.refresh)
 app.command("ui")(ui.ui)
+app.command("worker")(worker.worker)
 app.add_typer(systems.app, name="systems")
 app.command("publish")(refresh.publish)
 app.command("status")(status.status)

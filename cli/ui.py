@@ -10,7 +10,7 @@ from cli.common import HomeOption, err, expected, fail, home_at, out
 from ingestion.home import Home
 
 
-@expected("orchestration.instance:WrongSetting", "orchestration.server:ServerError")
+@expected("orchestration.instance:WrongSetting", "orchestration.worker:WorkerError", "orchestration.server:ServerError")
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 3000,
     read_only: Annotated[

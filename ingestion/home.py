@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+_FROM_FILES = ("FAELLESDATA_DAGSTER_POSTGRES", "FAELLESDATA_CELERY", "FAELLESDATA_ALERT_")
+
 
 @dataclass(frozen=True)
 class Home:
@@ -102,7 +104,13 @@ class Home:
         return self.path / "connections.env"
 
     def load_settings(self) -> None:
-        """Read `connections.env` (if any) into the environment; what is set already wins."""
+        """Read `connections.env` (if any) into the environment, and what stands in files of its own; what is set already wins.
+
+        Where a name of `_FROM_FILES` ends in `_FILE`, it names a file with the value, as systemd and containers hand out secrets.
+        """
         from dotenv import load_dotenv
 
         load_dotenv(self.connections, override=False)
+        for name, path in list(os.environ.items()):
+            if name.startswith(_FROM_FILES) and name.endswith("_FILE"):
+                os.environ.setdefault(name.removesuffix("_FILE"), Path(path).read_text(encoding="utf-8").strip())

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
 from ingestion.home import Home
 from orchestration.locks import is_dead
+from orchestration.worker import launcher
 
 MARK = "# Written by faellesdata on every start. Remove this line to keep settings of your own."
 POSTGRES = "FAELLESDATA_DAGSTER_POSTGRES"
@@ -75,6 +76,7 @@ def settings(home: Home) -> dict[str, Any]:
         "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
         "run_monitoring": {"enabled": True, "start_timeout_seconds": 300, "max_runtime_seconds": 12 * 3600},
         "freshness": {"enabled": True},
+        **launcher(),
         "retention": {
             "schedule": {"purge_after_days": limits().keep_runs_days},
             "sensor": {"purge_after_days": {"skipped": 3, "failure": 30, "success": 30}},

@@ -96,6 +96,7 @@ NEEDS = {
     "mariadb": (MARIADB is not None, "mariadb-server"),
     "nginx": (NGINX is not None, "nginx-light"),
     "image": (IMAGE_BASE is not None and shutil.which("buildah") is not None, "buildah, and FAELLESDATA_TEST_IMAGE_BASE set"),
+    "redis": (shutil.which("redis-server") is not None, "redis-server"),
     "systemd": (shutil.which("systemd-analyze") is not None, "systemd"),
 }
 _LEFT_OUT: dict[str, str] = {}
