@@ -41,7 +41,7 @@ def work(concurrency: int) -> None:
     from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 
     address = os.environ[CELERY]
-    app = make_app({"broker": address, "backend": address, "config_source": DEFAULT_CONFIG})
+    app = make_app({"broker": address, "backend": address, "config_source": DEFAULT_CONFIG})  # type: ignore[no-untyped-call]
     create_execute_job_task(app)
     create_resume_job_task(app)
     app.worker_main(
