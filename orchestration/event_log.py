@@ -1,18 +1,20 @@
 """Dagster's SQLite storage for a home, made quick and kept small.
 
 As Dagster has it, every event opens its file anew, and closing it writes everything through to the disk: half a refresh of the
-practice municipality went into that. Here a file stays open, and an event is safe against the end of the process, not against a
+practice municipality went into that. Here a file stays open, what comes at once is written at once, and an event is safe against the end of the process, not against a
 power cut, after which the last seconds of the log may be missing. What was loaded never is: that stands in the raw files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 
 import sqlalchemy as db
+from dagster import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
@@ -29,12 +31,31 @@ class EventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str) -> None:
         self._engines: dict[str, Engine] = {}
         self._schema: set[str] = set()
+        self._batch = threading.local()
         super().__init__(base_dir)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
+        under_way: dict[str, Connection] = getattr(self._batch, "connections", {})
+        if shard in under_way:
+            yield under_way[shard]
+            return
         with self._db_lock, self._engine(shard).begin() as connection:
             yield connection
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store what Dagster hands over at once, such as all that a run intends to make, in one transaction a file."""
+        run_ids = {event.run_id for event in events}
+        if len(run_ids) != 1:
+            super().store_event_batch(events)
+            return
+        (run_id,) = run_ids
+        with self._db_lock, self._engine(run_id).begin() as run, self._engine(INDEX_SHARD_NAME).begin() as index:
+            self._batch.connections = {run_id: run, INDEX_SHARD_NAME: index}
+            try:
+                super().store_event_batch(events)
+            finally:
+                self._batch.connections = {}
 
     # Dagster asks for every event whether the file has been brought up to this version's schema. Once it has, it has.
 

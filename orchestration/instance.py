@@ -111,6 +111,8 @@ def set_environment(home: Home) -> None:
         FAELLESDATA_HOME=str(home.path),
         DAGSTER_HOME=str(home.dagster),
         DAGSTER_DISABLE_TELEMETRY="1",
+        # A run begins by telling of each table and check that it is about to make: not one transaction for each.
+        DAGSTER_EVENT_BATCH_SIZE="500",
         DO_NOT_TRACK="1",
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
         RUNTIME__DLTHUB_TELEMETRY="false",

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as db
+from sqlalchemy.engine import Engine
 
 from ingestion.home import Home
 from orchestration.event_log import EventLog
@@ -54,6 +56,37 @@ def test_a_deleted_run_leaves_no_file_and_no_check(instance: dg.DagsterInstance)
         assert index.execute("select distinct run_id from asset_check_executions").fetchall() == [(new,)]
         assert index.execute("select distinct run_id from event_logs").fetchall() == [(new,)]
     assert instance.get_latest_materialization_event(KEY) is not None
+
+
+def test_what_a_run_is_about_to_make_is_told_in_one_transaction(instance: dg.DagsterInstance) -> None:
+    @dg.multi_asset(specs=[dg.AssetSpec(f"tabel_{number}") for number in range(40)])
+    def load() -> Iterator[dg.MaterializeResult[None]]:
+        for number in range(40):
+            yield dg.MaterializeResult(asset_key=f"tabel_{number}")
+
+    commits: list[str] = []
+    log = instance.event_log_storage
+    assert isinstance(log, EventLog)
+    batch = log.store_event_batch
+
+    def counted(events: Sequence[dg.EventLogEntry]) -> None:
+        db.event.listen(Engine, "commit", note := lambda connection: commits.append(str(connection.engine.url)))
+        batch(events)
+        db.event.remove(Engine, "commit", note)
+
+    log.store_event_batch = counted  # type: ignore[method-assign]
+    run_id = dg.materialize([load], instance=instance).run_id
+    files = [Path(url).stem for url in commits]
+    assert files.count("index") == 1
+    assert files.count(run_id) <= 3, "its tables are made first"
+    planned = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED).records
+    assert len(planned) == 40
+    with sqlite3.connect(history(instance) / "index.db") as index:
+        told = (
+            "select dagster_event_type, count(distinct asset_key) from event_logs"
+            " where dagster_event_type like 'ASSET_MAT%' group by 1"
+        )
+        assert dict(index.execute(told).fetchall()) == {"ASSET_MATERIALIZATION": 40, "ASSET_MATERIALIZATION_PLANNED": 40}
 
 
 def test_a_log_that_another_process_has_locked_is_waited_for(instance: dg.DagsterInstance) -> None:
