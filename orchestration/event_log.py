@@ -1,8 +1,9 @@
 """Dagster's SQLite storage for a home, made quick and kept small.
 
 As Dagster has it, every event opens its file anew, and closing it writes everything through to the disk: half a refresh of the
-practice municipality went into that. Here a file stays open, what comes at once is written at once, and an event is safe against the end of the process, not against a
-power cut, after which the last seconds of the log may be missing. What was loaded never is: that stands in the raw files.
+practice municipality went into that. Here a file stays open, what comes at once is
+written at once, and an event is safe against the end of the process, not against a power cut, after which the last seconds of
+the log may be missing. What was loaded never is: that stands in the raw files.
 """
 
 from __future__ import annotations
