@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, Measure, Municipality, SpecialPlacement
+from demo.population.places import house_uuid
 from demo.values import kroner_text
 
 
@@ -50,6 +51,10 @@ def facts(municipality: Municipality) -> dict[str, Any]:
         "boern_forloeb": _before_and_after(municipality),
         "sommerhuse": _summer_peak(municipality),
         "kapacitet": _capacity(municipality),
+        "koblinger": {
+            "adresser": {str(customer.number): house_uuid(customer.address) for customer in municipality.waste_customers},
+            "leverandoerer": {system.usage_uuid: system.vendor_cvr for system in municipality.it_systems},
+        },
     }
 
 

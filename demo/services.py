@@ -54,6 +54,7 @@ class WasteCustomer:
     cvr: str
     p_number: str
     """Empty for companies."""
+    address: Address
 
 
 @dataclass(slots=True)

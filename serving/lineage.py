@@ -57,7 +57,7 @@ class Origin:
 
 def to_compile(manifest: Manifest) -> list[str]:
     """Return the names of the models whose SQL must be read: all that are not generated from the register."""
-    return sorted(node["name"] for node in _relations(manifest) if _is_written(node))
+    return sorted(node["name"] for node in _relations(manifest) if _is_written(node) and not _is_python(node))
 
 
 def lineage(manifest: Manifest, compiled: Mapping[str, str]) -> Content:
@@ -101,6 +101,8 @@ def column_edges(manifest: Manifest, compiled: Mapping[str, str], problems: dict
                 problems[node["name"]] = " ".join(str(error).split())
                 continue
             columns[unique_id] = list(edges[unique_id])
+        elif _is_python(node):
+            edges[unique_id] = _declared(manifest, node, problems)
         elif _is_written(node):
             problems[node["name"]] = "does not compile"
         elif node["name"].startswith("stg_"):
@@ -122,6 +124,22 @@ def _relations(manifest: Manifest) -> list[Node]:
 
 def _is_written(node: Node) -> bool:
     return node["resource_type"] != "seed" and MARK not in node["raw_code"][:200]
+
+
+def _is_python(node: Node) -> bool:
+    return node.get("language") == "python"
+
+
+def _declared(manifest: Manifest, node: Node, problems: dict[str, str]) -> dict[str, list[Use]]:
+    """Return what a Python model's columns say they are made of (`meta.made_of`: `relation.column`): there is no SQL to read."""
+    parents = {name.rpartition(".")[2]: name for name in node["depends_on"]["nodes"]}
+    found: dict[str, list[Use]] = {}
+    for name, column in node["columns"].items():
+        made_of = [entry.partition(".") for entry in column["config"]["meta"].get("made_of", ())]
+        if not made_of or any(relation not in parents for relation, _, _ in made_of):
+            problems[node["name"]] = f"{name} does not say in meta.made_of which columns of which parents it is made of"
+        found[name] = [Use(parents[relation], source, True) for relation, _, source in made_of if relation in parents]
+    return found
 
 
 def _in_order(manifest: Manifest) -> Iterator[str]:

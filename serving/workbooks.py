@@ -7,7 +7,7 @@ quarantine, which shows only the shape of what is confidential (9 for digits, a 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from ingestion.register.vocabulary import terms
 
 if TYPE_CHECKING:
     import duckdb
+    from openpyxl import Workbook
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
@@ -39,6 +40,16 @@ HEADINGS = {
     "Rettes af": 34,
 }
 """Heading → width in characters."""
+LINKS = {
+    "System": 22,
+    "Skrevet": 40,
+    "Forslag": 44,
+    "Sandsynlighed": 14,
+    "Nøgle": 38,
+    "Afgørelse (ja/nej)": 18,
+    "Begrundelse": 40,
+}
+"""The same, of what record linkage asks a person; the last two are for the answer, which the data team puts in `seeds/koblinger.csv`."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,9 @@ class Fault:
 
 
 def write_workbooks(register: Register, home: Home) -> dict[str, Path]:
-    """Write `<home>/workbooks/<department>.xlsx` for each department with entries in the quarantine; return them by department.
+    """Write `<home>/workbooks/<department>.xlsx` for each department with entries in the quarantine, or links to decide.
+
+    Returns the files by department.
 
     A department without any has no file. Files are readable by their owner only, and replaced whole.
 
@@ -74,17 +87,23 @@ def write_workbooks(register: Register, home: Home) -> dict[str, Path]:
         for department in sorted({system.department for system in register.systems.values()}):
             path = folder / f"{department}.xlsx"
             of = [system for system in register.systems.values() if system.department == department and counts.get(system.id)]
-            if of:
-                _write(path, department, of, counts, connection)
+            links = connection.execute(
+                "select system_id, tekst, forslag, tillid::double, maal from marts.mart_koblinger_til_gennemsyn"
+                " where fagomraade = ? order by system_id, tekst, tillid desc",
+                [department],
+            ).fetchall()
+            if of or links:
+                book = _book(department, of, counts, connection)
+                if links:
+                    _ask(book, [(register.systems[system].title, *rest) for system, *rest in links])
+                _save(book, path)
                 written[department] = path
             else:
                 path.unlink(missing_ok=True)
     return written
 
 
-def _write(
-    path: Path, department: str, systems: list[System], counts: dict[str, int], connection: duckdb.DuckDBPyConnection
-) -> None:
+def _book(department: str, systems: list[System], counts: dict[str, int], connection: duckdb.DuckDBPyConnection) -> Workbook:
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
@@ -99,18 +118,34 @@ def _write(
     overview.append(_cells(overview, ["System", "Antal", "Rettes af"], bold=True))
     for system in systems:
         overview.append(_cells(overview, [system.title, counts[system.id], _steward(system)]))
-    sheet = book.create_sheet("Rettes i kilden")
-    sheet.freeze_panes = "A2"
-    sheet.auto_filter.ref = f"A1:{chr(ord('A') + len(HEADINGS) - 1)}1"
-    for letter, width in zip("ABCDEFGHIJ", HEADINGS.values(), strict=True):
-        sheet.column_dimensions[letter].width = width
-    sheet.append(_cells(sheet, list(HEADINGS), bold=True))
+    sheet = _sheet(book, "Rettes i kilden", HEADINGS)
     for system in systems:
         for fault in _faults(system, connection):
             sheet.append(_cells(sheet, _row(system, fault)))
         if counts[system.id] > MOST_ROWS:
             more = f"og {counts[system.id] - MOST_ROWS} til; se tabellen quality.quarantine"
             sheet.append(_cells(sheet, [system.title, "", "", more]))
+    return book
+
+
+def _ask(book: Workbook, links: list[tuple[str, str, str, float, str]]) -> None:
+    """Add what a person is to decide: a row for each text and suggestion."""
+    sheet = _sheet(book, "Koblinger", LINKS)
+    for system, text, suggestion, likelihood, key in links:
+        sheet.append(_cells(sheet, [system, text, suggestion or "", f"{likelihood:.2f}".replace(".", ","), key, "", ""]))
+
+
+def _sheet(book: Workbook, title: str, headings: Mapping[str, int]) -> WriteOnlyWorksheet:
+    sheet = book.create_sheet(title)
+    sheet.freeze_panes = "A2"
+    sheet.auto_filter.ref = f"A1:{chr(ord('A') + len(headings) - 1)}1"
+    for letter, width in zip("ABCDEFGHIJ", headings.values(), strict=False):
+        sheet.column_dimensions[letter].width = width
+    sheet.append(_cells(sheet, list(headings), bold=True))
+    return sheet
+
+
+def _save(book: Workbook, path: Path) -> None:
     draft = path.with_suffix(f".{os.getpid()}.draft")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         book.save(file)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+from demo.administration import Address
 from demo.municipality import FIRST_DAY, MUNICIPALITY_CVR, TODAY, Emptying, Municipality, WasteArticle, WasteCustomer, Weighing
 from demo.population.common import SURNAMES, count, cvr, day_between, moment, stream
 
@@ -16,17 +18,20 @@ PRICES = {1010: 128_000, 2020: 0, 2030: 0, 3010: 31_000}
 COLLECTED = (("rest", 14), ("mad", 14), ("pap", 28))
 """Fraction, and days between two emptyings."""
 COMPANIES = 150
+AT_LEAST = 60
+"""Companies in however small a municipality: few would prove nothing of how their addresses are read."""
 
 
 def add(municipality: Municipality) -> None:
     """Fill waste customers, articles, weighings and emptyings."""
-    rng = stream(municipality, "waste")
+    rng, sites = stream(municipality, "waste"), stream(municipality, "waste sites")
     customers = [
-        WasteCustomer(7000 + position, place.name, "I", MUNICIPALITY_CVR, place.p_number)
+        WasteCustomer(7000 + position, place.name, "I", MUNICIPALITY_CVR, place.p_number, _house(place.address))
         for position, place in enumerate(municipality.institutions)
     ]
-    for position in range(count(municipality, COMPANIES, 5)):
-        customers.append(WasteCustomer(9000 + position, f"{rng.choice(SURNAMES)} Byg ApS", "E", cvr(rng), ""))
+    for position in range(count(municipality, COMPANIES, AT_LEAST)):
+        address = _house(sites.choice(municipality.building_cases).address)
+        customers.append(WasteCustomer(9000 + position, f"{rng.choice(SURNAMES)} Byg ApS", "E", cvr(rng), "", address))
     municipality.waste_customers, municipality.waste_articles = customers, list(ARTICLES)
     found = []
     for customer in customers:
@@ -56,3 +61,7 @@ def add(municipality: Municipality) -> None:
                     )
                 )  # fmt: skip
                 day += timedelta(days=days)
+
+
+def _house(address: Address) -> Address:
+    return replace(address, floor="", door="")

@@ -95,7 +95,7 @@ def _usages(municipality: Municipality) -> Iterator[tuple[str, dict[str, Any]]]:
                 "localCallName": system.name, "localSystemId": system.register_id,
                 "numberOfExpectedUsers": {"lowerBound": lower, "upperBound": upper},
                 "mainContract": {
-                    "name": f"Kontrakt {system.name}", "supplier": {"name": system.vendor, "cvr": system.vendor_cvr},
+                    "name": f"Kontrakt {system.name}", "supplier": _supplier(system, nth),
                 },
                 "validity": {"lifeCycleStatus": system.life_cycle, "valid": system.life_cycle == "Operational"},
             },
@@ -171,3 +171,18 @@ def routes(folder: Path) -> list[BaseRoute]:
 def settings(url: str) -> dict[str, str]:
     """Return the environment variables that a caller of the system at `url` needs."""
     return {"OS2KITOS_URL": f"{url}{API}", "OS2KITOS_TOKEN": practice_secret(SYSTEM, "token")}
+
+
+def _supplier(system: ItSystem, nth: int) -> dict[str, str | None]:
+    """Return the contract's supplier: of every seventh dark system by a name that somebody typed, without its number."""
+    if system.register_id or nth % 7:
+        return {"name": system.vendor, "cvr": system.vendor_cvr}
+    middle = len(system.vendor) // 2
+    typed = (
+        f"{system.vendor} A/S",
+        f"{system.vendor.upper()} Danmark",
+        f"{system.vendor[:middle]}{system.vendor[middle + 1 :]}",
+        f"{system.vendor.split()[0]} Kommune og Region",
+        f"Konsulent {nth}",
+    )
+    return {"name": typed[nth // 7 % 5], "cvr": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from demo.administration import Address
 from demo.database import Database
 from demo.defects import CANNOT_CONVERT, MISSING, UNKNOWN_VALUE, Defects
 from demo.municipality import Municipality
@@ -12,12 +13,14 @@ from demo.truth import Truth
 from demo.values import kroner_text
 
 SYSTEM = "scanxnet"
+POST_BOX = "Postboks"
 DATABASE = Database(
     SYSTEM,
     "dbo",
     """
 create table "Kunde" (
-    "KundeNr" integer primary key, "Navn" varchar(80), "KundeType" char(1), "CVR" varchar(10), "PNr" varchar(12));
+    "KundeNr" integer primary key, "Navn" varchar(80), "KundeType" char(1), "CVR" varchar(10), "PNr" varchar(12),
+    "Adresse" varchar(120));
 create table "Vare" ("VareNr" integer primary key, "Varenavn" varchar(40), "Fraktion" varchar(10));
 create table "Vejning" (
     "VejeseddelNr" bigint primary key, "Tidspunkt" timestamp, "KundeNr" integer, "VareNr" integer, "TransportoerNr" integer,
@@ -35,8 +38,12 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     defects.put("CVR", CANNOT_CONVERT, 1, "29188450")
     defects.put("KundeType", UNKNOWN_VALUE, 1, "P")
     rows: list[dict[str, Any]] = [
-        {"KundeNr": c.number, "Navn": c.name, "KundeType": c.kind, "CVR": c.cvr, "PNr": c.p_number or None} for c in customers
-    ]
+        {
+            "KundeNr": c.number, "Navn": c.name, "KundeType": c.kind, "CVR": c.cvr, "PNr": c.p_number or None,
+            "Adresse": typed_address(c.address, c.number),
+        }
+        for c in customers
+    ]  # fmt: skip
     defects.copy(folder, "Kunde", rows)
     defects = Defects(truth, SYSTEM, "varer", len(articles))
     defects.copy(folder, "Vare", [{"VareNr": a.number, "Varenavn": a.name, "Fraktion": a.fraction} for a in articles])
@@ -55,3 +62,22 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
         folder, "Vejning", rows, netto_kg=sum(w.net_kg for w in weighings), staging_netto_kg=sum(w.net_kg for w in kept),
         staging_pris=kroner_text(sum(w.oere for w in kept)), uden_transportoer=sum(w.carrier is None for w in weighings),
     )  # fmt: skip
+
+
+def typed_address(address: Address, number: int) -> str:
+    """Return the address as it was typed for customer `number`: in nine ways, some of them mistaken, one of no use."""
+    road, house = address.road_name, address.house_number
+    town = f"{address.postcode} {address.town}"
+    middle = len(road) // 2
+    return (
+        f"{road} {house}, {town}",
+        f"{road.upper()} {house} {town.upper()}",
+        f"{road}  nr. {house}, {town}",
+        f"{road} {house}",
+        f"{road.replace('å', 'aa').replace('Å', 'Aa')} {house}, {town}",
+        # A letter is left out; two are; the postcode is another's.
+        f"{road[:middle]}{road[middle + 1 :]} {house}, {town}",
+        f"{road[: middle - 1]}{road[middle + 1 :]} {house}, {address.postcode}",
+        f"{road} {house}, 2650 Hvidovre",
+        f"{POST_BOX} {number}, {town}",
+    )[number % 9]

@@ -11,7 +11,7 @@ from python_calamine import CalamineWorkbook
 import serving.workbooks
 from ingestion.home import Home
 from ingestion.register import read_register
-from serving.workbooks import HEADINGS, write_workbooks
+from serving.workbooks import HEADINGS, LINKS, write_workbooks
 
 LOADED = "1795521377.846531"
 ENTRIES = [
@@ -31,7 +31,29 @@ def built(home: Home) -> Home:
             " reason varchar, row_dropped boolean, load_id varchar, source_ref varchar, source_row bigint)"
         )
         warehouse.executemany(f"insert into quality.quarantine values ({', '.join('?' * 9)})", ENTRIES)
+        warehouse.execute("create schema marts")
+        warehouse.execute(
+            "create table marts.mart_koblinger_til_gennemsyn (fagomraade varchar, slags varchar, system_id varchar, tekst varchar,"
+            " maal varchar, forslag varchar, tillid decimal(5, 4))"
+        )
     return home
+
+
+def test_what_record_linkage_is_not_sure_of_is_asked_of_the_department(built: Home) -> None:
+    with duckdb.connect(str(built.warehouse)) as warehouse:
+        warehouse.execute(
+            "insert into marts.mart_koblinger_til_gennemsyn values ('plan_byg_natur_miljoe', 'adresse', 'scanxnet',"
+            " 'Havntræde 10, 4540', 'dar-1', 'Havnestræde 10, 4540 Fårevejle', 0.6788)"
+        )
+    register = read_register()
+    written = write_workbooks(register, built)
+    assert set(written) == {"social_arbejdsmarked", "omsorg_sundhed", "plan_byg_natur_miljoe"}
+    rows = CalamineWorkbook.from_path(written["plan_byg_natur_miljoe"]).get_sheet_by_name("Koblinger").to_python()
+    assert rows == [
+        list(LINKS),
+        [register.systems["scanxnet"].title, "Havntræde 10, 4540", "Havnestræde 10, 4540 Fårevejle", "0,68", "dar-1", "", ""],
+    ]
+    assert "Koblinger" not in CalamineWorkbook.from_path(written["omsorg_sundhed"]).sheet_names
 
 
 def test_each_department_finds_its_own_rows_and_where_they_stand(built: Home) -> None:

@@ -3,7 +3,7 @@
 {{ quarantine_of('scanxnet', {
     'kunder': {
         'key': ['kunde_nr'],
-        'compared': ['kunde_nr', 'navn', 'kunde_type', 'cvr', 'p_nr'],
+        'compared': ['kunde_nr', 'navn', 'kunde_type', 'cvr', 'p_nr', 'adresse'],
         'columns': [
             {'raw': 'kunde_nr', 'type': 'integer', 'required': True, 'masked': False, 'name': 'kundenummer'},
             {'raw': 'kunde_type', 'type': 'text', 'required': False, 'masked': False, 'name': 'kundetype', 'values': ['I', 'E']},

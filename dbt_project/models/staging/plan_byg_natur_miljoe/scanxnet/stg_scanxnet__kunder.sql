@@ -9,6 +9,7 @@ converted as (
         {{ accepted('source."kunde_type"', 'text', ['I', 'E']) }} as kundetype,
         {{ to_cvr('source."cvr"') }} as cvr_nummer,
         {{ to_pnr('source."p_nr"') }} as p_nummer,
+        {{ to_text('source."adresse"') }} as adresse,
         source._dlt_load_id,
         source._source_ref,
         source._source_row
@@ -21,6 +22,7 @@ select
     kundetype,
     cvr_nummer,
     p_nummer,
+    adresse,
     _dlt_load_id,
     _source_ref,
     _source_row
