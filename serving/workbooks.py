@@ -49,7 +49,7 @@ LINKS = {
     "Afgørelse (ja/nej)": 18,
     "Begrundelse": 40,
 }
-"""The same, of what record linkage asks a person; the last two are for the answer, which the data team puts in `seeds/koblinger.csv`."""
+"""The same, of what record linkage asks a person; the last two are for the answer, which goes into `seeds/koblinger.csv`."""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ def built(home: Home) -> Home:
         warehouse.executemany(f"insert into quality.quarantine values ({', '.join('?' * 9)})", ENTRIES)
         warehouse.execute("create schema marts")
         warehouse.execute(
-            "create table marts.mart_koblinger_til_gennemsyn (fagomraade varchar, slags varchar, system_id varchar, tekst varchar,"
-            " maal varchar, forslag varchar, tillid decimal(5, 4))"
+            "create table marts.mart_koblinger_til_gennemsyn (fagomraade varchar, slags varchar, system_id varchar,"
+            " tekst varchar, maal varchar, forslag varchar, tillid decimal(5, 4))"
         )
     return home
 

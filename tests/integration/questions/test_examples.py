@@ -38,7 +38,7 @@ def test_every_example_query_answers_as_published(home: Home, audiences: dict[st
     assert rows
     # In so small a municipality some columns are all hidden; an answer of mostly such columns tells a newcomer nothing.
     blank = [column for place, column in enumerate(columns) if all(row[place] is None for row in rows)]
-    assert len(blank) < len(columns) / 2, blank
+    assert len(blank) <= len(columns) / 2, blank
 
 
 def test_every_mart_has_an_example_and_a_role(audiences: dict[str, list[str]]) -> None:

@@ -67,9 +67,11 @@ def test_every_number_is_traced_to_its_source(home: Home) -> None:
         (origin["mart"], origin["mart_column"]) for origin in content["origins"] if origin["kind"] != "beregnet"
     }
     period = {"foerste_dag", "sidste_dag", "er_supplement"}
+    # The list of links to decide says itself of which system and department each is.
+    review = {("mart_koblinger_til_gennemsyn", column) for column in ("fagomraade", "slags", "system_id")}
     measures = {
         column
-        for _, column in made
+        for _, column in made - review
         if not column.startswith(("dato", "aar", "kvartal", "maaned", "iso_", "uge", "skoleaar", "periode"))
     }
     assert measures <= {"regnskabsaar", "regnskabsperiode", "halvaar", "fase", "raekketype", "omraadetype", "niveau"} | period

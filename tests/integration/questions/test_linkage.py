@@ -16,8 +16,10 @@ KINDS = {
         "adresse",
     ),
     "leverandoerer": (
-        "select it_system_uuid::varchar, leverandoer_navn from staging.stg_os2kitos__it_systemer"
-        " where leverandoer_cvr is null and leverandoer_navn not like 'Konsulent%'",
+        (
+            "select it_system_uuid::varchar, leverandoer_navn from staging.stg_os2kitos__it_systemer"
+            " where leverandoer_cvr is null and leverandoer_navn not like 'Konsulent%'"
+        ),
         "select kildenoegle, cvr_nummer from conformed.xref_leverandoer",
         "leverandoer",
     ),
@@ -28,7 +30,7 @@ KINDS = {
 def test_links_are_right_and_most_are_found(
     ask: Any, truth: dict[str, Any], kind: str, least: float, least_with_review: float
 ) -> None:
-    """At the declared thresholds. Nothing is linked wrongly; of what can be linked, so much is, and so much more is asked about."""
+    """At the declared thresholds. Nothing is linked wrongly; of what can be linked so much is, and so much more is asked."""
     typed, linked, review = KINDS[kind]
     right = truth["facts"]["koblinger"][kind]
     texts, links = dict(ask(typed)), dict(ask(linked))
