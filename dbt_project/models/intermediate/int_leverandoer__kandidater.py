@@ -17,7 +17,7 @@ def model(dbt, session):
     dbt.config(materialized="table")
     tekster = dbt.ref("int_leverandoer__tekster").select("tekst as noegle, navn")
     register = dbt.ref("int_leverandoer__register").select("cvr_nummer as noegle, navn")
-    size = max(register.count("*").fetchone()[0], 1)
+    size = max(register.count("*").fetchone()[0], 2)  # one alone would be certain whatever is typed
     levels = [
         cll.CustomLevel(condition, label).configure(m_probability=m, u_probability=min(by_chance / size, 0.5))
         for label, condition, m, by_chance in LEVELS
