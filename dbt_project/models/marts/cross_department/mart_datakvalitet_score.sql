@@ -19,17 +19,21 @@ tabeller as (
         count(*) as tabeller,
         coalesce(sum(indlaesninger.raekker), 0) as raekker,
         sum(
-            coalesce(
-                greatest(
-                    0,
-                    least(
-                        1,
-                        (systemer.error_after_hours - date_diff('second', indlaesninger.sidst_ok, make_timestamp(epoch_us(now()))) / 3600)
-                        / nullif(systemer.error_after_hours - systemer.warn_after_hours, 0)
-                    )
-                ),
-                0
-            )
+            case
+                -- Asked first: `least` passes over NULL, and a table that never came would be in time.
+                when indlaesninger.sidst_ok is null then 0
+                else coalesce(
+                    greatest(
+                        0,
+                        least(
+                            1,
+                            (systemer.error_after_hours - date_diff('second', indlaesninger.sidst_ok, make_timestamp(epoch_us(now()))) / 3600)
+                            / nullif(systemer.error_after_hours - systemer.warn_after_hours, 0)
+                        )
+                    ),
+                    0
+                )
+            end
         ) as rettidige
     from {{ source('platform', 'system_tables') }} as tabeller
     inner join {{ source('platform', 'systems') }} as systemer on tabeller.system_id = systemer.system_id

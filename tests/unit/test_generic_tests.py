@@ -1,0 +1,138 @@
+"""Each generic test of dbt_project/macros/tests passes on sound data and fails on data that are not, in DuckDB."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import jinja2
+import pytest
+
+GENERIC = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "tests" / "generic.sql"
+TESTS = re.findall(r"{% test (\w+)\(", GENERIC.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows of the tested table `t` that are sound and some that are not, and the tables it is held against."""
+
+    test: str
+    arguments: dict[str, Any]
+    columns: str
+    sound: str
+    unsound: str
+    beside: tuple[str, ...] = field(default=())
+
+
+KEYS = ("create table person_keys as select '0101851234' as cpr",)
+VERSIONS = "member varchar, gyldig_fra date, gyldig_til date"
+FIRST = "('a', date '2026-01-01', date '2026-01-31')"
+CASES = [
+    Case("unique_key", {"columns": ["a", "b"]}, "a integer, b integer", "(1, 1), (1, 2)", "(1, 1), (1, 1)"),
+    Case("unique_key", {"columns": ["a", "b"]}, "a integer, b integer", "(1, 1)", "(1, null)"),
+    Case("not_null_share", {"column_name": "a", "at_least": 0.5}, "a integer", "(1), (null)", "(1), (null), (null)"),
+    Case("accepted_codes", {"column_name": "a", "labels": {"S": "Sygdom"}}, "a varchar", "('S'), (null)", "('S'), ('X')"),
+    Case(
+        "members", {"keys": {"a": "dim.nr"}}, "a varchar", "('1'), ('-1')", "('1'), (null)",
+        ("create table dim as from (values ('1'), ('-1')) as rows(nr)",),
+    ),
+    Case(
+        "members", {"keys": {"a": "dim.nr"}}, "a varchar", "('1')", "('2')",
+        ("create table dim as from (values ('1'), ('-1')) as rows(nr)",),
+    ),
+    Case("unknown_share", {"column_name": "a", "at_most": 0.5}, "a varchar", "('1'), ('-1')", "('1'), ('-1'), ('-1')"),
+    Case(
+        "intervals_apart", {"member": "member"}, VERSIONS, f"{FIRST}, ('a', date '2026-02-01', date '9999-12-31')",
+        f"{FIRST}, ('a', date '2026-01-31', date '9999-12-31')",
+    ),
+    Case("intervals_apart", {"member": "member"}, VERSIONS, FIRST, "('a', date '2026-01-02', date '2026-01-01')"),
+    Case(
+        "intervals_meet", {"member": "member"}, VERSIONS,
+        f"{FIRST}, ('a', date '2026-02-01', date '9999-12-31'), ('b', date '2026-03-01', date '9999-12-31')",
+        f"{FIRST}, ('a', date '2026-02-02', date '9999-12-31')",
+    ),
+    Case(
+        "totals_agree", {"totals": {"timer": "stg.timer"}}, "timer integer", "(1), (2)", "(1), (2), (2)",
+        ("create table stg as from (values (1), (2)) as rows(timer)",),
+    ),
+    Case(
+        "rows_reconcile", {"system": "s", "tables": ["ting"]},
+        "table_name varchar, row_dropped boolean, load_id varchar, source_ref varchar, source_row integer",
+        "('ting', true, '1', 'fil', 3), ('ting', true, '1', 'fil', 3), ('ting', false, '1', 'fil', 1)",
+        "('ting', false, '1', 'fil', 3)",
+        ("create table ting as from range(3)", "create table stg_s__ting as from range(2)"),
+    ),
+    Case(
+        "rows_in_range", {"system": "s", "tables": {"ting": {"min": 2, "max": 3}}}, "a integer", "(1), (2)", "(1)",
+        ("create view stg_s__ting as from t",),
+    ),
+    Case(
+        "rows_in_range", {"system": "s", "tables": {"ting": {"min": 2, "max": 3}}}, "a integer", "(1), (2), (3)",
+        "(1), (2), (3), (4)", ("create view stg_s__ting as from t",),
+    ),
+    Case("no_cpr", {}, "a varchar, b varchar", "('20260124', null)", "('x', 'ring 010185-1234')"),
+    Case("no_cpr", {"numbers": ["a"]}, "a varchar", "('0101851235')", "('0101851234')", KEYS),
+    Case("in_no_model", {}, "a varchar, n bigint", "('0101851235', 1)", "('', 101851234)", KEYS),
+    Case("in_no_model", {}, "a varchar[], n bigint", "(['x'], 1)", "(['se 010185-1234'], 1)", KEYS),
+    Case(
+        "not_recoverable", {"within": ["m"], "total": "celle = 'I alt'", "measures": ["kr"], "counts": ["n"]},
+        "m integer, celle varchar, n integer, kr integer", "(1, 'a', null, null), (1, 'b', null, null), (1, 'I alt', 20, 9)",
+        "(1, 'a', null, null), (1, 'b', 16, 7), (1, 'I alt', 20, 9)",
+    ),
+]  # fmt: skip
+
+
+def offending(case: Case, rows: str) -> list[tuple[Any, ...]]:
+    """Return the rows by which the generic test fails, compiled as dbt would."""
+    with duckdb.connect() as connection:
+        connection.execute(f"create table t ({case.columns}); insert into t values {rows}")
+        for statement in case.beside:
+            connection.execute(statement)
+        columns = [
+            SimpleNamespace(name=name, dtype=kind) for name, kind, *_ in connection.execute("describe t").fetchall()
+        ]  # fmt: skip
+        adapter = SimpleNamespace(
+            get_columns_in_relation=lambda relation: columns,
+            get_relation=lambda *_: Relation(),
+        )
+        node = SimpleNamespace(
+            resource_type="model", name="t", config=SimpleNamespace(materialized="table"), database="", schema="main", alias="t"
+        )
+        text = GENERIC.read_text(encoding="utf-8")
+        text = re.sub(r"{% test (\w+)\(model", r"{% macro \1(model", text).replace("{% endtest %}", "{% endmacro %}")
+        macros: Any = (
+            jinja2.Environment(extensions=["jinja2.ext.do"])
+            .from_string(
+                text,
+                globals={
+                    "execute": True, "adapter": adapter, "graph": SimpleNamespace(nodes={"t": node}),
+                    "ref": lambda name: name, "source": lambda _, name: name, "config": lambda **_: "",
+                    "env_var": lambda _, default: default,
+                },
+            )
+            .module
+        )  # fmt: skip
+        # The test of all models is attached to the vault's numbers.
+        model = "person_keys" if case.test == "in_no_model" else "t"
+        return connection.execute(getattr(macros, case.test)(model, **case.arguments)).fetchall()
+
+
+class Relation:
+    schema, identifier = "main", "t"
+
+    def __str__(self) -> str:
+        return "t"
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{number}-{case.test}" for number, case in enumerate(CASES)])
+def test_it_passes_what_is_sound_and_fails_on_what_is_not(case: Case) -> None:
+    assert offending(case, case.sound) == []
+    assert offending(case, case.unsound) != []
+
+
+def test_every_generic_test_is_shown_to_fail() -> None:
+    assert {case.test for case in CASES} == set(TESTS)
