@@ -20,6 +20,8 @@ _TEXTS = {
     "members": f"Hver nøgle findes i sin dimension ({{keys}}); -1 står for ukendt. {_DEVELOPERS}",
     "unknown_share": f"Højst {{at_most}} af rækkerne peger på ukendt i {{column_name}}. {_DEPARTMENT}",
     "intervals_apart": f"Gyldighedsperioderne for hver {{member}} overlapper ikke. {_DEVELOPERS}",
+    "intervals_meet": f"Gyldighedsperioderne for hver {{member}} følger på hinanden uden huller. {_DEPARTMENT}",
+    "totals_agree": f"Summerne er dem, som staging har ({{totals}}): intet går tabt eller tælles dobbelt. {_DEVELOPERS}",
     "rows_reconcile": f"Intet går tabt: rækker i raw er rækker i staging plus rækker i karantænen ({{tables}}). {_DEVELOPERS}",
     "rows_in_range": f"Tabellerne har så mange rækker, som registeret venter ({{tables}}). {_DEPARTMENT}",
     "no_cpr": f"Ingen tekst rummer et CPR-nummer. {_PRIVACY}",
