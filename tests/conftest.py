@@ -15,6 +15,7 @@ from browser_support import CHROMIUM
 from dagster._core.storage.defs_state import DefsStateStorage
 from municipality_support import Municipality
 from postbox_support import Postbox
+from programs_support import IMAGE_BASE, MARIADB, NGINX
 from pytest_socket import enable_socket, socket_allow_hosts
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -23,10 +24,6 @@ import orchestration.dbt
 from ingestion.home import Home
 
 HERE = Path(__file__).parent
-# Debian keeps them where only root looks.
-_SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin"
-NGINX = shutil.which("nginx", path=_SBIN)
-MARIADB = shutil.which("mariadbd", path=_SBIN)
 
 
 @pytest.fixture(autouse=True)
@@ -86,9 +83,6 @@ def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
     yield made
     controller.stop()
 
-
-IMAGE_BASE = os.environ.get("FAELLESDATA_TEST_IMAGE_BASE")
-"""An image with Python, to build ours upon: one that is here already, or in a registry that may be reached."""
 
 # Marker → whether its program is here, and the Debian package that has it (`.ci/debian-packages.txt`).
 NEEDS = {

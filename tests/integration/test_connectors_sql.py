@@ -20,8 +20,8 @@ import psycopg
 import pyarrow as pa
 import pymysql
 import pytest
-from conftest import MARIADB
 from connectors_support import batches, column, context, rejected, rows, system
+from programs_support import MARIADB
 
 from ingestion.connectors.base import SourceError
 from ingestion.register.model import System

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import trustme
 import yaml
-from conftest import NGINX
+from programs_support import NGINX
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 OPERATOR, READER = ("drift", "a-test-password"), ("laeser", "another-test-password")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import IMAGE_BASE
+from programs_support import IMAGE_BASE
 from test_deploy import DEPLOY, free_port
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(3600)]

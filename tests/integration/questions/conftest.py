@@ -7,8 +7,10 @@ for the defects that were planted. All files here run in one process (`tests/con
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import duckdb
 import pytest
@@ -29,7 +31,8 @@ ROLE = "bi_netvaerk"
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home, register = Home(tmp_path_factory.mktemp("questions")), read_register()
     demo.build(home, scale=0.05)
-    with demo.serve(home):
+    # Its settings end here: what stands in the environment would win over those of the next municipality of this process.
+    with mock.patch.dict(os.environ), demo.serve(home):
         home.load_settings()
         for system in register.systems.values():
             assert not land_system(system, home).failed

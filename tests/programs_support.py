@@ -1,0 +1,13 @@
+"""Programs that some tests need, and that a machine may be without."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+# Debian keeps them where only root looks.
+_SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin"
+NGINX = shutil.which("nginx", path=_SBIN)
+MARIADB = shutil.which("mariadbd", path=_SBIN)
+IMAGE_BASE = os.environ.get("FAELLESDATA_TEST_IMAGE_BASE")
+"""An image with Python, to build ours upon: one that is here already, or in a registry that may be reached."""
