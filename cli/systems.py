@@ -51,14 +51,15 @@ def list_systems(json_output: JsonOption = False) -> None:
 @app.command()
 @expected()
 def validate() -> None:
-    """Check every register file and print all errors at once, as file:line:column: what is wrong. What to do.
+    """Check every register file and look-up and print all errors at once, as file:line:column: what is wrong. What to do.
 
     Exit codes: 0 all sound; 1 there are errors.
     """
     from ingestion.register import read_leniently
+    from ingestion.seeds import seed_problems
 
     register, problems = read_leniently()
-    _print_problems(problems)
+    _print_problems([*problems, *seed_problems(ROOT / "seeds")])
     out.print(f"{len(register.systems)} systems, {sum(1 for _ in register.tables())} tables: all sound", highlight=False)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
 from ingestion.register import Register
+from ingestion.seeds import seed_problems
 from ingestion.vault import VaultKeyError
 from orchestration import plan
 from orchestration.counting import count_rows
@@ -73,7 +74,8 @@ def prepare_manifest(register: Register, home: Home) -> Path:
     """Parse the dbt project if the project, the seeds or the register changed since the last time; return the manifest's path.
 
     Raises:
-        DbtError: the project does not parse, or a mart has a purpose that a system it draws on does not allow.
+        DbtError: a look-up has an error (with file, line and column), the project does not parse, or a mart has a purpose that a
+            system it draws on does not allow.
     """
     with exclusive(home, "dbt_parse"):
         fingerprint, path = _fingerprint(register), manifest_path(home)
@@ -84,6 +86,8 @@ def prepare_manifest(register: Register, home: Home) -> Path:
             and _stamp(home).exists()
             and _stamp(home).read_text() == fingerprint
         ):
+            if wrong := [str(one) for folder in INPUTS if (folder / "_seeds.yml").exists() for one in seed_problems(folder)]:
+                raise DbtError("; ".join(wrong))
             manifest = parse(register, home)
             fresh = home.dbt / "target" / "manifest.json"
             if refused := misused(json.loads(fresh.read_bytes())):

@@ -96,6 +96,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
             " values ('1', 1, ?, '0001', '20250101', '')",
             [BO],
         )
+    with duckdb.connect(str(home.raw_file("opus_loen"))) as raw:
+        for line, unit in enumerate(("10", "20", "30")):
+            raw.execute(
+                "insert into raw.ansaettelser (_dlt_load_id, _source_row, id, last_changed, cpr, org_unit, entry_date)"
+                " values ('1', ?, ?, '2026-01-01', ?, ?, '2026-01-01')",
+                [line, "100" if line < 2 else "101", ANNA, unit],
+            )
     build_platform(register, home)
     build_vault(register, home)
     write_profile(register, home)
@@ -177,6 +184,18 @@ def test_fact_joins_the_citizen_of_that_day(warehouse: duckdb.DuckDBPyConnection
     assert rows == [("0316",)]
     left = warehouse.execute("select count(*) from conformed.fct_ydelse where ydelsesgruppe like 'Fleksbidrag%'").fetchone()
     assert left == (0,)
+
+
+def test_an_employment_is_in_one_unit_a_day(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Told twice of the same day, the last line holds and the other goes to its owner; the person's second employment stays."""
+    rows = warehouse.execute(
+        "select medarbejdernummer, enhed_id from intermediate.int_ansaettelse__versioner order by medarbejdernummer"
+    ).fetchall()
+    assert rows == [("100", "20"), ("101", "30")]
+    found = warehouse.execute(
+        "select column_name, reason, raw_value, row_dropped from quality.quarantine where system_id = 'opus_loen'"
+    ).fetchall()
+    assert found == [("id, last_changed", "dubleret nøgle", "100 | 2026-01-01", True)]
 
 
 def test_small_cells_are_hidden(warehouse: duckdb.DuckDBPyConnection) -> None:

@@ -63,6 +63,7 @@ def test_what_is_said_for_one_table_may_be_used_in_another_and_changed_there(tmp
     [
         ("vendor: Systematic\n", "vendor: Systematic\nvender: x\n", 7, 1, "unknown key 'vender'"),
         ("vendor: Systematic\n", "", 1, 1, "'vendor' is missing"),
+        ("id: {type: text, label", "id: {label", 27, 7, "'type' is missing"),
         ("cadence: daily", "cadence: nightly", 9, 10, "'nightly' is not in vocabulary/cadences.yml. Use one of: hourly"),
         ("protocol: files", "protocol: ftp", 16, 13, "'ftp'"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -10,7 +11,11 @@ import holidays
 import pytest
 import yaml
 
+from ingestion.home import Home
+from ingestion.register import read_register
 from ingestion.register.vocabulary import terms
+from ingestion.seeds import seed_problems
+from orchestration.dbt import DbtError, prepare_manifest
 
 SEEDS = Path(__file__).resolve().parents[2] / "seeds"
 
@@ -60,3 +65,50 @@ def test_every_seed_is_documented_column_by_column() -> None:
 def test_functions_belong_to_a_main_account() -> None:
     main_accounts = {row["hovedkonto"] for row in rows("hovedkonti")}
     assert {row["funktion"][0] for row in rows("kontoplan_funktioner")} <= main_accounts
+
+
+def test_every_look_up_that_is_committed_is_sound() -> None:
+    assert seed_problems(SEEDS) == []
+
+
+def test_what_is_wrong_in_a_look_up_is_told_at_once_with_its_place(tmp_path: Path) -> None:
+    """A key that comes twice would double what is joined to it: such a project is not taken."""
+    (tmp_path / "_seeds.yml").write_text(
+        "seeds:\n"
+        "  - name: koder\n"
+        "    config: {column_types: {kode: varchar, navn: varchar, antal: integer, forfatter: varchar, dato: date}}\n"
+        "    data_tests: [{unique_key: {arguments: {columns: [kode]}}}]\n"
+    )
+    file = tmp_path / "koder.csv"
+    file.write_text(
+        "kode,navn,antal,forfatter,dato\n"
+        'a,"Vand, varme",1,Hold,2026-11-24\n'
+        "b,Vand,to,,24-11-2026\n"
+        'a,"Sagt ""nej""",2,Hold,2026-11-24\n'
+        "c,for få\n"
+        'd,"åben,1,Hold,2026-11-24\n'
+        ",Uden,,Hold,2026-11-24\n"
+    )
+    problems = seed_problems(tmp_path)
+    assert [str(problem).removeprefix(f"{file}:") for problem in problems] == [
+        "3:8: 'to' is not a whole number. Write it so",
+        "3:11: 'forfatter' is empty. Fill it in",
+        "3:12: '24-11-2026' is not a date such as 2026-11-24. Write it so",
+        "4:1: kode 'a' stands in line 2 already. Keep one of them",
+        "5:1: 2 values for 5 columns. Put a value with a comma in quotes",
+        "6:1: a quote is not closed. Double the quotes inside a value",
+        "7:1: 'kode' is empty. Fill it in",
+    ]
+    file.write_text("navn,kode\nVand,a\n")
+    assert ["1:1: the columns are not those" in str(problem) for problem in seed_problems(tmp_path)] == [True]
+
+
+def test_a_look_up_with_an_error_stops_dbt_before_it_loads(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(SEEDS, tmp_path / "seeds")
+    look_up = tmp_path / "seeds" / "dranst.csv"
+    lines = look_up.read_text(encoding="utf-8").splitlines(keepends=True)
+    look_up.write_text("".join([*lines, lines[1]]), encoding="utf-8")
+    monkeypatch.setattr("orchestration.dbt.INPUTS", (tmp_path / "seeds",))
+    monkeypatch.setattr("orchestration.dbt.ROOT", tmp_path)
+    with pytest.raises(DbtError, match=rf"dranst.csv:{len(lines) + 1}:1: dranst '1' stands in line 2 already"):
+        prepare_manifest(read_register(), home)
