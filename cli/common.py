@@ -44,7 +44,7 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 
 
 def expected(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Turn errors into one line and exit code 1: the operating system's, and those called `names` (`module:class`)."""
+    """Turn errors into one line and exit code 1: the system's, the register's, and those called `names` (`module:class`)."""
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
         @wraps(command)
@@ -56,7 +56,7 @@ def expected(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             except OSError as error:
                 fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
             except Exception as error:
-                if f"{type(error).__module__}:{type(error).__name__}" in names:
+                if f"{type(error).__module__}:{type(error).__name__}" in (*names, "ingestion.register.read:RegisterError"):
                     # Of DuckDB's messages the second part points into the SQL, on lines of its own.
                     fail(" ".join(str(error).split("\n\nLINE ")[0].split()))
                 raise

@@ -97,7 +97,7 @@ def new(
 
 
 @app.command()
-@expected("ingestion.register.read:RegisterError")
+@expected()
 def generate(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if something would change.")] = False,
 ) -> None:

@@ -321,6 +321,7 @@ def _resource(load: _Load, name: str) -> Any:
             since=_since(table, state, load.full),
             token=None if load.full else state.get("token"),
             period=load.period,
+            files_taken=state.get("files", {}) if load.period is not None else {},
             files_seen={} if load.full or load.period is not None else _files_seen(load, name, state),
             quota_file=load.quota_file,
             incoming=_incoming(load, name),

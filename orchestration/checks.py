@@ -47,14 +47,6 @@ def severity(test: Test) -> str:
     return str(test.get("config", {}).get("severity") or "error").lower()
 
 
-def blocking(test: Test) -> bool:
-    """Return whether the test declares (`meta: {blocking: true}`) that its failure fails the build's run.
-
-    What it looks at, and what is built from that, is then published as it was before.
-    """
-    return bool((test.get("config", {}).get("meta") or {}).get("blocking"))
-
-
 def _kind(test: Test) -> tuple[str, Mapping[str, Any]]:
     metadata = test.get("test_metadata") or {}
     return str(metadata.get("name", "")), metadata.get("kwargs") or {}

@@ -12,7 +12,7 @@ from dagster import DagsterRun, RunsFilter
 
 from ingestion.home import Home
 from ingestion.register import Register, System
-from ingestion.register.vocabulary import Term, terms
+from ingestion.register.vocabulary import Term, cron_is_valid, terms
 from orchestration.instance import end_orphans
 from orchestration.keys import raw_table
 from orchestration.raw import CHECKS
@@ -30,11 +30,11 @@ def schedule_name(cadence: str) -> str:
 
 
 def refresh_schedules(register: Register, home: Home) -> list[dg.ScheduleDefinition]:
-    """Return a running schedule for each cadence that a system has."""
+    """Return a running schedule for each cadence that a system has, and whose `cron` is one: see the register's problems."""
     schedules = []
     for cadence, term in terms("cadences").items():
         systems = [system for system in register.systems.values() if system.cadence == cadence]
-        if systems:
+        if systems and cron_is_valid(term.extra.get("cron", "")):
             schedules.append(_schedule(cadence, term, systems, home))
     return schedules
 

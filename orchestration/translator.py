@@ -10,9 +10,10 @@ from typing import Any
 import dagster as dg
 
 from ingestion.register.vocabulary import terms
-from orchestration.checks import blocking, described, severity, signed
+from orchestration.checks import described, severity, signed
 from orchestration.dagster_dbt_alone import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 from orchestration.keys import VAULT, raw_table
+from serving.publish import blocks
 
 Manifest = Mapping[str, Any]
 Props = Mapping[str, Any]
@@ -66,7 +67,7 @@ class Translator(DagsterDbtTranslator):
         # dbt's severity blocks nothing here: it would fail the step for one department's bad value. What is to, says so.
         owner, level = ", ".join(asset_spec.owners), severity(test)
         return spec._replace(
-            blocking=blocking(test),
+            blocking=blocks(test, manifest["nodes"]),
             description=signed(described(test), owner, level),
             metadata={**spec.metadata, "severity": level, "owner": owner},
         )

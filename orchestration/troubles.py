@@ -125,7 +125,7 @@ def _load_troubles(register: Register, home: Home, lineage: Lineage, now: dateti
                 system=system.id,
             )
         waited = {name: entries for name, entries in histories.items() if name not in failed and name not in stale}
-        if late := _late(system, waited, now):
+        if late := late_deliveries(system, waited, now):
             yield Trouble(
                 f"late:{system.id}",
                 system_owner(system),
@@ -141,14 +141,27 @@ def _load_troubles(register: Register, home: Home, lineage: Lineage, now: dateti
             )
 
 
-def _late(system: System, histories: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> dict[str, datetime]:
-    """Return the tables that wait for a delivery, and when the last one came that brought anything."""
+def late_deliveries(system: System, histories: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> dict[str, datetime]:
+    """Return the tables that wait for a delivery, and when the last one came that brought anything.
+
+    What comes by one file (of changes, say) is delivered with it, though none of its rows be the table's.
+    """
     hours = system.freshness.delivery_after_hours
     if hours is None:
         return {}
-    came = {name: [entry["started_at"] for entry in entries if entry["rows"]] for name, entries in histories.items()}
-    last = {name: max(times).replace(tzinfo=UTC) for name, times in came.items() if times}
-    return {name: time for name, time in last.items() if time < now - timedelta(hours=hours)}
+    came: dict[str, datetime] = {}
+    for name, entries in histories.items():
+        times = [entry["started_at"].replace(tzinfo=UTC) for entry in entries if entry["rows"]]
+        came[_delivery(system, name)] = max([*times, came.get(_delivery(system, name), _NEVER)])
+    last = {name: came[_delivery(system, name)] for name in histories}
+    return {name: time for name, time in last.items() if _NEVER < time < now - timedelta(hours=hours)}
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def _delivery(system: System, table_name: str) -> str:
+    return str(getattr(system.tables[table_name].source, "glob", table_name))
 
 
 _WARNINGS = {

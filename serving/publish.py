@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,13 +151,22 @@ def _built(home: Home, tables: list[PublishedTable], before: Path) -> list[Publi
 
 
 def _held(home: Home, failed: set[str]) -> set[str]:
-    """Return the names of what a failed test with `meta: {blocking: true}` looks at, and of all that is built from it."""
+    """Return the names of what a failed test that blocks looks at, and of all that is built from it."""
     nodes = json.loads((home.dbt / "manifest.json").read_text(encoding="utf-8"))["nodes"]
-    blocking = [nodes[test] for test in failed if (nodes.get(test, {}).get("config", {}).get("meta") or {}).get("blocking")]
+    blocking = [nodes[test] for test in failed if test in nodes and blocks(nodes[test], nodes)]
     held = {parent for test in blocking for parent in test["depends_on"]["nodes"]}
     while more := {key for key, node in nodes.items() if not held.isdisjoint(node.get("depends_on", {}).get("nodes", []))} - held:
         held |= more
     return {nodes[key]["alias"] for key in held if key in nodes}
+
+
+def blocks(test: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether the failure of this dbt test fails the build's run and keeps what it looks at from readers.
+
+    It says so itself (`meta: {blocking: true}`), or the model does that it is declared under, for all of its tests.
+    """
+    declaring = (test, nodes.get(test.get("attached_node") or "", {}))
+    return any((node.get("config", {}).get("meta") or {}).get("blocking") for node in declaring)
 
 
 def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str, int]:

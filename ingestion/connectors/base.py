@@ -58,6 +58,8 @@ class ReadContext:
     """File name → fingerprint, for files that earlier loads have taken."""
     period: str | None = None
     """Read the files of this period alone, whether they were taken before or not."""
+    files_taken: Mapping[str, str] = field(default_factory=dict)
+    """With a `period`: file name → fingerprint of all that were taken before. What was archived since is known by them."""
     limit: int | None = None
     """Stop after about this many rows (preview)."""
     quota_file: Path | None = None

@@ -7,10 +7,12 @@ import importlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import translate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors import csv_records, duck
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
@@ -35,6 +37,8 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
     """
     parse = importlib.import_module(f"ingestion.connectors.{table.source.format}").parse
     with opened(system) as folder:
+        if context.files_taken:
+            folder = _WithArchived(folder, system, table, context.files_taken)
         for listed in _due(folder, system, table, context):
             path, fingerprint = _fetch(folder, listed, context)
             try:
@@ -171,6 +175,44 @@ def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadCo
     return settled if new and len(settled) == len(found) else []
 
 
+class _WithArchived:
+    """A folder in which the files that were put away in its archive still lie under their names, as they were last taken."""
+
+    def __init__(self, folder: Folder, system: FilesSystem, table: FilesTable, taken: Mapping[str, str]) -> None:
+        self._folder, self.place = folder, folder.place
+        archives = {source.archive for source in (other.source for other in system.tables.values()) if source.archive}
+        present = folder.list(deep=True) if archives else []
+        lying = {listed.name for listed in present}
+        by_rest: dict[str, Listed] = {}
+        for listed in sorted(present, key=lambda listed: listed.name):
+            archive, _, name = listed.name.rpartition("/")
+            if archive in archives:
+                by_rest[name.partition("_")[2]] = listed
+        self._away: dict[str, Listed] = {}
+        for name, fingerprint in taken.items():
+            for belonging in (name, *(_beside(template, name) for template in table.source.belonging())):
+                put = by_rest.get(_archived(belonging, fingerprint))
+                if put is not None and name not in lying:
+                    self._away[belonging] = put
+
+    def list(self, deep: bool) -> list[Listed]:
+        return [*self._folder.list(deep), *(replace(put, name=name) for name, put in self._away.items())]
+
+    def stat(self, name: str) -> Listed:
+        return replace(self._folder.stat(self._away[name].name), name=name) if name in self._away else self._folder.stat(name)
+
+    def open(self, name: str) -> AbstractContextManager[Any]:
+        return self._folder.open(self._away[name].name if name in self._away else name)
+
+    def move(self, name: str, target: str) -> None:
+        self._folder.move(name, target)
+
+
+def _archived(name: str, fingerprint: str) -> str:
+    """Return what a file is called in the archive, after its time: a part of its content's digest, and its name."""
+    return f"{fingerprint.rpartition(':')[2][:8]}_{name.replace('/', '_')}"
+
+
 def _is_of(period: str | None, listed: Listed, table: FilesTable) -> bool:
     source = table.source
     if period is None or source.period is None or source.name_pattern is None:
@@ -265,10 +307,9 @@ def put_away(system: FilesSystem, seen: Mapping[str, Mapping[str, str]], failed:
             if target is None or name.startswith(f"{target}/"):
                 continue
             known = failed[broken[0]] if broken else seen[done[0]]
-            digest = known[name].rpartition(":")[2][:8]
             beside = {_beside(template, name) for source in sources for template in source.belonging()}
             for moved in (name, *sorted(beside & present.keys())):
                 # With its time and a part of its content's digest: a corrected file of the same name, also of the same second,
                 # must not take the place of the first.
                 stamp = datetime.fromtimestamp(present[moved].modified, UTC).strftime("%Y%m%dT%H%M%SZ")
-                folder.move(moved, f"{target}/{stamp}_{digest}_{moved.replace('/', '_')}")
+                folder.move(moved, f"{target}/{stamp}_{_archived(moved, known[name])}")

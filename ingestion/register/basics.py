@@ -74,7 +74,8 @@ class Freshness(Strict):
     error_after_hours: Annotated[int, Field(gt=0)]
     delivery_after_hours: Annotated[int, Field(gt=0)] | None = None
     """Hours after which a delivery that brought rows must have been followed by another; else the owner is told that it is late.
-    For files that somebody else puts there: a folder without news is read without a fault. Daily files: 20."""
+    For files that somebody else puts there: a folder without news is read without a fault. Tables of one `glob` come by one
+    delivery. Daily files: 20, monthly ones: 840."""
 
 
 class Retention(Strict):

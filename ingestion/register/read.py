@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from ingestion.register import vocabulary
 from ingestion.register.model import Register, System, TaggedSystem
-from ingestion.register.vocabulary import terms
+from ingestion.register.vocabulary import cron_is_valid, terms
 
 SYSTEMS = Path(__file__).resolve().parent.parent / "systems"
 RESERVED = {"platform", "vault"}
@@ -54,11 +55,15 @@ def read_register(folder: Path = SYSTEMS) -> Register:
 def read_leniently(folder: Path = SYSTEMS) -> tuple[Register, list[Problem]]:
     """Return the systems that can be read, and the problems of those that cannot.
 
-    One bad file must not stop the others: the nightly refresh goes on with what is sound.
+    One bad file must not stop the others: the nightly refresh goes on with what is sound. A cadence whose `cron` is
+    wrong is among the problems, and starts nothing.
+
+    Raises:
+        RegisterError: a controlled list cannot be read, without which no file can be judged.
     """
     systems: dict[str, System] = {}
     files: dict[str, Path] = {}
-    problems: list[Problem] = []
+    problems = _vocabulary_problems()
     for path in sorted(folder.glob("*/*.yml")):
         system, found = read_file(path)
         if system is None:
@@ -70,8 +75,43 @@ def read_leniently(folder: Path = SYSTEMS) -> tuple[Register, list[Problem]]:
     return Register(systems=dict(sorted(systems.items()))), sorted(problems)
 
 
+def _vocabulary_problems() -> list[Problem]:
+    """Return the cadences whose `cron` is wrong; raise `RegisterError` with all that is wrong in lists that cannot be used."""
+    broken, crons = [], []
+    for path in sorted(vocabulary.FOLDER.glob("*.yml")):
+        node, _, found = _load(path)
+        broken += found
+        for code, entry in node.value if node is not None else ():
+            fields = {key.value: value for key, value in entry.value} if isinstance(entry, yaml.MappingNode) else {}
+            cron = fields.get("cron")
+            if "title" not in fields:
+                broken.append(
+                    Problem(path, *_position(code), f"'{code.value}' has no title. Write {{title: what staff call it}}")
+                )
+            elif path.stem == "cadences" and not (cron and cron_is_valid(cron.value)):
+                message = f"cadence '{code.value}' is never run: its `cron` is not one. Write five fields, such as \"0 3 * * *\""
+                crons.append(Problem(path, *_position(cron or code), message))
+    if broken:
+        raise RegisterError(broken + crons)
+    return crons
+
+
 def read_file(path: Path) -> tuple[System | None, list[Problem]]:
     """Return the system that `path` describes, or None and everything that is wrong with it."""
+    node, data, problems = _load(path)
+    if node is None:
+        return None, problems
+    try:
+        system = _adapter.validate_python(data)
+    except ValidationError as error:
+        # A value of several possible shapes gives an error for each; told once is enough.
+        return None, list(dict.fromkeys(problems + [_problem(path, node, detail) for detail in error.errors()]))
+    problems += _cross_checks(path, node, system)
+    return (None, problems) if problems else (system, [])
+
+
+def _load(path: Path) -> tuple[yaml.MappingNode | None, Any, list[Problem]]:
+    """Return the mapping that the file holds, with its positions and as data, and what is wrong with it as YAML."""
     try:
         text = path.read_text(encoding="utf-8")
         loader = _LOADER(text)
@@ -81,22 +121,16 @@ def read_file(path: Path) -> tuple[System | None, list[Problem]]:
         data = loader.construct_document(node) if node is not None else None
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
-        return None, [Problem(path, line, 1, "not UTF-8. Save the file as UTF-8")]
+        return None, None, [Problem(path, line, 1, "not UTF-8. Save the file as UTF-8")]
     except yaml.MarkedYAMLError as found:
         told = _better_told(text, found)
         mark = told.problem_mark or told.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return None, [Problem(path, line, column, f"not valid YAML: {told.problem}. Check indentation, colons and quotes here")]
+        message = f"not valid YAML: {told.problem}. Check indentation, colons and quotes here"
+        return None, None, [Problem(path, line, column, message)]
     if not isinstance(node, yaml.MappingNode):
-        return None, [Problem(path, 1, 1, "the file is empty or not a mapping. Start from `faellesdata systems new`")]
-    problems = [Problem(path, *_position(key), f"'{key.value}' is given twice. Keep one") for key in doubled]
-    try:
-        system = _adapter.validate_python(data)
-    except ValidationError as error:
-        # A value of several possible shapes gives an error for each; told once is enough.
-        return None, list(dict.fromkeys(problems + [_problem(path, node, detail) for detail in error.errors()]))
-    problems += _cross_checks(path, node, system)
-    return (None, problems) if problems else (system, [])
+        return None, None, [Problem(path, 1, 1, "the file is empty or not a mapping. Start from `faellesdata systems new`")]
+    return node, data, [Problem(path, *_position(key), f"'{key.value}' is given twice. Keep one") for key in doubled]
 
 
 def _better_told(text: str, error: yaml.MarkedYAMLError) -> yaml.MarkedYAMLError:
@@ -177,6 +211,11 @@ def _problem(path: Path, node: yaml.Node, detail: Any) -> Problem:
         message = f"'{field}' is not written right: {form}"
     elif {"EnvRef", "FileRef"} & set(map(str, location)) and kind != "extra_forbidden":
         message = f"'{field}' must be a reference, {{env: NAME}} or {{file: path}}. A secret never stands in the register"
+    elif kind == "extra_forbidden" and field == "period":
+        message = (
+            "`period` is for files, whose names tell it. What a cursor has passed comes again within its `lag`, or all of it by "
+            "`faellesdata refresh --system <id> --full`. Remove it"
+        )
     elif kind == "union_tag_invalid" and not location:
         location = ("connection", "protocol")
     return Problem(path, *_position(_find(node, location, want_key=kind == "extra_forbidden")), message)

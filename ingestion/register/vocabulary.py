@@ -28,3 +28,10 @@ def terms(name: str) -> dict[str, Term]:
         str(code): Term(str(code), entry["title"], {k: v for k, v in entry.items() if k != "title"})
         for code, entry in entries.items()
     }
+
+
+def cron_is_valid(cron: str) -> bool:
+    """Whether Dagster can start something by it: five fields, and a day that its month has."""
+    from croniter import croniter
+
+    return len(cron.split()) == 5 and bool(croniter.is_valid(cron, strict=True))

@@ -10,9 +10,11 @@ import pytest
 from municipality_support import DEPARTMENTS, Municipality
 from postbox_support import Postbox
 
+from ingestion.landing import land_system
 from ingestion.register import read_register
 from orchestration.instance import open_instance
 from orchestration.morning import conclude
+from orchestration.troubles import late_deliveries
 
 
 def test_a_failed_system_is_told_once_to_its_owner_and_so_is_its_recovery(municipality: Municipality, postbox: Postbox) -> None:
@@ -81,6 +83,28 @@ def test_each_owner_gets_one_message_with_all_that_is_theirs(
     assert [(to, subject) for to, subject, _ in postbox.take()] == [("alfa@odsherred.example", "Fællesdata: 1 rettet")]
 
 
+def test_an_unusual_number_of_rows_is_told_once_as_a_warning(municipality: Municipality, postbox: Postbox) -> None:
+    system = read_register(municipality.register).systems["beta"]
+
+    def deliver(rows: int) -> None:
+        municipality.deliver("beta", "nr;navn\n" + "".join(f"{number};navn {number} af {rows}\n" for number in range(rows)))
+
+    for rows in (20, 21, 19, 20, 22):
+        deliver(rows)
+        assert not land_system(system, municipality.home).failed
+    deliver(60)
+    assert municipality.refresh(systems=["beta"]).ok, "the data are taken all the same"
+    ((to, subject, text),) = postbox.take()
+    assert (to, subject) == ("beta@odsherred.example", "Fællesdata: System beta kom med et usædvanligt antal rækker")
+    assert "ting: 60" in text
+    assert "mart_beta" in text
+    assert "Er tallet rigtigt, er der intet at gøre; ellers spørg leverandøren." in text
+    municipality.refresh(systems=["beta"])
+    deliver(21)
+    municipality.refresh(systems=["beta"])
+    assert postbox.take() == [], "neither told again, nor that it has passed"
+
+
 def test_a_failed_model_is_the_platforms_when_it_has_no_group(
     municipality: Municipality, postbox: Postbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +134,25 @@ def test_a_mail_server_that_is_down_fails_no_night_and_the_message_comes_later(
     monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", working)
     municipality.refresh()
     assert [to for to, _, _ in postbox.take()] == ["beta@odsherred.example"]
+
+
+def test_tables_of_one_delivery_wait_for_it_together() -> None:
+    """OPUS Løn's file of the day may change employees and no unit: it came all the same."""
+    system, now = read_register().systems["opus_loen"], datetime(2026, 11, 26, 4, tzinfo=UTC)
+
+    def loads(**brought: tuple[int, int]) -> dict[str, list[dict[str, object]]]:
+        return {
+            name: [{"started_at": datetime(2026, 11, day, 3), "rows": rows} for day, rows in zip((25, 26), counts, strict=True)]
+            for name, counts in brought.items()
+        }
+
+    assert late_deliveries(system, loads(org_enheder=(3, 0), ansaettelser=(9, 2), fravaer=(5, 5)), now) == {}
+    yesterday = datetime(2026, 11, 25, 3, tzinfo=UTC)
+    late = late_deliveries(system, loads(org_enheder=(0, 0), ansaettelser=(9, 0), fravaer=(5, 5)), now)
+    assert late == {"org_enheder": yesterday, "ansaettelser": yesterday}
+    assert late_deliveries(system, loads(org_enheder=(0, 0), ansaettelser=(0, 0)), now) == {}, (
+        "of what never came nothing is known"
+    )
 
 
 def test_what_did_not_come_and_what_was_never_tried_is_told(municipality: Municipality, postbox: Postbox) -> None:

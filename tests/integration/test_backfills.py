@@ -18,13 +18,13 @@ from orchestration.instance import open_instance
 PERIOD = {"group": "maaned", "every": "month", "first": "202601"}
 
 
-def monthly(municipality: Municipality, period: dict[str, str], **table: object) -> None:
+def monthly(municipality: Municipality, period: dict[str, str], write: str = "append", **source: str) -> None:
     path = next(municipality.register.rglob("beta.yml"))
     content = yaml.safe_load(path.read_text())
     ting = content["tables"]["ting"]
-    ting["source"] |= {"name_pattern": r"ting(?P<maaned>\d{6})\.csv", "period": period}
+    ting["source"] |= {"name_pattern": r"ting(?P<maaned>\d{6})\.csv", "period": period, **source}
     ting["columns"]["maaned"] = {"type": "text", "label": "Måned", "description": "Måneden"}
-    ting |= {"expected_rows": {"min": 1, "max": 100}, **table}
+    ting |= {"expected_rows": {"min": 1, "max": 100}, "write": write}
     path.write_text(yaml.safe_dump(content, allow_unicode=True))
 
 
@@ -39,11 +39,18 @@ def landed(municipality: Municipality) -> list[tuple[str, str]]:
         return connection.execute("select maaned, navn from raw.ting order by all").fetchall()
 
 
-def test_a_range_is_read_again_and_nothing_else(municipality: Municipality) -> None:
-    monthly(municipality, PERIOD)
+@pytest.mark.parametrize("archive", [None, "arkiv/taget"])
+def test_a_range_is_read_again_and_nothing_else(municipality: Municipality, archive: str | None) -> None:
+    monthly(municipality, PERIOD, **({"archive": archive, "companion": "{stem}.ok"} if archive else {}))
     (municipality.sources / "beta" / "ting.csv").unlink()
     files = {month: deliver(municipality, month, "1;en", "2;to") for month in ("202601", "202602", "202603")}
+    for path in files.values():
+        path.with_suffix(".ok").touch()
     assert municipality.refresh().stages[0].ok
+    if archive:
+        assert not any(path.exists() for path in files.values()), "what was taken has been put away"
+        away = {path.name.rpartition("_")[2]: path for path in (municipality.sources / "beta" / archive).iterdir()}
+        files = {month: away[path.name] for month, path in files.items()}
     first = [(month, name) for month in files for name in ("en", "to")]
     assert landed(municipality) == first
     # What only reading anew can repair: a platform's hand went astray in two months; the third's file is gone.

@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+import yaml
 from municipality_support import DEPARTMENTS, MODEL, Municipality
 
 import orchestration.dbt
@@ -110,22 +111,31 @@ def test_a_failed_test_is_a_failed_check_and_stops_nothing(municipality: Municip
     assert municipality.rows("mart_gamma") == 2
 
 
-def test_a_dbt_test_that_blocks_keeps_its_table_from_readers(municipality: Municipality) -> None:
-    tests = municipality.project / "tests"
-    tests.mkdir()
-    sql = "{{ config(meta={'blocking': true}) }} select nr from {{ ref('mart_gamma') }} where nr = '3'"
-    (tests / "gamma_small.sql").write_text(sql)
+@pytest.mark.parametrize("declared", ["by the test", "by the model"])
+def test_a_dbt_test_that_blocks_keeps_its_table_from_readers(municipality: Municipality, declared: str) -> None:
+    if declared == "by the test":
+        name, tests = "gamma_small", municipality.project / "tests"
+        tests.mkdir()
+        sql = "{{ config(meta={'blocking': true}) }} select nr from {{ ref('mart_gamma') }} where nr = '3'"
+        (tests / f"{name}.sql").write_text(sql)
+    else:
+        name, path = "gamma_values", municipality.project / "models" / "marts" / "schema.yml"
+        schema = yaml.safe_load(path.read_text())
+        gamma = next(model for model in schema["models"] if model["name"] == "mart_gamma")
+        gamma["config"]["meta"]["blocking"] = True
+        gamma["columns"][0]["data_tests"].append({"accepted_values": {"name": name, "arguments": {"values": ["1", "2"]}}})
+        path.write_text(yaml.safe_dump(schema))
     assert municipality.refresh().ok
     for system_id in ("alfa", "gamma"):
         municipality.deliver(system_id, "nr;navn\n1;en\n2;to\n3;tre\n")
     load, build, publish = municipality.refresh().stages
     assert (load.ok, publish.ok) == (True, True)
     assert build.failures["dbt_build"].startswith("DagsterAssetCheckFailedError")
-    assert build.failed_checks == ["marts/mart_gamma: gamma_small"]
+    assert build.failed_checks == [f"marts/mart_gamma: {name}"]
     assert [municipality.rows(f"mart_{system_id}") for system_id in ("alfa", "gamma")] == [3, 3], "built, to be looked at"
     assert published(municipality) == {"mart_alfa": 3, "mart_beta": 2, "mart_gamma": 2}
     heartbeat = json.loads(municipality.home.heartbeat.read_text(encoding="utf-8"))
-    assert [trouble["what"] for trouble in heartbeat["troubles"]] == ["En kontrol af mart_gamma er ikke bestået: gamma_small."]
+    assert [trouble["what"] for trouble in heartbeat["troubles"]] == [f"En kontrol af mart_gamma er ikke bestået: {name}."]
     municipality.deliver("gamma", "nr;navn\n1;en\n2;to\n")
     assert municipality.refresh().ok
     assert published(municipality) == {"mart_alfa": 3, "mart_beta": 2, "mart_gamma": 2}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from register_support import library
 
-from ingestion.register import RegisterError, read_file, read_leniently, read_register
+from ingestion.home import Home
+from ingestion.register import RegisterError, read_file, read_leniently, read_register, vocabulary
 from ingestion.register.vocabulary import terms
+from orchestration.schedules import refresh_schedules
 
 GOOD = library(
     "bibliotek",
@@ -81,6 +85,7 @@ def test_what_is_said_for_one_table_may_be_used_in_another_and_changed_there(tmp
         ("id: bibliotek\n", "id: bibliotek\nid: bibliotek\n", 2, 1, "'id' is given twice"),
         ("department: kultur", "department: boern", 4, 13, "boern_fritid_borgerservice"),
         ("id: bibliotek", "id: platform", 1, 5, "reserved"),
+        ("    write: append\n", "    write: append\n    period: {}\n", 24, 5, "faellesdata refresh --system <id> --full"),
     ],
 )
 def test_an_error_says_where_and_what_to_do(tmp_path: Path, old: str, new: str, line: int, column: int, words: str) -> None:
@@ -132,3 +137,41 @@ def test_every_system_of_the_register_is_sound() -> None:
     found = {system.department for system in register.systems.values()}
     assert found == set(terms("departments")), "eight departments, and what is the nation's"
     assert len(found - {"national"}) == 8
+
+
+@pytest.fixture
+def lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the controlled lists, read in place of ours."""
+    folder = tmp_path / "vocabulary"
+    shutil.copytree(vocabulary.FOLDER, folder)
+    monkeypatch.setattr(vocabulary, "FOLDER", folder)
+    terms.cache_clear()
+    yield folder
+    terms.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "cron", ["0 25 * * *", "hver nat", "0 3 * *", "0 3 31 4 *", "@daily", "0 3 * * * *"], ids=lambda cron: cron.replace("*", "x")
+)
+def test_a_wrong_cron_is_one_error_with_its_place_and_costs_its_own_cadence(lists: Path, tmp_path: Path, cron: str) -> None:
+    path = lists / "cadences.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("0 3 * * *", cron), encoding="utf-8")
+    for name, cadence in (("bibliotek", "daily"), ("andet", "weekly")):
+        text = GOOD.replace("id: bibliotek", f"id: {name}").replace("cadence: daily", f"cadence: {cadence}")
+        write(tmp_path / "systems", text, name=name)
+    register, (problem,) = read_leniently(tmp_path / "systems")
+    assert str(problem).startswith(f"{path}:4:32: cadence 'daily' is never run: its `cron` is not one. Write five fields")
+    assert list(register.systems) == ["andet", "bibliotek"], "they can be loaded by hand"
+    assert [schedule.name for schedule in refresh_schedules(register, Home(tmp_path))] == ["weekly_refresh"]
+
+
+def test_lists_that_cannot_be_used_are_told_all_at_once(lists: Path, tmp_path: Path) -> None:
+    (lists / "departments.yml").write_text("oekonomi: {title: [}\n", encoding="utf-8")
+    (lists / "purposes.yml").write_text("a: {title: A}\nb: {pseudonyms: true}\na: {title: B}\n", encoding="utf-8")
+    with pytest.raises(RegisterError) as caught:
+        read_leniently(tmp_path / "systems")
+    assert [(problem.file.stem, problem.line, problem.column) for problem in caught.value.problems] == [
+        ("departments", 1, 20),
+        ("purposes", 2, 1),
+        ("purposes", 3, 1),
+    ]
