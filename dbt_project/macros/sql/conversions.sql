@@ -139,9 +139,13 @@ case
 end
 {%- endmacro -%}
 
+{#- As `read_date_dk`, with a time. Not by `try_strptime` with a list of formats, which in DuckDB 1.5 now and then ends the process (SIGSEGV). -#}
 {%- macro read_timestamp_dk(column) -%}
 coalesce(
-    try_strptime(regexp_replace({{ clean(column) }}, '[./]', '-', 'g'), ['%d-%m-%Y %H:%M:%S', '%d-%m-%Y %H:%M', '%d-%m-%Y']),
+    {{ where_matches(
+        clean(column), '\\d{1,2}[-./]\\d{1,2}[-./]\\d{4}( \\d{1,2}:\\d{2}(:\\d{2})?)?',
+        "try_cast(regexp_replace(" ~ clean(column) ~ ", '^(\\d+)[-./](\\d+)[-./](\\d+)', '\\3-\\2-\\1') as timestamp)"
+    ) }},
     {{ read_timestamp(column) }}
 )
 {%- endmacro -%}

@@ -103,3 +103,42 @@ least(
 
 {#- The municipality's own CVR number. -#}
 {%- macro own_cvr() -%}'29188459'{%- endmacro -%}
+
+{#- CTEs that end in `perioder`: one row (member, nummersystem, nummer, gyldig_fra, gyldig_til) a spell in which a member has the same
+    number in a system; versions of the member that do not change it are one. `rows` has the member, its validity and `fundet`, a struct
+    of system and nummer. -#}
+{%- macro number_spells(rows, member) -%}
+skift as (
+    select
+        {{ member }},
+        fundet['system'] as nummersystem,
+        fundet['nummer'] as nummer,
+        gyldig_fra,
+        gyldig_til,
+        coalesce(
+            lag(gyldig_til) over foer <> gyldig_fra - 1 or lag(fundet['nummer']) over foer <> fundet['nummer'],
+            true
+        )::integer as nyt
+    from {{ rows }}
+    where fundet['nummer'] is not null
+    window foer as (partition by {{ member }}, fundet['system'] order by gyldig_fra)
+),
+
+talte as (
+    select
+        *,
+        sum(nyt) over (partition by {{ member }}, nummersystem order by gyldig_fra) as periode
+    from skift
+),
+
+perioder as (
+    select
+        {{ member }},
+        nummersystem,
+        nummer,
+        min(gyldig_fra) as gyldig_fra,
+        max(gyldig_til) as gyldig_til
+    from talte
+    group by {{ member }}, nummersystem, nummer, periode
+)
+{%- endmacro -%}

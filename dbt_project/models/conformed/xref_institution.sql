@@ -43,39 +43,17 @@ egne as (
     where institutionsnummer <> {{ unknown_key() }}
 ),
 
-skift as (
-    select
-        institutionsnummer,
-        fundet['system'] as nummersystem,
-        fundet['nummer'] as nummer,
-        gyldig_fra,
-        gyldig_til,
-        coalesce(
-            lag(gyldig_til) over foer <> gyldig_fra - 1 or lag(fundet['nummer']) over foer <> fundet['nummer'],
-            true
-        )::integer as nyt
-    from egne
-    where fundet['nummer'] is not null
-    window foer as (partition by institutionsnummer, fundet['system'] order by gyldig_fra)
-),
-
-perioder as (
-    select
-        *,
-        sum(nyt) over (partition by institutionsnummer, nummersystem order by gyldig_fra) as periode
-    from skift
-)
+{{ number_spells('egne', 'institutionsnummer') }}
 
 select
     institutionsnummer,
     nummersystem,
     nummer,
-    min(gyldig_fra) as gyldig_fra,
-    max(gyldig_til) as gyldig_til,
+    gyldig_fra,
+    gyldig_til,
     'kmd_elev' as kilde,
     1.00::decimal(3, 2) as tillid
 from perioder
-group by institutionsnummer, nummersystem, nummer, periode
 union all
 select
     institutionsnummer,

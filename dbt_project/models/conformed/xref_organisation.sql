@@ -17,36 +17,14 @@ numre as (
         on versioner.enhed_uuid = enheder.enhed_uuid and versioner.gyldig_fra = enheder.gyldig_fra
 ),
 
-skift as (
-    select
-        enhed_uuid,
-        fundet['system'] as nummersystem,
-        fundet['nummer'] as nummer,
-        gyldig_fra,
-        gyldig_til,
-        coalesce(
-            lag(gyldig_til) over foer <> gyldig_fra - 1 or lag(fundet['nummer']) over foer <> fundet['nummer'],
-            true
-        )::integer as nyt
-    from numre
-    where fundet['nummer'] is not null
-    window foer as (partition by enhed_uuid, fundet['system'] order by gyldig_fra)
-),
-
-perioder as (
-    select
-        *,
-        sum(nyt) over (partition by enhed_uuid, nummersystem order by gyldig_fra) as periode
-    from skift
-)
+{{ number_spells('numre', 'enhed_uuid') }}
 
 select
     enhed_uuid,
     nummersystem,
     nummer,
-    min(gyldig_fra) as gyldig_fra,
-    max(gyldig_til) as gyldig_til,
+    gyldig_fra,
+    gyldig_til,
     'os2mo' as kilde,
     1.00::decimal(3, 2) as tillid
 from perioder
-group by enhed_uuid, nummersystem, nummer, periode
