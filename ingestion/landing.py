@@ -294,8 +294,11 @@ def _run_pipeline(load: _Load, names: list[str]) -> None:
 def _destination(work: Path) -> Any:
     """Return DuckDB as dlt knows it, but it finds out once what it can do: asked anew at every step, a third of a small load."""
     import dlt
+    from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-    destination = dlt.destinations.duckdb(str(work))
+    credentials = DuckDbCredentials(str(work))
+    credentials.global_config = {**duck.memory_limit()}
+    destination = dlt.destinations.duckdb(credentials)
     usual, settings = destination.capabilities, destination.configuration(destination.spec(), accept_partial=True)
     # Without settings given it resolves them anew; DuckDB can do the same whatever they are.
     destination.capabilities = lambda config=None, naming=None: usual(config or settings, naming)  # type: ignore[method-assign]

@@ -111,7 +111,7 @@ def prepare(work: Path, names: Iterable[str]) -> Stored:
     import duckdb
 
     # A new file takes the latest storage version, which packs text in a fifth less time; one that is there keeps its own.
-    with duckdb.connect(str(work), config={"storage_compatibility_version": "latest"}) as connection:
+    with duckdb.connect(str(work), config={"storage_compatibility_version": "latest", **duck.memory_limit()}) as connection:
         connection.execute(f"create schema if not exists {SCHEMA}")
         connection.execute(create_sql("load_log", LOAD_COLUMNS))
         connection.execute(create_sql("load_rejects", REJECT_COLUMNS))
@@ -152,7 +152,7 @@ def finish(
     """Write what the load did into the work file and close it whole: rows of re-read files, rejects, log, missing tables."""
     import duckdb
 
-    with duckdb.connect(str(work)) as connection:
+    with duckdb.connect(str(work), config={**duck.memory_limit()}) as connection:
         for name in loads:
             if name in extracts and extracts[name].incoming is not None:
                 _replace_by_incoming(connection, name)

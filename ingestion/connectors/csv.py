@@ -24,6 +24,8 @@ _CHUNK = 1 << 20
 _PIECE = 2 * 122_880
 """Lines of a piece: one strange line takes only its own piece the careful way. A multiple of DuckDB's row group, since a piece
 that ends within one leaves a part of a row group, which is packed twice and made the raw file half as large again."""
+_LONGEST = 32 << 20
+"""Bytes of a line. DuckDB takes memory for sixteen such lines at once if nothing is said."""
 _DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
 _DOUBLED_UTF8 = {letter.encode().decode("cp1252").encode(): letter for letter in "æøåÆØÅ"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -287,7 +289,8 @@ def _read_csv(paths: list[Path], columns: list[str], source: CsvSource, more: st
     quote, listed = duck.literal(source.quote), ", ".join(duck.literal(str(path)) for path in paths)
     return (
         f"read_csv([{listed}], auto_detect = false, header = false, delim = {duck.literal(source.separator)}, "
-        f"quote = {quote}, escape = {quote}, new_line = '\\n', max_line_size = 33554432, columns = {{{kinds}}}, {more})"
+        f"quote = {quote}, escape = {quote}, new_line = '\\n', max_line_size = {_LONGEST}, buffer_size = {_LONGEST}, "
+        f"columns = {{{kinds}}}, {more})"
     )
 
 

@@ -159,3 +159,19 @@ def test_a_load_that_dlt_cannot_finish_leaves_nothing_behind(tmp_path: Path, mon
         ("failed", 1),
         ("loaded", 2),
     ]
+
+
+def test_a_load_keeps_to_the_memory_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB asks for sixteen of the longest lines at once if nothing is said: more than this, for any file."""
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    lines = "".join(f"{n};Navn {n} med æøå;{n},50\n" for n in range(250_000))
+    (drop / "a.csv").write_text(f"id;navn;beløb\n{lines}", encoding="utf-8")
+    monkeypatch.setenv("FAELLESDATA_LANDING_MEMORY", "128MiB")
+    home = Home(tmp_path / "home")
+    for again in ("loaded", "unchanged"):
+        load = land_system(files(drop), home).tables[TABLE]
+        assert (load.status, load.table_rows) == (again, 250_000), load.message
+    with duckdb.connect(str(home.raw_file("proeve")), read_only=True) as connection:
+        held = connection.sql(f"select count(*) filter (where _source_row <> id::bigint + 2) from raw.{TABLE}").fetchall()
+    assert held == [(0,)]
