@@ -16,10 +16,17 @@ from typing import Any
 
 import yaml
 
-from ingestion.register.read import Problem
+from ingestion.naming import fold
+from ingestion.register.model import Register
+from ingestion.register.read import Problem, RegisterError
 
 ALWAYS_FILLED = ("forfatter", "dato", "begrundelse")
 """Who wrote a row of a look-up, when and why."""
+MENDINGS = "vaerdirettelser.csv"
+"""Values of sources that are read as others: which, instead of which, who decided it, when and why."""
+Mendings = dict[tuple[str, str], dict[str, dict[str, str]]]
+"""System and table → column in the raw zone → value as it stands → value to be read instead ("" for none)."""
+_PERSON = re.compile(r"(?<!\d)(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])\d{2}[- ]?\d{4}(?!\d)")
 _FIELD = re.compile(r'("(?:[^"]|"")*"|[^,"]*)(?:,|$)')
 
 
@@ -46,7 +53,7 @@ class Row:
     columns: dict[str, int]
 
     def problem(self, column: str, message: str) -> Problem:
-        return Problem(self.file, self.line, self.columns[column], message)
+        return Problem(self.file, self.line, self.columns.get(column, 1), message)
 
 
 def read_seed(path: Path) -> tuple[list[Row], list[Problem]]:
@@ -100,9 +107,57 @@ def _problems_of(path: Path, seed: dict[str, Any]) -> Iterator[Problem]:
     for key in keys:
         seen: dict[tuple[str, ...], int] = {}
         for row in rows:
-            value = tuple(row.values[column] for column in key)
-            first = seen.setdefault(value, row.line)
+            found = tuple(row.values[column] for column in key)
+            first = seen.setdefault(found, row.line)
             if first != row.line:
                 yield row.problem(
-                    key[0], f"{', '.join(key)} '{', '.join(value)}' stands in line {first} already. Keep one of them"
+                    key[0], f"{', '.join(key)} '{', '.join(found)}' stands in line {first} already. Keep one of them"
                 )
+
+
+def read_mendings(folder: Path, register: Register) -> Mendings:
+    """Return the values that are to be read as others, which the generator writes into staging and quarantine.
+
+    Raises:
+        RegisterError: the look-up, or the register by it, has errors; all of them, each with file, line and column.
+    """
+    path = folder / MENDINGS
+    rows, _ = read_seed(path) if path.exists() else ([], [])
+    # What is wrong with it as with any look-up comes with the others.
+    problems = seed_problems(folder) if path.exists() else []
+    found: Mendings = {}
+    for row in rows:
+        if wrong := _not_to_be_mended(row, register):
+            problems.append(row.problem(*wrong))
+        elif not problems:
+            value = row.values
+            table = found.setdefault((value["system_id"], value["tabel"]), {})
+            table.setdefault(fold(value["kolonne"]), {})[value["vaerdi"]] = value["rettet_vaerdi"]
+    if problems:
+        raise RegisterError(problems)
+    return found
+
+
+def _not_to_be_mended(row: Row, register: Register) -> tuple[str, str] | None:
+    """Return in which column of the look-up something is wrong by the register, and what."""
+    system_id, name, source, before, after = (
+        row.values.get(field, "") for field in ("system_id", "tabel", "kolonne", "vaerdi", "rettet_vaerdi")
+    )
+    if (system := register.systems.get(system_id)) is None:
+        return "system_id", f"no system '{system_id}'. `faellesdata systems list` shows which there are"
+    if (table := system.tables.get(name)) is None:
+        return "tabel", f"{system_id} has no table '{name}'. Use one of: {', '.join(system.tables)}"
+    if (column := table.columns.get(source)) is None:
+        return "kolonne", f"{name} has no column '{source}'. Write it as in the register: {', '.join(table.columns)}"
+    if column.type == "cpr" or column.direct_identifier or column.free_text:
+        return "kolonne", f"'{source}' names persons, and a look-up is read by all. Have it mended in {system.title}"
+    for field, value in (("vaerdi", before), ("rettet_vaerdi", after)):
+        if column.type != "pnr" and _PERSON.search(value):
+            return field, "it reads as a CPR number, and a look-up is read by all. Have it mended in the source"
+        if value != value.strip():
+            return field, "blanks around a value are taken away before it is looked up. Write it without"
+    if before == after:
+        return "rettet_vaerdi", f"'{after}' is what stands there already. Write what it is to be read as"
+    if column.values and after and after not in column.values:
+        return "rettet_vaerdi", f"'{after}' is not accepted in '{source}'. Use one of: {', '.join(column.values)}"
+    return None

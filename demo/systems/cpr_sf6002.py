@@ -13,7 +13,8 @@ from demo.truth import Truth
 
 SYSTEM = "cpr_sf6002"
 FILE = f"D{TODAY:%y%m%d}.L431101"
-_WIDTHS = {"001": 49, "004": 33, "008": 103, "022": 31, "023": 56}
+OLDER_THAN_PARENT = "pnrbarn: ældre end forælder"
+_WIDTHS = {"001": 49, "004": 33, "008": 103, "014": 23, "022": 31, "023": 56}
 
 
 def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
@@ -32,7 +33,7 @@ class _Extract:
         self.persons = sorted(municipality.persons, key=lambda person: person.cpr)
         self.truth = truth
         self.rng = random.Random(f"{truth.seed}/{SYSTEM}")
-        self.rows = dict.fromkeys(("personer", "adresser", "beskyttelse", "tidligere_cpr", "navne"), 0)
+        self.rows = dict.fromkeys(("personer", "adresser", "beskyttelse", "tidligere_cpr", "navne", "boern"), 0)
         self.lost = dict.fromkeys(self.rows, 0)
 
     def lines(self) -> list[str]:
@@ -50,12 +51,26 @@ class _Extract:
             for earlier in person.earlier_cprs:
                 found.append(self._count("tidligere_cpr", f"022{person.cpr}{earlier.cpr}{earlier.replaced:%Y%m%d}"))
             found += [self._address(person.cpr, stay) for stay in person.residences]
+        found += self._children(bad_birth)
         found += self._defects()
         residents = sum(1 for person in self.persons if person.lives_here(TODAY))
         for table, rows in self.rows.items():
             sums = {"indbyggere": residents} if table == "personer" else {}
             self.truth.table(SYSTEM, table, rows, staging=rows - self.lost[table], **sums)
         return found
+
+    def _children(self, bad_birth: set[str]) -> list[str]:
+        """Who is under age is a child of the household's adults; of two families somebody has written it the wrong way round."""
+        adults: dict[int, list[Person]] = {}
+        for person in self.persons:
+            if person.age(TODAY) >= 18:
+                adults.setdefault(person.household, []).append(person)
+        pairs = [(parent.cpr, one.cpr) for one in self.persons if one.age(TODAY) < 18 for parent in adults.get(one.household, ())]
+        swapped = [pair for pair in pairs if bad_birth.isdisjoint(pair)][:2]
+        self._plant("boern", OLDER_THAN_PARENT, len(swapped))
+        return [self._count("boern", f"014{parent}{child}") for parent, child in pairs] + [
+            self._count("boern", f"014{child}{parent}") for parent, child in swapped
+        ]
 
     def _defects(self) -> list[str]:
         """Extra records that cannot stand in the warehouse."""

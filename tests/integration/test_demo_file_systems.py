@@ -224,6 +224,7 @@ def test_the_cpr_extract(practice: Practice) -> None:
         ("004", "beskyttelse"),
         ("022", "tidligere_cpr"),
         ("008", "navne"),
+        ("014", "boern"),
     ):
         assert kinds.pop(kind) == practice.table("cpr_sf6002", table)["rows"]
     assert not kinds

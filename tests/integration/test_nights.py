@@ -145,8 +145,10 @@ def test_the_quarantine_holds_what_was_planted_and_nothing_else(town: Town) -> N
                     kind = "rettet_tidspunkt: vandmærke mangler"
                 planted[system, table, kind] = count
     # Not for the quarantine: CPR numbers in free text stay in the raw zone with the text, unknown accounts and employees become
-    # unknown members, and a row without watermark is taken where the register says so.
-    other = {key for key in planted if key[2].endswith(("cpr i fritekst", "ukendt konto", "ukendt medarbejder"))}
+    # unknown members, a child older than the parent is left out of its bridge, and a row without watermark is taken where the
+    # register says so.
+    elsewhere = ("cpr i fritekst", "ukendt konto", "ukendt medarbejder", "ældre end forælder")
+    other = {key for key in planted if key[2].endswith(elsewhere)}
     taken = {key for key in planted if key[2].endswith("vandmærke mangler") and key[0] in ("opus_oekonomi", "dubu", "vagtplan")}
     assert found == {key: count for key, count in planted.items() if key not in other | taken}
 
@@ -291,6 +293,7 @@ BROKEN = {
     ("cpr_sf6002", "beskyttelse"): "L431101",
     ("cpr_sf6002", "tidligere_cpr"): "L431101",
     ("cpr_sf6002", "navne"): "L431101",
+    ("cpr_sf6002", "boern"): "L431101",
     ("kmd_elev", "institutioner"): "password",
     ("kmd_elev", "indskrivninger"): "password",
     ("kmd_elev", "fravaer"): "password",

@@ -101,6 +101,25 @@ def test_names_stay_in_the_raw_zone(register: Register, tmp_path: Path) -> None:
     assert documented["config"]["group"] == "kultur_fritid_borgerservice"
 
 
+def test_a_mended_value_stands_in_the_code_of_its_column_alone(register: Register, tmp_path: Path) -> None:
+    """Reviewed with the look-up it comes from; tables without one are as they were."""
+    generate(register, tmp_path)
+    models = tmp_path / "dbt_project/models"
+    staging = models / "staging/kultur_fritid_borgerservice/bibliotek/stg_bibliotek__udlaan.sql"
+    files = [models / "quality/qua_bibliotek.sql", staging]
+    before = [path.read_text(encoding="utf-8").splitlines() for path in files]
+    seeds = tmp_path / "seeds"
+    shutil.copytree(ROOT / "seeds", seeds)
+    with (seeds / "vaerdirettelser.csv").open("a", encoding="utf-8") as look_up:
+        look_up.write("bibliotek,udlaan,Art,Lydb.,L',Biblioteket,2026-11-26,Den gamle betegnelse\n")
+    assert generate(register, tmp_path) == files
+    (in_quarantine,), (in_staging,) = (
+        set(path.read_text(encoding="utf-8").splitlines()) - set(lines) for path, lines in zip(files, before, strict=True)
+    )
+    assert in_staging == r"""        {{ accepted(mended('source."art"', {'Lydb.': 'L\''}), 'text', ['B', 'L\'']) }} as art,"""
+    assert in_quarantine.endswith(r"""'values': ['B', 'L\''], 'mended': {'Lydb.': 'L\''}},""")
+
+
 def test_key_that_names_a_person_goes_no_further(register: Register, tmp_path: Path) -> None:
     """It still tells rows apart, in the query alone; the quarantine shows its shape."""
     system = register.systems["bibliotek"]

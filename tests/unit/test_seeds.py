@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from ingestion.home import Home
-from ingestion.register import read_register
+from ingestion.register import RegisterError, read_register
 from ingestion.register.vocabulary import terms
-from ingestion.seeds import seed_problems
+from ingestion.seeds import MENDINGS, read_mendings, seed_problems
 from orchestration.dbt import DbtError, prepare_manifest
 
 SEEDS = Path(__file__).resolve().parents[2] / "seeds"
@@ -57,7 +57,7 @@ def test_every_seed_is_documented_column_by_column() -> None:
     documented = {seed["name"]: seed for seed in yaml.safe_load((SEEDS / "_seeds.yml").read_text(encoding="utf-8"))["seeds"]}
     assert set(documented) == {path.stem for path in SEEDS.glob("*.csv")}
     for name, seed in documented.items():
-        columns = list(rows(name)[0])
+        columns = (SEEDS / f"{name}.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
         assert [column["name"] for column in seed["columns"]] == columns, name
         assert list(seed["config"]["column_types"]) == columns, name
 
@@ -112,3 +112,41 @@ def test_a_look_up_with_an_error_stops_dbt_before_it_loads(home: Home, tmp_path:
     monkeypatch.setattr("orchestration.dbt.ROOT", tmp_path)
     with pytest.raises(DbtError, match=rf"dranst.csv:{len(lines) + 1}:1: dranst '1' stands in line 2 already"):
         prepare_manifest(read_register(), home)
+
+
+def test_a_mending_must_fit_the_register(tmp_path: Path) -> None:
+    """What names persons may not stand in a look-up, and what changes nothing is a mistake; all of it is told at once."""
+    shutil.copytree(SEEDS, tmp_path / "seeds")
+    file = tmp_path / "seeds" / MENDINGS
+    why = ",Ydelsesteamet,2026-11-26,Kildens skrivefejl\n"
+    calculated = "ydelsesrefusion,beregninger,"
+    rows = [
+        f"{calculated}Ydelse,Sygedp.,Sygedagpenge",
+        f"{calculated}Ydelse,S-dp,Sygedagpenge",
+        f"{calculated}Beløb,ukendt,",
+        "ydelsesrefusoin,beregninger,Ydelse,a,b",
+        "ydelsesrefusion,beregning,Ydelse,a,b",
+        f"{calculated}ydelser,a,b",
+        f"{calculated}CPR-nummer,a,b",
+        "cpr_sf6002,navne,fornavn,a,b",
+        f"{calculated}Ydelsesuge,010185-1234,2026W01",
+        f"{calculated}Ydelsesuge, 2026U01,2026W01",
+        f"{calculated}Ydelsesuge,2026W01,2026W01",
+        "cpr_sf6002,personer,koen,Mand,H",
+    ]
+    header = (SEEDS / MENDINGS).read_text(encoding="utf-8").splitlines()[0] + "\n"
+    file.write_text(header + "".join(f"{row}{why}" for row in rows[:3]), encoding="utf-8")
+    register = read_register()
+    assert read_mendings(tmp_path / "seeds", register) == {
+        ("ydelsesrefusion", "beregninger"): {
+            "ydelse": {"Sygedp.": "Sygedagpenge", "S-dp": "Sygedagpenge"},
+            "beloeb": {"ukendt": ""},
+        }
+    }
+    file.write_text(header + "".join(f"{row}{why}" for row in [*rows, rows[0]]) + rows[0] + ",,,\n", encoding="utf-8")
+    with pytest.raises(RegisterError) as caught:
+        read_mendings(tmp_path / "seeds", register)
+    places = [(problem.line, problem.column) for problem in caught.value.problems]
+    assert [line for line, _ in places] == [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15, 15, 15]
+    assert places[:9] == [(5, 1), (6, 17), (7, 29), (8, 29), (9, 18), (10, 40), (11, 40), (12, 48), (13, 31)]
+    assert "010185" not in str(caught.value)

@@ -1,8 +1,20 @@
 {#
     What the generated models of models/staging and models/quality call, so that the rules stand here once and the generated files
     say only which columns there are. `columns` is a list of
-        {'raw': name in the raw file, 'type': …, 'values': accepted values or absent, 'required': bool, 'masked': bool}
+        {'raw': name in the raw file, 'type': …, 'values': accepted values or absent, 'required': bool, 'masked': bool,
+         'mended': values to be read as others, or absent}
 #}
+
+{#- The text of a column in which some values are read as others: `values` by the value as it stands, '' for none (seeds/vaerdirettelser.csv). -#}
+{%- macro mended(column, values) -%}
+case {{ clean(column) }}{% for before, after in values.items() %} when '{{ before | replace("'", "''") }}' then {% if after %}'{{ after | replace("'", "''") }}'{% else %}null{% endif %}{% endfor %} else cast({{ column }} as varchar) end
+{%- endmacro -%}
+
+{#- A column of the raw table as it is read. -#}
+{%- macro read_value(column) -%}
+{%- set raw = 'source."' ~ column.raw ~ '"' -%}
+{%- if column.get('mended') -%}{{ mended(raw, column.mended) }}{%- else -%}{{ raw }}{%- endif -%}
+{%- endmacro -%}
 
 {#- The value, or NULL where it is none of the accepted ones. -#}
 {%- macro accepted(column, type, values) -%}
@@ -19,15 +31,15 @@ left join {{ source('vault', 'person_keys') }} as person_of_{{ raw }} on person_
 {%- if column.type == 'cpr' -%}
 person_of_{{ column.raw }}.person_id
 {%- elif column.get('values') -%}
-{{ accepted('source."' ~ column.raw ~ '"', column.type, column['values']) }}
+{{ accepted(read_value(column), column.type, column['values']) }}
 {%- else -%}
-{{ converted(column.type, 'source."' ~ column.raw ~ '"') }}
+{{ converted(column.type, read_value(column)) }}
 {%- endif -%}
 {%- endmacro -%}
 
 {#- Why the column's value is not in staging, NULL if it is: 'mangler', 'kan ikke konverteres', 'ukendt værdi'. -#}
 {%- macro fault(column) -%}
-{%- set value = 'source."' ~ column.raw ~ '"' -%}
+{%- set value = read_value(column) -%}
 case
             {%- if column.required %}
             when {{ clean(value) }} is null then 'mangler'

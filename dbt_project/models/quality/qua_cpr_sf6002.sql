@@ -32,6 +32,14 @@
             {'raw': 'slutdato', 'type': 'date_sap', 'required': False, 'masked': True, 'name': 'slutdato'},
         ],
     },
+    'boern': {
+        'key': ['cpr', 'pnrbarn'],
+        'compared': ['cpr', 'pnrbarn'],
+        'columns': [
+            {'raw': 'cpr', 'type': 'cpr', 'required': True, 'masked': True, 'name': 'foraelder_person_id'},
+            {'raw': 'pnrbarn', 'type': 'cpr', 'required': True, 'masked': True, 'name': 'barn_person_id'},
+        ],
+    },
     'tidligere_cpr': {
         'key': ['cpr', 'tidligere_cpr'],
         'compared': ['cpr', 'tidligere_cpr', 'skiftedato'],

@@ -115,3 +115,16 @@ def test_question_6_districts_share_the_projection_by_who_lives_there(ask: Any) 
         assert (
             ask(f"select sum(boligtilladelser) from intermediate.int_distrikt__kapacitet where tilbudstype = '{kind}'") == granted
         )
+
+
+def test_no_child_is_older_than_its_parent(ask: Any, truth: dict[str, Any]) -> None:
+    """What CPR has the wrong way round is left out, and nothing else is."""
+    wrong = planted(truth, "cpr_sf6002", "boern", "pnrbarn")
+    ((staged,),) = ask("select count(*) from staging.stg_cpr_sf6002__boern")
+    assert (wrong, staged) == (2, truth["systems"]["cpr_sf6002"]["boern"]["rows"])
+    ((left, older),) = ask(
+        "select count(*), count(*) filter (barn.foedselsdato <= foraelder.foedselsdato) from conformed.bro_foraelder_barn as bro"
+        " left join staging.stg_cpr_sf6002__personer as foraelder on foraelder.person_id = bro.foraelder_person_id"
+        " left join staging.stg_cpr_sf6002__personer as barn on barn.person_id = bro.barn_person_id"
+    )
+    assert (left, older) == (staged - wrong, 0)
