@@ -248,6 +248,7 @@ def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -
                 "path": dg.MetadataValue.path(publication.path),
                 "dagster/row_count": sum(publication.tables.values()),
                 "tables": publication.tables,
+                "unchanged_sets": publication.unchanged_sets,
             }
         )
 

@@ -1,12 +1,13 @@
 """A last look before publication: no cell that a mart hides can be worked out from what it shows.
 
 dbt's test `not_recoverable` asks the same of each mart, but a failed test stops nothing: other departments' data go out all the
-same. Here the mart's own words, in the manifest, are put to the rows that are about to be published.
+same. Here the mart's own words, in the manifest, are put to the rows that are about to be published, and then to these and the
+version that readers have already: what one hides the other must not show (`docs/decisions/0013-two-versions.md`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,3 +45,56 @@ def recoverable(connection: duckdb.DuckDBPyConnection, relation: str, question: 
         ).fetchone()
         if found and found[0]:
             yield f"{measure} in {found[0]} sets of {within}"
+
+
+def told_by_two(
+    connection: duckdb.DuckDBPyConnection, before: str, now: str, grain: Sequence[str], question: Question, into: str
+) -> int:
+    """Write the sets of `now` of which two versions tell a hidden cell into the temporary table `into`; return how many.
+
+    Who has both versions takes a cell for unchanged: what the one shows stands in the other's sum, and where that leaves one
+    unknown, it is told. A remainder that no hidden cell can be (nothing, or persons enough to be shown) tells that cells did
+    change. Counts decide where the mart has any. `grain` are the columns that tell cells apart; `before` has those of `now`.
+    """
+    within, threshold = list(question["within"]), question.get("threshold", THRESHOLD)
+    counts = list(question.get("counts", ()))
+    keys, cells = ", ".join(within), f"not ({question['total']})"
+    same_cell = " and ".join(f"one.{column} is not distinct from other.{column}" for column in dict.fromkeys((*within, *grain)))
+    same_set = " and ".join(f"hidden.{column} is not distinct from total.{column}" for column in within)
+    known = " and ".join(f"total.{column} is not distinct from beside.{column}" for column in within)
+    parts = [
+        f"""
+        select {", ".join(f"hidden.{column}" for column in within)}
+        from (
+            select
+                *,
+                count(*) filter (value is null) over cells as unknown,
+                count(*) filter (value is null and elsewhere is null) over cells as unknown_in_both,
+                coalesce(sum(value) over cells, 0) as shown,
+                coalesce(sum(elsewhere) filter (value is null) over cells, 0) as told
+            from (
+                select
+                    {", ".join(f"one.{column}" for column in within)},
+                    one.{measure} as value,
+                    case when other.there is null then 0 else other.{measure} end as elsewhere
+                from (select * from {one} where {cells}) as one
+                left join (select *, true as there from {other} where {cells}) as other on {same_cell}
+            )
+            window cells as (partition by {keys})
+        ) as hidden
+        inner join (select {keys}, max({measure}) as published from {one} where {question["total"]} group by {keys}) as total
+            on {same_set}
+        where
+            exists (select 1 from {other} as beside where {known})
+            and value is null
+            and unknown > 1
+            and unknown_in_both = (elsewhere is null)::integer
+            and published - shown - (told - coalesce(elsewhere, 0)) > 0
+            {f"and published - shown - (told - coalesce(elsewhere, 0)) < {threshold}" if counts else ""}
+        """
+        for measure in counts or question["measures"]
+        for one, other in ((before, now), (now, before))
+    ]
+    connection.execute(f"create or replace temp table {into} as {' union '.join(parts)}")
+    found = connection.execute(f"select count(*) from {into}").fetchone()
+    return int(found[0]) if found else 0

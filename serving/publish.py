@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
 from ingestion.vault import attach_vault
-from serving.disclosure import TEST, Question, questions, recoverable
+from serving.disclosure import TEST, Question, questions, recoverable, told_by_two
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,6 +47,8 @@ class PublishedTable:
     """Whether the model says that it hides small cells."""
     question: Question | None = None
     """What must not be recoverable from it."""
+    grain: tuple[str, ...] = ()
+    """The columns that tell its rows apart."""
     database: str = "warehouse"
     """Where it is read from: the warehouse, or the version `before` of what a blocking test holds back."""
 
@@ -67,6 +69,8 @@ class Publication:
     """Tables that were never built, or not since a blocking test failed: they come when that is mended."""
     held: list[str] = field(default_factory=list)
     """Tables that are as in the version before, because a test that blocks has failed."""
+    unchanged_sets: dict[str, int] = field(default_factory=dict)
+    """How many sets of a table are as in the version before, because the two together would tell what each hides."""
 
 
 def tables_for(role: str, manifest_path: Path) -> list[PublishedTable]:
@@ -87,6 +91,7 @@ def tables_for(role: str, manifest_path: Path) -> list[PublishedTable]:
             tuple(Column(column["name"], column["description"]) for column in node["columns"].values()),
             "suppression" in node["config"].get("meta", {}),
             asked.get(unique_id),
+            tuple(node["config"].get("meta", {}).get("grain", ())),
         )
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] in ("model", "seed") and role in node["config"].get("meta", {}).get("audience", [])
@@ -119,7 +124,7 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
         built = _built(home, tables, folder / "current" / DATABASE)
         publication.missing = sorted({table.name for table in tables} - {table.name for table in built})
         publication.held = [table.name for table in built if table.database == "before"]
-        publication.tables = _build(home, built, building)
+        _build(home, built, building, publication)
         _write_manifest(building, publication, now, built)
         building.rename(publication.path)
         _switch(folder, version)
@@ -169,14 +174,14 @@ def blocks(test: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> b
     return any((node.get("config", {}).get("meta") or {}).get("blocking") for node in declaring)
 
 
-def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str, int]:
+def _build(home: Home, tables: list[PublishedTable], building: Path, publication: Publication) -> None:
     import duckdb
 
-    rows: dict[str, int] = {}
+    current = building.parent / "current" / DATABASE
     with duckdb.connect() as connection:
         connection.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
-        if any(table.database == "before" for table in tables):
-            connection.execute(f"attach '{building.parent / 'current' / DATABASE}' as before (read_only)")
+        if current.exists():
+            connection.execute(f"attach '{current}' as before (read_only)")
         # v1.0.0 opens in every DuckDB from 1.0 on: BI tools bring their own, often older one.
         connection.execute(f"attach '{building / DATABASE}' as published (storage_version 'v1.0.0')")
         if home.vault.exists():
@@ -185,7 +190,12 @@ def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str
             _refuse_cpr(connection, table, vault=home.vault.exists())
             _refuse_recoverable(connection, table)
             target = f'published.main."{table.name}"'
-            connection.execute(f"create table {target} as from {table.relation}")
+            unchanged = _unchanged_sets(connection, table) if table.database != "before" and current.exists() else ""
+            connection.execute(f"create table {target} as from {table.relation} as one {unchanged}")
+            if unchanged:
+                (publication.unchanged_sets[table.name],) = connection.execute("select count(*) from told_by_two").fetchone() or (
+                    0,
+                )
             connection.execute(f"comment on table {target} is {_quoted(table.description)}")
             for column in table.columns:
                 if column.description:
@@ -193,9 +203,30 @@ def _build(home: Home, tables: list[PublishedTable], building: Path) -> dict[str
             parquet = building / "parquet" / f"{table.name}.parquet"
             connection.execute(f"copy {target} to '{parquet}' (format parquet, compression zstd)")
             counted = connection.execute(f"select count(*) from {target}").fetchone()
-            rows[table.name] = int(counted[0]) if counted else 0
+            publication.tables[table.name] = int(counted[0]) if counted else 0
         connection.execute("checkpoint published")
-    return rows
+
+
+def _unchanged_sets(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> str:
+    """Return the clauses by which sets that would be told by two versions are taken from the one before; "" where there is none.
+
+    A table with other columns than before is a new one, as is one whose cells cannot be told apart: nothing is compared.
+    """
+    before = f'before.main."{table.name}"'
+    columns = "select list((column_name, data_type) order by column_name) from duckdb_columns() where table_name = ?"
+    databases = (("before", "main"), (table.database, table.schema))
+    described = [
+        connection.execute(f"{columns} and database_name = ? and schema_name = ?", [table.name, *place]).fetchone()
+        for place in databases
+    ]
+    if table.question is None or not table.grain or described[0] != described[1]:
+        return ""
+    if not told_by_two(connection, before, table.relation, table.grain, table.question, "told_by_two"):
+        return ""
+    told = "exists (select 1 from told_by_two as told where {})".format(
+        " and ".join(f"one.{column} is not distinct from told.{column}" for column in table.question["within"])
+    )
+    return f"where not {told} union all by name from {before} as one where {told}"
 
 
 def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *, vault: bool) -> None:
@@ -258,6 +289,7 @@ def _write_manifest(building: Path, publication: Publication, now: datetime, tab
                 "file": f"parquet/{table.name}.parquet",
                 "sha256": checksum(building / "parquet" / f"{table.name}.parquet"),
                 "description": table.description,
+                **({"unchanged_sets": unchanged} if (unchanged := publication.unchanged_sets.get(table.name)) else {}),
             }
             for table in tables
         },

@@ -199,7 +199,7 @@ def guarded(home: Home, *rows: str, asked: bool = True) -> None:
     manifest(home, mart_a=[ROLE])
     path = home.dbt / "manifest.json"
     content = json.loads(path.read_text())
-    content["nodes"]["model.f.mart_a"]["config"]["meta"]["suppression"] = {"threshold": 5}
+    content["nodes"]["model.f.mart_a"]["config"]["meta"] |= {"suppression": {"threshold": 5}, "grain": ["maaned", "gruppe"]}
     question = {"within": ["maaned"], "total": "gruppe = 'I alt'", "measures": ["kroner"], "counts": ["antal"]}
     if asked:
         content["nodes"]["test.f.t"] = {
@@ -231,3 +231,61 @@ def test_a_mart_that_hides_cells_must_say_how_they_stay_hidden(small: Home) -> N
     guarded(small, "(1, 'A', 20, 200)", asked=False)
     with pytest.raises(PublicationError, match="no test not_recoverable"):
         publish(small, ROLE)
+
+
+def cells(month: int, **persons: int) -> str:
+    """A month's cells and total as a mart publishes them: the small and the smallest beside them hidden; ten kroner a person."""
+    smallest = sorted(persons, key=lambda group: persons[group])
+    small = [group for group in smallest if persons[group] < 5]
+    hidden = smallest[: len(small) + 1] if small else []
+    rows = [(group, "null" if group in hidden else str(count)) for group, count in persons.items()]
+    rows.append(("I alt", str(sum(persons.values()))))
+    return ", ".join(f"({month}, '{group}', {count}, {count} * 10)" for group, count in rows)
+
+
+def seen(home: Home, month: int = 1) -> dict[str, int | None]:
+    _, rows = run_query(home, ROLE, f"select gruppe, antal from mart_a where maaned = {month}")
+    return dict(rows)
+
+
+@pytest.mark.parametrize(
+    ("yesterday", "today"),
+    [
+        # Another cell hides the small one: with yesterday's B in yesterday's sum, A would be 3.
+        ({"A": 3, "B": 20, "C": 22, "D": 40}, {"A": 3, "B": 20, "C": 19, "D": 40}),
+        # The small cell has grown, and nothing hides B any more: A was 3.
+        ({"A": 3, "B": 20, "D": 40}, {"A": 5, "B": 20, "D": 40}),
+        # A new small cell beside one that was shown: 61 - 60.
+        ({"B": 20, "D": 40}, {"A": 1, "B": 20, "D": 40}),
+        # A cell that was shown has become small.
+        ({"A": 5, "B": 20, "D": 40}, {"A": 4, "B": 20, "D": 40}),
+    ],
+)
+def test_two_versions_do_not_tell_what_each_hides(small: Home, yesterday: dict[str, int], today: dict[str, int]) -> None:
+    """The set stays as it was until it has changed enough; others in the same table are today's."""
+    guarded(small, cells(1, **yesterday), cells(2, A=7, B=20))
+    publish(small, ROLE)
+    before = seen(small)
+    guarded(small, cells(1, **today), cells(2, A=9, B=20))
+    version = publish(small, ROLE)
+    assert seen(small) == before
+    assert seen(small, 2) == {"A": 9, "B": 20, "I alt": 29}
+    assert version.unchanged_sets == {"mart_a": 1}
+    assert json.loads((version.path / "manifest.json").read_text())["tables"]["mart_a"]["unchanged_sets"] == 1
+    # Everybody has come by now: no cell is what it was.
+    guarded(small, cells(1, **{group: count + 30 for group, count in today.items()}), cells(2, A=9, B=20))
+    assert publish(small, ROLE).unchanged_sets == {}
+    assert seen(small)["I alt"] == sum(today.values()) + 30 * len(today)
+
+
+def test_a_month_that_grows_is_shown_when_it_can_be(small: Home) -> None:
+    guarded(small, cells(2, A=2, B=3, C=6))
+    publish(small, ROLE)
+    guarded(small, cells(2, A=3, B=4, C=9), cells(3, A=1, B=30))
+    assert publish(small, ROLE).unchanged_sets == {}
+    assert seen(small, 2) == {"A": None, "B": None, "C": None, "I alt": 16}
+    assert seen(small, 3) == {"A": None, "B": None, "I alt": 31}, "a new month has no yesterday"
+    guarded(small, cells(2, A=13, B=17, C=20))
+    assert publish(small, ROLE).unchanged_sets == {}
+    assert seen(small, 2)["A"] == 13
+    assert seen(small, 3) == {}, "what is gone does not come again"
