@@ -125,6 +125,8 @@ def models(home: Home) -> dict[str, Any]:
             name = test["attached_node"].split(".")[-1]
             if name in nodes:
                 nodes[name].setdefault("tested_by", set()).add(test["test_metadata"]["name"])
+    for test in manifest["unit_tests"].values():
+        nodes[test["model"]]["unit_tested"] = True
     for exposure in manifest["exposures"].values():
         for name in exposure["depends_on"]["nodes"]:
             nodes[name.split(".")[-1]]["exposed"] = True
@@ -295,6 +297,44 @@ def test_conformed_and_marts_have_contracts(models: dict[str, Any]) -> None:
             assert node["config"]["contract"]["enforced"], name
             assert node["config"]["meta"]["purpose"], name
             assert node["config"]["meta"]["legal_basis"], name
+
+
+NO_UNIT_TEST = {
+    # What they say is held against something else: the systems' own logs, the lineage of SQL written for it, metrics written by
+    # hand, two days' builds, known pairs of names (`tests/integration/questions/`, `tests/unit/test_lineage.py`).
+    "mart_datakvalitet_historik",
+    "mart_indlaesninger",
+    "mart_karantaene_historik",
+    "mart_koblinger_til_gennemsyn",
+    "mart_kolonneafstamning",
+    "mart_noegletal",
+}
+HISTORY = {"dim_medarbejder": "int_ansaettelse__versioner"}
+"""A dimension that only dresses another model's versions: there stands the logic, and the unit test."""
+
+
+def test_the_rules_of_the_manifest(models: dict[str, Any]) -> None:
+    """Every model is tested by its key, every fact by its members, every history and every mart by what it makes of rows."""
+    lacking = set()
+    for name, node in models.items():
+        if node["schema"] not in ("conformed", "marts"):
+            continue
+        meta, tested = node["config"]["meta"], node.get("tested_by", set())
+        lacking |= {(name, key) for key in ("grain", "classification", "purpose", "legal_basis") if not meta.get(key)}
+        lacking |= {(name, "unique_key")} - {(name, test) for test in tested}
+        if name.startswith("fct_") and "members" not in tested:
+            lacking.add((name, "members"))
+        if (name.endswith("_historik") and node["schema"] == "conformed") or name in ("dim_borger", "dim_medarbejder"):
+            lacking |= {(name, test) for test in ("intervals_apart", "intervals_meet") if test not in tested}
+            if not models[HISTORY.get(name, name)].get("unit_tested"):
+                lacking.add((name, "unit test"))
+        if node["schema"] == "marts":
+            lacking |= {(name, key) for key in ("question", "audience", "freshness") if not meta.get(key)}
+            if not node.get("exposed"):
+                lacking.add((name, "exposure"))
+            if bool(node.get("unit_tested")) == (name in NO_UNIT_TEST):
+                lacking.add((name, "unit test, or its place in NO_UNIT_TEST"))
+    assert lacking == set()
 
 
 def test_every_mart_has_a_purpose_its_systems_allow(home: Home) -> None:

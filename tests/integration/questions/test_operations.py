@@ -21,6 +21,12 @@ def test_question_7_building_cases_in_and_out(ask: Any, truth: dict[str, Any]) -
     # What came in and was not decided lies there: cases do not get lost between the months.
     _, _, _, waiting = max(rows)
     assert waiting == sum(received.values()) - sum(decided.values())
+    ((at_the_counter, drawn),) = ask(
+        "select sum(henvendelser), (select count(*) from staging.stg_frontdesk__billetter inner join staging.stg_frontdesk__koeer"
+        " using (koe_id) where kle_emne = '02.34.02' and date_trunc('month', oprettet_tidspunkt) in (select maaned from"
+        " marts.mart_sagsflow)) from marts.mart_sagsflow where emne = 'I alt'"
+    )
+    assert at_the_counter == drawn > 0
 
 
 def test_question_8_consumption_is_what_the_systems_hold(ask: Any, truth: dict[str, Any]) -> None:

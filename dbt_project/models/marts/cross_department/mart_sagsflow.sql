@@ -44,6 +44,18 @@ ansatte as (
     group by maaneder.maaned
 ),
 
+-- At the counter a subject is the queue's. Nobody's name is there, only that a number was drawn.
+henvendelser as (
+    select
+        date_trunc('month', henvendelse.dato)::date as maaned,
+        coalesce(kle.titel, 'I alt') as emne,
+        count(*) as antal
+    from {{ ref('fct_borgerhenvendelse') }} as henvendelse
+    inner join {{ ref('dim_kle') }} as kle on henvendelse.kle_emne = kle.kle_emne
+    where kle.titel in (select sager.emne from sager)
+    group by grouping sets ((1, kle.titel), (1))
+),
+
 flow as (
     select
         maaneder.maaned,
@@ -68,6 +80,7 @@ select
     flow.verserende::integer as verserende,
     flow.median_dage::decimal(9, 1) as median_sagsbehandlingsdage,
     coalesce(flow.gebyr, 0)::decimal(18, 2) as gebyr,
+    coalesce(henvendelser.antal, 0)::integer as henvendelser,
     case when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'ansatte.aarsvaerk') }} end::decimal(9, 2) as aarsvaerk,
     case
         when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'flow.afgjorte / nullif(ansatte.aarsvaerk, 0)') }}
@@ -75,3 +88,4 @@ select
     flow.emne = 'I alt' and {{ is_small('ansatte.antal_ansatte') }} as diskretioneret
 from flow
 left join ansatte on flow.maaned = ansatte.maaned
+left join henvendelser on flow.maaned = henvendelser.maaned and flow.emne = henvendelser.emne
