@@ -76,7 +76,7 @@ def test_it_runs_as_nobody_in_particular_with_what_was_locked(container: str, st
 @pytest.mark.parametrize("service", ["faellesdata", "readers"])
 def test_a_service_of_the_compose_file_answers(container: str, state: Path, service: str) -> None:
     compose = yaml.safe_load((DEPLOY / "compose.yml").read_text(encoding="utf-8"))["services"][service]
-    own = json.loads(buildah("inspect", "--format", "{{json .OCIv1.Config.Cmd}}", container))
+    own = json.loads(buildah("inspect", container))["OCIv1"]["config"]["Cmd"]
     arguments = [str(part) for part in compose.get("command", own)]
     port = str(free_port())
     arguments[arguments.index("--port") + 1] = port
