@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dagster import DagsterEventType, RunsFilter
 
@@ -25,9 +26,9 @@ from ingestion.landing import land_system
 from ingestion.platform import build_platform
 from ingestion.register import read_register
 from ingestion.vault import build_vault
+from orchestration import refresh as refreshing
 from orchestration.dbt import DbtOutcome, build, prepare_manifest
 from orchestration.instance import open_instance
-from orchestration.refresh import refresh
 from orchestration.schedules import LOAD
 from serving.publish import publish
 
@@ -65,6 +66,21 @@ def bare(home: Home) -> None:
     print(f"{nodes} dbt nodes")
 
 
+def by_dagster(home: Home) -> None:
+    """Run the refresh; the end of the night (mails, morning page, workbooks) is timed by itself: it is none of Dagster's."""
+    conclude = refreshing.conclude
+
+    def timed_end(*arguments: Any) -> Any:
+        with timed("the night's end"):
+            return conclude(*arguments)
+
+    refreshing.conclude = timed_end
+    try:
+        refreshing.refresh(home)
+    finally:
+        refreshing.conclude = conclude
+
+
 def seconds_to_first_step(home: Home) -> float:
     """Launch the command and return when its first step began, in seconds since."""
     launched = time.time()
@@ -79,7 +95,7 @@ def seconds_to_first_step(home: Home) -> float:
 def main(scale: float) -> None:
     with tempfile.TemporaryDirectory() as name:
         first, second = Home(Path(name) / "bare"), Home(Path(name) / "dagster")
-        for home, run in ((first, bare), (second, lambda home: refresh(home))):
+        for home, run in ((first, bare), (second, by_dagster)):
             with timed(f"{home.path.name}: make the municipality"):
                 demo.build(home, scale=scale)
             with demo.serve(home):
@@ -94,7 +110,8 @@ def main(scale: float) -> None:
     total, total_processor = seconds["bare"], processor["bare"]
     for part, spent in seconds.items():
         print(f"{part:35} {spent:7.2f} s {100 * spent / total:5.0f} % {processor[part]:7.2f} s of processor time")
-    added, added_processor = seconds["dagster"] - total, processor["dagster"] - total_processor
+    end = "the night's end"
+    added, added_processor = seconds["dagster"] - seconds[end] - total, processor["dagster"] - processor[end] - total_processor
     print(f"Dagster adds {added:.2f} s, {100 * added / total:.0f} % of the bare functions")
     print(f"  and {added_processor:.2f} s of processor time, {100 * added_processor / total_processor:.0f} %")
     print(f"The first step of `faellesdata refresh` starts {first_step:.1f} s after launch")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _DANISH = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa", "Æ": "Ae", "Ø": "Oe", "Å": "Aa"})
 _IN_CAPITALS = re.compile("[ÆØÅ](?=[A-ZÆØÅ])|(?<=[A-ZÆØÅ])[ÆØÅ]")
 
 
+@lru_cache(maxsize=1 << 16)  # each column is asked about some four times while the definitions load
 def fold(name: str) -> str:
     """Return `name` as a lower-case ASCII identifier: `Beløb i DKK` → `beloeb_i_dkk`, `PostingDate` → `posting_date`.
 

@@ -10,11 +10,13 @@ from typing import Any
 from ingestion.home import Home
 from ingestion.register import Register
 
+Loads = Mapping[str, Mapping[str, datetime]]
+"""By system and table, when (UTC) the newest good load began."""
 
-def stale_tables(register: Register, home: Home, now: datetime) -> dict[str, list[str]]:
+
+def stale_tables(register: Register, loads: Loads, now: datetime) -> dict[str, list[str]]:
     """Return, by system, the tables older than the register allows, and those never loaded."""
     stale: dict[str, list[str]] = {}
-    loads = last_loads(register.systems, home)
     for system in register.systems.values():
         good = loads[system.id]
         limit = now - timedelta(hours=system.freshness.error_after_hours)
@@ -24,8 +26,8 @@ def stale_tables(register: Register, home: Home, now: datetime) -> dict[str, lis
     return stale
 
 
-def last_loads(system_ids: Iterable[str], home: Home) -> dict[str, dict[str, datetime]]:
-    """Return, by system and table, when (UTC) the newest good load began. A table that was never loaded is left out."""
+def last_loads(system_ids: Iterable[str], home: Home) -> Loads:
+    """Return the newest good loads of these systems, from their raw files. A table that was never loaded is left out."""
     from ingestion.raw_file import read_log
 
     loads: dict[str, dict[str, datetime]] = {}

@@ -10,8 +10,7 @@ from typing import Any
 import dagster as dg
 
 from ingestion.home import Home
-from ingestion.register import Register
-from orchestration.freshness import Lineage, last_loads
+from orchestration.freshness import Lineage, Loads
 from orchestration.translator import Translator
 
 Manifest = Mapping[str, Any]
@@ -22,12 +21,12 @@ _PARTS = ("score", "fuldstaendighed", "gyldighed", "entydighed", "rettidighed", 
 class Measures:
     """Metadata for each node of `manifest`, read once per build."""
 
-    def __init__(self, manifest: Manifest, home: Home, register: Register, now: datetime) -> None:
+    def __init__(self, manifest: Manifest, home: Home, loads: Loads, now: datetime) -> None:
         self._manifest, self._translator = manifest, Translator()
         self._edges: Mapping[str, Mapping[str, list[Mapping[str, Any]]]] = (
             json.loads(home.lineage.read_bytes())["edges"] if home.lineage.exists() else {}
         )
-        self._age = _ages(manifest, register, home, now)
+        self._age = _ages(manifest, loads, now)
 
     def of(self, unique_id: str, rows: int | None) -> dict[str, dg.MetadataValue]:
         """Return what is known of the node that has just been built."""
@@ -78,12 +77,12 @@ def quality_scores(home: Home) -> dict[str, dict[str, float]]:
     }
 
 
-def _ages(manifest: Manifest, register: Register, home: Home, now: datetime) -> dict[str, float]:
+def _ages(manifest: Manifest, loads: Loads, now: datetime) -> dict[str, float]:
     """Return, by dbt unique id, the hours since the oldest of the loads that the node builds on."""
     lineage = Lineage(manifest)
     ages: dict[str, float] = {}
-    for system_id, loads in last_loads(register.systems, home).items():
-        for name, loaded in loads.items():
+    for system_id, tables in loads.items():
+        for name, loaded in tables.items():
             hours = (now - loaded).total_seconds() / 3600
             for unique_id in lineage.downstream(lineage.sources(system_id, [name])):
                 ages[unique_id] = max(ages.get(unique_id, 0.0), hours)

@@ -5,11 +5,8 @@
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-import sqlalchemy as db
 from dagster import RunsFilter
 from dagster._core.instance import RUNLESS_RUN_ID
-from dagster._core.storage.event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 
 from ingestion.home import Home
 from orchestration.instance import limits
@@ -29,6 +26,11 @@ def delete_old_runs(instance: dg.DagsterInstance, before: datetime, at_most: int
 
 def delete_old_events(instance: dg.DagsterInstance, before: datetime) -> int:
     """Delete what goes with no run: how fresh tables were, and checks whose run is gone. Returns the events deleted."""
+    # Here: loading SQLAlchemy takes as long as building the jobs.
+    import sqlalchemy as db
+    from dagster._core.storage.event_log import SqlEventLogStorage
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
         return 0

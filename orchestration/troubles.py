@@ -16,7 +16,7 @@ from ingestion.checks import WARNED
 from ingestion.home import Home
 from ingestion.register import Register, System
 from orchestration.dbt import manifest_is_current
-from orchestration.freshness import Lineage, held_back, stale_tables
+from orchestration.freshness import Lineage, held_back, last_loads, stale_tables
 from orchestration.keys import FRESHNESS
 from orchestration.schedules import BUILD, PUBLISH
 
@@ -66,7 +66,7 @@ def find_troubles(
     """Return everything that is wrong, newest state only: what has been mended is not in the list."""
     lineage = Lineage(manifest)
     troubles = [*_load_troubles(register, home, lineage, now)]
-    troubles += _held_back(manifest, stale_tables(register, home, now), lineage)
+    troubles += _held_back(manifest, stale_tables(register, last_loads(register.systems, home), now), lineage)
     build, publication = _newest(instance, BUILD), _newest(instance, PUBLISH)
     if not manifest_is_current(register, home):
         troubles.append(

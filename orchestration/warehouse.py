@@ -13,7 +13,7 @@ from ingestion.home import Home
 from ingestion.register import Problem, Register, read_leniently
 from orchestration.dagster_dbt_alone import DbtCoreCliEventMessage, dbt_assets
 from orchestration.dbt import DbtError, DbtOutcome, build
-from orchestration.freshness import held_back, stale_tables
+from orchestration.freshness import held_back, last_loads, stale_tables
 from orchestration.keys import PLATFORM, PLATFORM_TABLES, REGISTER, VAULT, WAREHOUSE_POOL, published, raw_table, source_system
 from orchestration.locks import exclusive
 from orchestration.measures import Measures, quality_scores
@@ -156,13 +156,14 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
         # dbt names are unique over models and seeds, and the key ends in the name.
         selection = sorted(key.path[-1] for key in context.selected_asset_keys) if context.is_subset else []
         outcome = DbtOutcome()
-        stale = held_back(manifest, stale_tables(register, home, datetime.now(UTC)))
+        now, loads = datetime.now(UTC), last_loads(register.systems, home)
+        stale = held_back(manifest, stale_tables(register, loads, now))
         without = {manifest["nodes"][unique_id]["name"]: systems for unique_id, systems in stale.items()}
         for name, systems in without.items():
             context.log.warning(
                 f"{name} is not built: it requires fresh data, and {', '.join(systems)} is stale. It stays as it was"
             )
-        measures = Measures(manifest, home, register, datetime.now(UTC))
+        measures = Measures(manifest, home, loads, now)
         with exclusive(home, WAREHOUSE_POOL):
             try:
                 for event in build(register, home, selection, outcome, without=sorted(without), full=config.full):

@@ -212,6 +212,11 @@ def test_commands_in_deploy_are_commands_of_ours() -> None:
         ).stdout
         assert [option for option in options if option.startswith("--") and option not in said] == []
     for service in compose["services"].values():
+        for name, path in service.get("environment", {}).items():
+            if name.endswith("_FILE"):
+                secret = path.removeprefix("/run/secrets/")
+                assert secret in service["secrets"], name
+                assert secret in compose["secrets"], name
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             if source.startswith("./") and not source.startswith("./tls/"):

@@ -23,7 +23,7 @@ from orchestration.schedules import BUILD, LOAD, PUBLISH
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = Path(__file__).with_name("asset_keys.txt")
-HEAVY = ("dlt", "duckdb", "pandas", "pyarrow")
+HEAVY = ("dlt", "duckdb", "pandas", "pyarrow", "sqlalchemy")
 
 
 @pytest.fixture(scope="module")
