@@ -40,7 +40,8 @@ def outcomes(macros: Any, type_: str, values: list[str | None]) -> list[tuple[st
 def test_no_time_is_read_by_a_list_of_formats() -> None:
     """DuckDB 1.5.5 ends the process (SIGSEGV in `StrpTimeFormat::Parse`) in one of some hundred statements that do.
 
-    It was found by making all staging tables a hundred times over: every run died, none without the list; no single statement does.
+    It was found by making all staging tables a hundred times over: every run died, none without the list; no single statement
+    does.
     """
     statements = {path: path.read_text(encoding="utf-8") for path in (ROOT / "dbt_project").rglob("*.sql")}
     assert any("strptime(" in text for text in statements.values()), "look at this test again"
