@@ -38,6 +38,7 @@ def test_what_was_built_is_measured(municipality: Municipality) -> None:
     assert mart.asset_materialization is not None
     measured = {name: value.value for name, value in mart.asset_materialization.metadata.items()}
     assert measured["dagster/row_count"] == 2
+    assert not {"invocation_id", "unique_id"} & set(measured), "what nobody looks for does not stand first"
     assert 0 <= measured["source_age_hours"] < 1  # type: ignore[operator]
     lineage = measured["dagster/column_lineage"]
     assert isinstance(lineage, dg.TableColumnLineage)
@@ -104,6 +105,13 @@ def test_a_broken_system_recovers_without_doubling(municipality: Municipality) -
 def test_a_failed_test_is_a_failed_check_and_stops_nothing(municipality: Municipality) -> None:
     municipality.deliver("gamma", "nr;navn\n1;en\n1;\n")
     result = municipality.refresh()
+    with open_instance(municipality.home) as instance:
+        events = instance.get_records_for_run(result.stages[1].run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
+    checks = [record.event_log_entry.get_dagster_event().asset_check_evaluation_data for record in events]
+    (unique,) = [check for check in checks if check.check_name == "unique_mart_gamma_nr"]
+    shown = {name: value.value for name, value in unique.metadata.items()}
+    assert (shown["status"], shown["dagster_dbt/failed_row_count"]) == ("fail", 1)
+    assert "invocation_id" not in shown
     assert result.ok
     failed = result.stages[1].failed_checks
     assert any("marts/mart_gamma" in name for name in failed)
