@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ingestion.anomalies import UsualRows
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from ingestion.landing import TableLoad
     from ingestion.register import Table
 
@@ -24,7 +26,7 @@ class Check:
     severe: bool = False
     """Whether it is an error where it has not passed; else a warning."""
     said: str = ""
-    measures: Mapping[str, int] = field(default_factory=dict)
+    measures: Mapping[str, int | float] = field(default_factory=dict)
 
     @property
     def result(self) -> str:
@@ -39,7 +41,13 @@ def judge(table: Table, loaded: TableLoad, usual: UsualRows | None = None) -> li
     if loaded.status == "failed":
         said = f"Tabellen blev ikke hentet, og er som før: {loaded.message}"
         return [Check(loaded.blocked_by, passed=False, severe=True, said=said)] if loaded.blocked_by else []
-    return [*_row_range(table, loaded), *_usual_rows(table, loaded, usual), *_reconciliation(loaded), *_contract(loaded)]
+    return [
+        *_row_range(table, loaded),
+        *_usual_rows(table, loaded, usual),
+        *_reconciliation(loaded),
+        *_control_totals(loaded),
+        *_contract(loaded),
+    ]
 
 
 def _row_range(table: Table, loaded: TableLoad) -> Iterator[Check]:
@@ -78,6 +86,24 @@ def _reconciliation(loaded: TableLoad) -> Iterator[Check]:
     yield Check("reconciliation", accounted, True, "" if accounted else said, measures)
 
 
+def _control_totals(loaded: TableLoad) -> Iterator[Check]:
+    if not loaded.totals:
+        return
+    wrong = [
+        f"'{name}' er {amount(told)} hos kilden og {amount(read)} i de læste rækker"
+        for name, (told, read) in loaded.totals.items()
+        if told != read
+    ]
+    aside = f"; {number(loaded.rejects)} rækker er frasorteret, og deres tal kan mangle" if loaded.rejects else ""
+    said = f"Kontrolsummen af {'; af '.join(wrong)}{aside}. Bed om en ny leverance, eller spørg leverandøren"
+    measures = {
+        f"{name} ({who})": float(of)
+        for name, sums in loaded.totals.items()
+        for who, of in zip(("source", "rows"), sums, strict=True)
+    }
+    yield Check("control_totals", not wrong, True, said if wrong else "", measures)
+
+
 def _contract(loaded: TableLoad) -> Iterator[Check]:
     drift = "; ".join(_listing("nye kolonner", loaded.new_columns) + _listing("manglende kolonner", loaded.missing_columns))
     # `capitalize` would make the column names small.
@@ -90,6 +116,12 @@ def _contract(loaded: TableLoad) -> Iterator[Check]:
 def number(count: int) -> str:
     """Return `count` as it is written in Danish."""
     return f"{count:,}".replace(",", ".")
+
+
+def amount(value: Decimal) -> str:
+    """Return `value` as it is written in Danish, with two decimals, or as many as it has."""
+    places = max(2, -int(value.normalize().as_tuple().exponent))
+    return f"{value:,.{places}f}".translate(str.maketrans(",.", ".,"))
 
 
 def _listing(title: str, names: Sequence[str]) -> list[str]:

@@ -6,11 +6,12 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion import retyped
-from ingestion.connectors import connector_for
+from ingestion.connectors import connector_for, totals
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
 from ingestion.connectors.duck import Incoming, Scan, Stored, connect, identifier, literal, store
 from ingestion.cursor import highest
@@ -34,6 +35,8 @@ class Extract:
     """Where all rows stand, if they went straight into the work file."""
     parts: list[Path | Scan] = field(default_factory=list)
     rows: int = 0
+    sums: dict[str, Decimal] = field(default_factory=dict)
+    """By source name, the sum of each column whose control total is declared, over all rows read."""
     schema: dict[str, pa.DataType] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
@@ -126,6 +129,10 @@ def extract(
         _store_scans(context, found)
         found.unchanged = _is_unchanged(system, table, context, found)
         if check and not found.unchanged:
+            # Before anything is set aside: what has no key was sent all the same.
+            found.sums = (
+                totals.of_rows(found.connection, found.relation, table, found.schema) if found.parts or found.incoming else {}
+            )
             _set_aside_unkeyed(table, context, found)
             _check(table, context, found, stored)
     except (SourceError, MissingSetting) as error:
@@ -317,6 +324,13 @@ def _block(table: Table, context: ReadContext, found: Extract) -> None:
         listed = ", ".join(f"'{name}'" for name in found.new_columns)
         raise SourceError(
             f"the source has new columns {listed}. Ask the vendor, and add them to the register file", check="contract"
+        )
+    wrong = [name for name, total in context.sums.items() if total != found.sums.get(name, 0)]
+    if "control_totals" in wanted and wrong:
+        raise SourceError(
+            f"the source gives {context.sums[wrong[0]]:f} as the sum of '{wrong[0]}', the rows {found.sums.get(wrong[0], 0):f}. "
+            "Have it sent again, or ask the vendor",
+            check="control_totals",
         )
     if "rejects" in wanted and context.rejects:
         raise SourceError(

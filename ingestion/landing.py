@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,6 +52,8 @@ class TableLoad:
     rejects: int = 0
     source_rows: int | None = None
     """The source's own count, where it gives one."""
+    totals: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    """By column, the source's own sum and that of the rows read, where the register declares one."""
     table_rows: int = 0
     """Rows in the raw table after the load."""
     deleted_rows: int = 0
@@ -355,6 +358,7 @@ def _resource(load: _Load, name: str) -> Any:
             load.failed_files[name] = context.failed_files
             load.files[name] = dict(state.get("files", {}))
         outcome.rows, outcome.rejects, outcome.source_rows = found.rows, context.rejects, context.source_rows
+        outcome.totals = {name: (total, found.sums.get(name, Decimal(0))) for name, total in context.sums.items()}
         outcome.deleted_rows = found.deleted_rows
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
         outcome.retyped_columns = found.retyped_columns

@@ -92,7 +92,7 @@ def look(
         not_told=not_told,
         stale=[_stale(register, state) for state in states if state["state"] in BAD | {"ageing"}],
         changed=_warned(register, instance, ["contract"]),
-        unusual=_warned(register, instance, ["usual_rows", "row_range", "reconciliation"]),
+        unusual=_warned(register, instance, ["usual_rows", "row_range", "reconciliation", "control_totals"]),
         quarantine=None if counts is None else _quarantine(register, counts),
         held=sum((counts or {}).values()),
         tables=len(states),

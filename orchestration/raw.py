@@ -27,9 +27,16 @@ CHECKS = {
     "row_range": "Tabellen har så mange rækker, som registeret venter. Færre er en fejl, flere en advarsel.",
     "usual_rows": "Der kom omtrent så mange rækker, som der plejer på den ugedag. Lært af de sidste otte uger; en advarsel.",
     "reconciliation": "Læste rækker og frasorterede rækker er tilsammen, hvad kilden selv tæller, hvor den oplyser et antal.",
+    "control_totals": "Summen af de læste rækker er den, som kilden selv oplyser (forespørgsel, slutpost, kontrolfil).",
     "contract": "Kilden har de kolonner, registeret nævner, og ingen andre. Nye eller manglende kolonner er en advarsel.",
     "rejects": "Alle rækker fra kilden kunne læses. Frasorterede rækker er en advarsel.",
 }
+
+
+def checks_of(table: Table) -> dict[str, str]:
+    """Return what a load of the table is checked for, by name, with its description."""
+    return {name: said for name, said in CHECKS.items() if name != "control_totals" or table.summed()}
+
 
 _KITOS = "https://kitos.dk/ui/it-systems/it-system-usages"
 
@@ -72,7 +79,7 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         check_specs=[
             _check_spec(system, name, table, check, description)
             for name, table in system.tables.items()
-            for check, description in CHECKS.items()
+            for check, description in checks_of(table).items()
         ],
         can_subset=True,
         config_schema=_CONFIG,
@@ -175,7 +182,7 @@ def freshness_result(key: dg.AssetKey, freshness: Freshness, hours: float) -> dg
 
 def _check_spec(system: System, name: str, table: Table, check: str, description: str) -> dg.AssetCheckSpec:
     blocking, owner = check in table.blocking, system.owner.email
-    level = "error" if blocking or check in ("row_range", "reconciliation") else "warn"
+    level = "error" if blocking or check in ("row_range", "reconciliation", "control_totals") else "warn"
     said = f"{description} Her spærrer den: tabellen bliver, som den var." if blocking else description
     return dg.AssetCheckSpec(
         check,

@@ -15,7 +15,7 @@ from ingestion.register import Register, System
 from ingestion.register.vocabulary import Term, cron_is_valid, terms
 from orchestration.instance import end_orphans
 from orchestration.keys import raw_table
-from orchestration.raw import CHECKS
+from orchestration.raw import checks_of
 
 TIMEZONE = "Europe/Copenhagen"
 LOAD, BUILD, PUBLISH = "nightly_load", "nightly_build", "nightly_publish"
@@ -65,12 +65,12 @@ def _schedule(cadence: str, term: Term, systems: Sequence[System], home: Home) -
 
 def load_request(run_key: str, systems: Sequence[System], night: str, runs: int) -> dg.RunRequest:
     """Return one of the `runs` loads of a night, of systems of one department."""
-    tables = [raw_table(system.id, name) for system in systems for name in system.tables]
+    tables = {raw_table(system.id, name): table for system in systems for name, table in system.tables.items()}
     return dg.RunRequest(
         run_key=run_key,
-        asset_selection=tables,
+        asset_selection=list(tables),
         # Named, or Dagster takes all checks of the tables along: their age is judged, and dbt's tests run, with the build.
-        asset_check_keys=[dg.AssetCheckKey(table, check) for table in tables for check in CHECKS],
+        asset_check_keys=[dg.AssetCheckKey(key, check) for key, table in tables.items() for check in checks_of(table)],
         tags={NIGHT_TAG: night, RUNS_TAG: str(runs), "department": systems[0].department},
     )
 

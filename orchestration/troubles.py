@@ -168,6 +168,7 @@ _WARNINGS = {
     "contract": ("har fået eller mistet kolonner", "Er det meningen, så skriv dem ind i registeret; ellers spørg leverandøren."),
     "usual_rows": ("kom med et usædvanligt antal rækker", "Er tallet rigtigt, er der intet at gøre; ellers spørg leverandøren."),
     "row_range": ("har flere rækker, end registeret venter", "Er tallet rigtigt, så flyt grænsen i registeret."),
+    "control_totals": ("har andre summer, end kilden selv oplyser", "Bed om en ny leverance, eller spørg leverandøren."),
 }
 """Checks whose warnings are told, by name → what happened, what to do. Rejected rows stand in the department's workbook."""
 
@@ -186,7 +187,9 @@ def find_warnings(register: Register, home: Home, manifest: Mapping[str, Any]) -
             seen = {"loaded"} if check == "contract" else {"loaded", "unchanged"}
             newest = {entry["table_name"]: entry for entry in log if entry["status"] in seen}
             results = {name: str(json.loads(entry["checks"] or "{}").get(check, "")) for name, entry in newest.items()}
-            said = {name: result for name, result in results.items() if result.startswith(WARNED)}
+            # A wrong sum is an error, and its rows are in all the same; other errors are told of the load or the build.
+            told = (WARNED, "failed") if check == "control_totals" else (WARNED,)
+            said = {name: result for name, result in results.items() if result.startswith(told)}
             if said:
                 found.append(
                     Trouble(
@@ -194,7 +197,7 @@ def find_warnings(register: Register, home: Home, manifest: Mapping[str, Any]) -
                         system_owner(system),
                         f"{system.title} {happened}.",
                         todo,
-                        tuple(f"{name}: {text.removeprefix(f'{WARNED}: ')}" for name, text in said.items()),
+                        tuple(f"{name}: {text.partition(': ')[2]}" for name, text in said.items()),
                         since=min(newest[name]["started_at"] for name in said).replace(tzinfo=UTC),
                         marts=lineage.marts_of_tables(system.id, said),
                         parts=tuple(f"{name}: {newest[name]['new_columns']}" for name in said),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -79,6 +80,8 @@ class ReadContext:
     """Out: file name → fingerprint of the file that could not be read."""
     source_rows: int | None = None
     """Out: the source's own count of the rows it should have given (count query, `$count`, trailer record)."""
+    sums: dict[str, Decimal] = field(default_factory=dict)
+    """Out: by source name, the source's own sum of each column whose control total is declared."""
     next_token: str | None = None
     """Out: where the list of changes goes on at the next load."""
     complete: bool = False

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestion.connectors import csv_records, duck
+from ingestion.connectors import csv_records, duck, totals
 from ingestion.connectors.base import RawNames, ReadContext, SourceError
 from ingestion.naming import fold
 from ingestion.register.files import CsvSource, FilesTable
@@ -83,6 +83,7 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     records += careful.records
     if context.limit is None:
         _reconcile(trailer, records, ref, source)
+        totals.found(source.trailer_sums, "\n".join(trailer), f"the trailer of {ref}", table, context)
     context.source_rows = (context.source_rows or 0) + records
     for run in regular:
         # One scan for a run of pieces: each insert of its own would cost DuckDB half as much again.

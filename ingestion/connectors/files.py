@@ -14,7 +14,7 @@ from fnmatch import translate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.connectors import csv_records, duck
+from ingestion.connectors import csv_records, duck, totals
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
 from ingestion.connectors.csv import once
 from ingestion.connectors.folders import Folder, Listed, opened
@@ -83,6 +83,7 @@ def _parsed(
     if int(found["rows"]) != given:
         raise SourceError(f"{beside} counts {found['rows']}, {listed.name} has {given}. Have both sent again")
     context.source_rows = before + given
+    totals.found(control.sums, text, beside, table, context)
 
 
 def _beside(template: str, name: str) -> str:

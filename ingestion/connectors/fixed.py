@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingestion.connectors import totals
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, Row, SourceError, batches
 from ingestion.register.files import FilesTable, FixedSource
 
@@ -18,7 +19,10 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     source = table.source
     if not isinstance(source, FixedSource):
         raise TypeError(source)
-    context.source_rows = (context.source_rows or 0) + _check(path, ref, source)
+    wanted, trailer = _check(path, ref, source)
+    context.source_rows = (context.source_rows or 0) + wanted
+    for name, (start, length) in source.trailer_sums_at.items():
+        totals.stated(name, trailer[start - 1 : start - 1 + length], f"the trailer of {ref}", table, context)
     yield from batches(_rows(path, ref, table, source, context))
 
 
@@ -36,8 +40,8 @@ def _lines(path: Path, ref: str, encoding: str) -> Iterator[tuple[int, str]]:
                 yield number, text
 
 
-def _check(path: Path, ref: str, source: FixedSource) -> int:
-    """Return how many records of the table's type the file has, or raise if it isn't whole."""
+def _check(path: Path, ref: str, source: FixedSource) -> tuple[int, str]:
+    """Return how many records of the table's type the file has, and its trailer, or raise if it isn't whole."""
     records, wanted, last, number = 0, 0, "", 0
     for number, line in _lines(path, ref, source.encoding):
         kind = line[: source.type_length]
@@ -57,7 +61,7 @@ def _check(path: Path, ref: str, source: FixedSource) -> int:
             raise SourceError(
                 f"{ref}:{number}: the trailer counts {stated or 'nothing'}, the file has {records}. Have it sent again"
             )
-    return wanted
+    return wanted, last
 
 
 def _rows(path: Path, ref: str, table: FilesTable, source: FixedSource, context: ReadContext) -> Iterator[Row]:

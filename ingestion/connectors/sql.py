@@ -59,7 +59,11 @@ def _read_rows(
         bound["since"] = cursor_value(source.table.columns[cursor.column].type, context.since)
     where = source.condition(quote, ":since" if bound else None)
     relation = f"{escaped(source.relation)}{where}"
-    context.source_rows = int(connection.execute(sa.text(f"SELECT count(*) FROM {relation}"), bound).scalar_one())
+    counted, *sums = connection.execute(
+        sa.text(f"SELECT {', '.join(escaped(of) for of in source.totals(quote))} FROM {relation}"), bound
+    ).one()
+    context.source_rows = int(counted)
+    source.note(sums, context)
     size = min(BATCH_ROWS, context.limit or BATCH_ROWS)
 
     def part(session: sa.Connection, within: str) -> Iterator[list[tuple[Any, ...]]]:

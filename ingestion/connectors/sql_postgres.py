@@ -49,8 +49,11 @@ def _keep(connection: duck.Connection, source: Source, context: ReadContext) -> 
     since = duck.literal(context.since) if context.since is not None else None
     where = source.condition(duck.identifier, since)
     relation = f"{source.relation}{where}"
-    (counted,) = _asked(connection, f"SELECT count(*) AS n FROM {relation}")
+    # As text: DuckDB makes a rounded number of a `numeric` without a scale.
+    asked = ", ".join(f"({of})::text AS n{number}" for number, of in enumerate(source.totals(duck.identifier)))
+    counted, *sums = _asked(connection, f"SELECT {asked} FROM {relation}")
     context.source_rows = int(str(counted))
+    source.note(sums, context)
     large = context.incoming is not None and context.source_rows >= context.incoming.least_rows
     into = context.incoming if large else None
     columns = [f"{duck.identifier(name)} AS {duck.identifier(raw)}" for name, raw in source.columns.items()]

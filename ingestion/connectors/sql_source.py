@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from ingestion.connectors.base import RawNames, SourceError
+from ingestion.connectors import totals
+from ingestion.connectors.base import RawNames, ReadContext, SourceError
 from ingestion.naming import fold
 from ingestion.register.database import SqlTable
 
@@ -40,6 +43,17 @@ class Source:
         if cursor.on_missing == "exclude":
             return f" WHERE {column} >= {since}" if since else f" WHERE {column} IS NOT NULL"
         return f" WHERE ({column} >= {since} OR {column} IS NULL)" if since else ""
+
+    def totals(self, quote: Callable[[str], str]) -> list[str]:
+        """SQL for the count of the rows and the declared sums."""
+        names = [self.name_of(column, "source.sums") for column in self.table.source.sums]
+        # A sum of `int` is an `int` in SQL Server, and overflows.
+        return ["count(*)", *(f"sum(cast({quote(name)} as decimal(38, 4)))" for name in names)]
+
+    def note(self, sums: Sequence[object], context: ReadContext) -> None:
+        """Keep the sums that the database gave for those of `totals`; that of no rows is NULL."""
+        for column, total in zip(self.table.source.sums, sums, strict=True):
+            totals.add(column, Decimal(str(total or 0)).quantize(Decimal("0.0001")), context)
 
     def name_of(self, wanted: str, said_in: str) -> str:
         """A column's name as the database spells it, which may differ in case from the register's."""

@@ -153,6 +153,10 @@ CURSOR_TYPES = ("date", "date_sap", "timestamp", "odata_date", "odata_timestamp"
 """Types whose values, as sources write them, can be put in order."""
 
 
+SUM_TYPES = ("integer", "decimal", "decimal_dk", "decimal_sap")
+"""Types that can be summed."""
+
+
 class TableBase(Strict):
     title: Text
     description: Text
@@ -163,9 +167,10 @@ class TableBase(Strict):
     """replace: a full snapshot each time. merge: new and changed rows by key. append: files, each loaded once; a file that comes
     again changed replaces its own rows."""
     expected_rows: RowRange
-    blocking: list[Literal["row_range", "contract", "rejects"]] = []
+    blocking: list[Literal["row_range", "contract", "rejects", "control_totals"]] = []
     """Checks that refuse a load, so that the table stays as it was: more rows than expected, a new column, a row that could not
-    be read. Too few rows, and fewer than the source counts, always do; a missing column does by `on_missing_column`."""
+    be read, a sum that is not what the source says. Too few rows, and fewer than the source counts, always do; a missing column
+    does by `on_missing_column`."""
     on_missing_column: Literal["fail", "warn"] = "fail"
     on_retyped_column: Literal["fail", "warn"] = "fail"
     """A column with another type than is stored (databases and Parquet tell types). warn: what goes into the stored type
@@ -204,6 +209,11 @@ class TableBase(Strict):
                 )
             if column.type == "cpr" and (column.pii < "P2" or column.key_domain != "citizen"):
                 problems.append(f"column '{source}' holds CPR numbers. Give it `pii: P2` (or higher) and `key_domain: citizen`")
+        for name in self.summed():
+            if name not in self.columns or self.columns[name].type not in SUM_TYPES:
+                problems.append(f"'{name}' has a control total, but is no column of type {', '.join(SUM_TYPES)}")
+        if "control_totals" in self.blocking and not self.summed():
+            problems.append("`blocking: [control_totals]` needs a declared sum. Declare one in `source`, or leave it out")
         if self.write == "append" and self.allowed_deletions is not None:
             problems.append("`append` only ever adds. Leave out `on_deleted` and `max_deleted_share`")
         if problems:
@@ -216,6 +226,10 @@ class TableBase(Strict):
         if self.max_deleted_share is None and self.on_deleted == "keep":
             return 0.2
         return self.max_deleted_share
+
+    def summed(self) -> list[str]:
+        """Return the columns whose sum the source tells, by their source names."""
+        return []
 
     def raw_names(self) -> dict[str, str]:
         """Source name → column name in the raw file."""

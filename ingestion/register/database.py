@@ -38,6 +38,8 @@ class SqlSource(Strict):
     joined: dict[Text, tuple[Text, Text]] = {}
     """New column → the columns that hold its day and its time of day. It can be the cursor."""
     ranges: KeyRanges | None = None
+    sums: list[Text] = []
+    """Columns of numbers whose sum the database is asked for, in the transaction that reads the rows: they must agree."""
 
     @model_validator(mode="after")
     def _one(self) -> SqlSource:
@@ -50,3 +52,6 @@ class SqlSource(Strict):
 
 class SqlTable(TableBase):
     source: SqlSource
+
+    def summed(self) -> list[str]:
+        return self.source.sums

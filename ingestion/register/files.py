@@ -148,11 +148,15 @@ class Control(Strict):
     name: Beside
     rows: Text
     """Regular expression that finds the count in a group called `rows`. It must agree with what is read, or the table fails."""
+    sums: dict[Text, Text] = {}
+    """Column → regular expression that finds its sum in a group called `sum`, written as the column's values are."""
     encoding: Encoding = "utf-8"
 
     @model_validator(mode="after")
     def _rows(self) -> Control:
         _with_groups(self.rows, "rows")
+        for pattern in self.sums.values():
+            _with_groups(pattern, "sum")
         return self
 
 
@@ -219,6 +223,10 @@ class SourceBase(Strict):
         """Names, as templates, of the files that must lie beside a file before it is read."""
         return [template for template in (self.companion, self.control.name if self.control else None) if template]
 
+    def summed(self) -> list[str]:
+        """Return the columns whose sum the delivery tells."""
+        return list(self.control.sums) if self.control else []
+
     def of_the_file(self) -> set[str]:
         """Names of the columns that come from the file's name and time, not from its content."""
         groups = _with_groups(self.name_pattern).groupindex if self.name_pattern else {}
@@ -240,6 +248,9 @@ class CsvSource(SourceBase):
     """Lines, blank ones not counted, below the last record, which are no records."""
     trailer_count: Text | None = None
     """Regular expression that finds, in the trailer lines, the number of records in a group called `rows`: it must agree."""
+    trailer_sums: dict[Text, Text] = {}
+    """Column → regular expression that finds, in the trailer lines, its sum in a group called `sum`, written as the column's
+    values are: it must agree."""
     headings: Beside | None = None
     """File beside the data that names their general columns, as `Meta_{tail}` does for KMD Insight's `Data_` files: the general
     headings in its first line, their names in the second. Until it is there, the data wait."""
@@ -253,11 +264,16 @@ class CsvSource(SourceBase):
 
     @model_validator(mode="after")
     def _trailer(self) -> CsvSource:
+        if (self.trailer_count is not None or self.trailer_sums) and not self.trailer_lines:
+            raise ValueError("`trailer_count` and `trailer_sums` look in the trailer. Say how many `trailer_lines` there are")
         if self.trailer_count is not None:
-            if not self.trailer_lines:
-                raise ValueError("`trailer_count` looks in the trailer. Say how many `trailer_lines` there are")
             _with_groups(self.trailer_count, "rows")
+        for pattern in self.trailer_sums.values():
+            _with_groups(pattern, "sum")
         return self
+
+    def summed(self) -> list[str]:
+        return [*super().summed(), *self.trailer_sums]
 
 
 class ExcelSource(SourceBase):
@@ -320,6 +336,11 @@ class FixedSource(SourceBase):
     trailer: Text = "999"
     trailer_count_at: tuple[int, int] | None = None
     """Position and length, in the trailer record, of the count of records between header and trailer."""
+    trailer_sums_at: dict[Text, tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]] = {}
+    """Column → position and length, in the trailer record, of its sum over the table's records, written as its values are."""
+
+    def summed(self) -> list[str]:
+        return [*super().summed(), *self.trailer_sums_at]
 
 
 FileSource = Annotated[
@@ -329,6 +350,9 @@ FileSource = Annotated[
 
 class FilesTable(TableBase):
     source: FileSource
+
+    def summed(self) -> list[str]:
+        return self.source.summed()
 
     @model_validator(mode="after")
     def _positions(self) -> FilesTable:

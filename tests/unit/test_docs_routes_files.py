@@ -18,7 +18,7 @@ TRANSPORTS = [yaml.safe_load(text) for text in re.findall(r"^ +(?:# )?transport:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_sources(source: dict[str, Any]) -> None:
-    field = column(at=[1, 2]) if source["format"] == "fixed" else column()
+    field = column("integer", at=[1, 2]) if source["format"] == "fixed" else column("integer")
     system({"protocol": "files", "transport": {"type": "local", "folder": "x"}}, source, {"id": field}, write="append")
 
 
@@ -29,6 +29,6 @@ def test_transports(transport: dict[str, Any]) -> None:
 
 def test_the_whole_snippets() -> None:
     connection, source = (yaml.safe_load(block) for block in BLOCKS[:2])
-    columns = {name: column() for name in ("id", "periode", "leveret")}
+    columns = {name: column() for name in ("id", "periode", "leveret")} | {"beloeb": column("decimal_dk")}
     system(connection["connection"], source["source"], columns, write="append")
     assert (len(SOURCES), len(TRANSPORTS)) == (10, 5)
