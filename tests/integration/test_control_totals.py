@@ -15,8 +15,8 @@ from connectors_support import TABLE, column, system
 from ingestion.checks import Check
 from ingestion.home import Home
 from ingestion.landing import TableLoad, land_system
-from ingestion.register import System
 from ingestion.raw_file import read_log
+from ingestion.register import System
 from orchestration.raw import check_result, checks_of
 
 COLUMNS = {"id": column("integer"), "beløb": column("decimal_dk"), "antal": column("integer")}
