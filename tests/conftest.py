@@ -15,7 +15,7 @@ from browser_support import CHROMIUM
 from dagster._core.storage.defs_state import DefsStateStorage
 from municipality_support import Municipality
 from postbox_support import Postbox
-from programs_support import IMAGE_BASE, MARIADB, NGINX
+from programs_support import AZURITE, IMAGE_BASE, MARIADB, NGINX
 from pytest_socket import enable_socket, socket_allow_hosts
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -86,6 +86,7 @@ def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
 
 # Marker → whether its program is here, and the Debian package that has it (`.ci/debian-packages.txt`).
 NEEDS = {
+    "azurite": (AZURITE is not None, "azurite (npm), its azurite-blob on the path"),
     "browser": (CHROMIUM is not None, "chromium"),
     "mariadb": (MARIADB is not None, "mariadb-server"),
     "nginx": (NGINX is not None, "nginx-light"),

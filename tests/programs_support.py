@@ -9,5 +9,7 @@ import shutil
 _SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin"
 NGINX = shutil.which("nginx", path=_SBIN)
 MARIADB = shutil.which("mariadbd", path=_SBIN)
+AZURITE = shutil.which("azurite-blob")
+"""Microsoft's emulator of Azure Blob Storage: `npm install azurite`."""
 IMAGE_BASE = os.environ.get("FAELLESDATA_TEST_IMAGE_BASE")
 """An image with Python, to build ours upon: one that is here already, or in a registry that may be reached."""

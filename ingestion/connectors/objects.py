@@ -71,7 +71,15 @@ class _Objects:
         return stream
 
     def move(self, name: str, target: str) -> None:
-        self._store.move(f"{self._root}/{name}", f"{self._root}/{target}")
+        from pyarrow import ArrowNotImplementedError
+
+        source, target = f"{self._root}/{name}", f"{self._root}/{target}"
+        try:
+            self._store.move(source, target)
+        except ArrowNotImplementedError:
+            # Azure Blob without a hierarchical namespace renames nothing.
+            self._store.copy_file(source, target)
+            self._store.delete_file(source)
 
     def _listed(self, info: FileInfo) -> Listed:
         return Listed(info.path.removeprefix(f"{self._root}/"), info.size or 0, (info.mtime_ns or 0) // 1_000_000_000)

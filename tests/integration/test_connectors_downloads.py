@@ -7,6 +7,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from connectors_support import column, context, rows, system
 from http_support import Server
@@ -85,3 +86,29 @@ def test_what_goes_wrong_is_one_line_without_the_key(server: Server, tmp_path: P
 def test_nothing_can_be_put_away_there(server: Server) -> None:
     with pytest.raises(ValidationError, match="nothing can be put away"):
         downloads(server, archive="arkiv")
+
+
+def test_an_old_workbook_over_the_web(server: Server, tmp_path: Path) -> None:
+    """`budget.xls` was written in Excel 97's format (BIFF8): banner, key as a number and as text, dates, a hidden sheet."""
+    book = (Path(__file__).parent / "files" / "budget.xls").read_bytes()
+    assert book.startswith(b"\xd0\xcf\x11\xe0"), "OLE2, not a ZIP"
+    server.answer = lambda path, query, headers: (200, {"Last-Modified": formatdate(1_700_000_000, usegmt=True)}, book)
+    transport = {"type": "http", "url": f"{server.url}/GetFile", "files": {"budget.xls": {}}}
+    columns = {"Nøgle": column(), "Dato": column("excel_serial"), "Beløb": column("decimal")}
+    of = system(
+        {"protocol": "files", "transport": transport},
+        {"format": "excel", "glob": "*.xls", "sheet": "*", "header_row": 3},
+        columns,
+        write="append",
+    )
+    home = Home(tmp_path / "home")
+    loads = [land_system(of, home).tables["tabel"] for _ in range(2)]
+    assert [(load.status, load.rows, load.rejects) for load in loads] == [("loaded", 2, 0), ("unchanged", 0, 0)], loads[0].message
+    with duckdb.connect(str(home.raw_file("proeve")), read_only=True) as connection:
+        found = connection.sql(
+            "select noegle, dato, beloeb, _source_ref, _source_row from raw.tabel order by _source_row"
+        ).fetchall()
+    assert found == [
+        ("7", "46053", "1234.5", "budget.xls#Budget 2026", 4),
+        ("0012", "46054", "-3", "budget.xls#Budget 2026", 5),
+    ]

@@ -1,7 +1,11 @@
-"""Object stores: S3 against a real server (moto); Azure Blob by what the options come to."""
+"""Object stores: S3 against a real server (moto), Azure Blob against Microsoft's emulator (Azurite) where it is installed."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,8 @@ from typing import Any
 import pytest
 from connectors_support import TABLE, column, context, rows, system
 from moto.server import ThreadedMotoServer
-from pyarrow.fs import S3FileSystem
+from programs_support import AZURITE
+from pyarrow.fs import AzureFileSystem, S3FileSystem
 
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.files import put_away
@@ -97,9 +102,10 @@ def test_what_is_wrong_is_told_without_the_key(
     assert "hemmelig" not in str(caught.value)
 
 
-def azure(tmp_path: Path, **transport: Any) -> System:
+def azure(glob: str = "*.csv", archive: str | None = None, **transport: Any) -> System:
     where = {"type": "azure", "account": "odsherred", "container": "udtraek", **transport}
-    return system({"protocol": "files", "transport": where}, {"format": "csv", "glob": "*.csv"}, {"id": column()}, write="append")
+    source = {"format": "csv", "glob": glob, "archive": archive}
+    return system({"protocol": "files", "transport": where}, source, {"id": column()}, write="append")
 
 
 def test_azure_takes_one_kind_of_key_and_insists_on_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +113,66 @@ def test_azure_takes_one_kind_of_key_and_insists_on_tls(tmp_path: Path, monkeypa
     key = {"env": "AZURE_KEY"}
     for wrong in ({}, {"account_key": key, "sas_token": key}):
         with pytest.raises(ValueError, match="either `account_key` or `sas_token`"):
-            azure(tmp_path, **wrong)
+            azure(**wrong)
     with pytest.raises(SourceError, match="has no TLS"):
-        rows(azure(tmp_path, account_key=key, endpoint="http://blob.example.dk"), context(tmp_path))
+        rows(azure(account_key=key, endpoint="http://blob.example.dk"), context(tmp_path))
+
+
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""The same for every Azurite; it stands in Microsoft's documentation."""
+
+
+@pytest.fixture(scope="module")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    assert AZURITE is not None
+    folder = tmp_path_factory.mktemp("azurite")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{free.getsockname()[1]}"
+    where = ["--blobHost", "127.0.0.1", "--blobPort", host.rpartition(":")[2], "--location", str(folder)]
+    options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    with (folder / "log").open("w") as log, subprocess.Popen([AZURITE, *where, *options], stdout=log, stderr=log) as server:
+        try:
+            store = AzureFileSystem(
+                AZURITE_ACCOUNT,
+                account_key=AZURITE_KEY,
+                blob_storage_authority=host,
+                blob_storage_scheme="http",
+                dfs_storage_authority=host,
+                dfs_storage_scheme="http",
+            )
+            for _ in range(300):
+                with contextlib.suppress(OSError):
+                    store.create_dir("udtraek")
+                    break
+                assert server.poll() is None, (folder / "log").read_text()
+                time.sleep(0.1)
+            for name, content in (("ud/a.csv", b"id\n1\n"), ("ud/2026/b.csv", b"id\n2\n"), ("andet/c.csv", b"id\n3\n")):
+                with store.open_output_stream(f"udtraek/{name}") as out:
+                    out.write(content)
+            yield f"http://{host}"
+        finally:
+            server.terminate()
+
+
+@pytest.mark.azurite
+def test_azure_blobs_are_read_once_and_put_away(azurite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_KEY", AZURITE_KEY)
+    place = {"account": AZURITE_ACCOUNT, "endpoint": azurite, "prefix": "ud", "account_key": {"env": "AZURE_KEY"}}
+    of = azure("**/*.csv", "arkiv", **place)
+    found = context(tmp_path)
+    assert [(row["id"], row["_source_ref"]) for row in rows(of, found)] == [("2", "2026/b.csv"), ("1", "a.csv")]
+    assert rows(of, context(tmp_path, files_seen=found.files_loaded)) == []
+    put_away(of, {TABLE: found.files_loaded}, {})
+    assert sorted(row["id"] for row in rows(azure("arkiv/*.csv", **place), context(tmp_path))) == ["1", "2"]
+    assert rows(of, context(tmp_path, files_seen=found.files_loaded)) == []
+    for wrong, message in (
+        ({"container": "findes-ikke"}, "container findes-ikke is not there"),
+        ({"account_key": {"env": "OTHER_KEY"}}, "container udtraek refuses the key"),
+        ({"endpoint": "http://127.0.0.1:9"}, "no answer from the store of container udtraek"),
+    ):
+        monkeypatch.setenv("OTHER_KEY", "bWVnZXQtaGVtbWVsaWc=")
+        with pytest.raises(SourceError, match=message) as caught:
+            rows(azure(**{**place, **wrong}), context(tmp_path))
+        assert "\n" not in str(caught.value)
