@@ -336,6 +336,11 @@ def _body(response: requests.Response) -> Any:
     check(response)
     try:
         return json.loads(response.content, parse_float=Number, parse_int=Number, parse_constant=Number)
+    except UnicodeDecodeError as error:
+        byte = response.content[error.start]
+        raise SourceError(
+            f"{_place(response.url)}: byte 0x{byte:02x} is not UTF-8, which JSON is. Ask the vendor what changed"
+        ) from None
     except (ValueError, RecursionError):
         kind = response.headers.get("Content-Type", "unknown type")
         raise SourceError(

@@ -144,6 +144,7 @@ def what_happened(error: Exception) -> str:
 
 def advice(said: str) -> str:
     advice = {
+        "certificate": "Ask the database's owner whether its certificate has expired, and whether it is the right host",
         "password": "Check user name and password",
         "authentication": "Check user name and password",
         "access denied": "Check user name and password",
