@@ -194,7 +194,7 @@ def build(
     tests = project.plan(facts, ["test"], full=full or bool(selection))
     if selection:
         # Of a part of the models only the tests that look at nothing outside it.
-        tests = [step for step in tests if project.parents(step.unique_id) <= made]
+        tests = [step for step in tests if project.looks_within(step.unique_id, made)]
     yield from _make(["test", "--exclude-resource-type", "unit_test"], tests, home, manifest, outcome)
 
 
@@ -205,7 +205,9 @@ def _make(command: list[str], steps: list[plan.Step], home: Home, manifest: Mani
     by_id = {step.unique_id: step for step in steps}
     plan.write_state(home, {step.unique_id: replace(step.made, status="begun") for step in steps})
     results: dict[str, bool] = {}
-    yield from _stream([*command, "--select", *(step.name for step in steps)], home, manifest, outcome, results)
+    # Nobody reads the artifacts of a build, and to write the manifest once more takes a second.
+    selected = ["--no-write-json", "--select", *(step.name for step in steps)]
+    yield from _stream([*command, *selected], home, manifest, outcome, results)
     plan.write_state(
         home, {name: by_id[name].made if ok else replace(by_id[name].made, status="failed") for name, ok in results.items()}
     )

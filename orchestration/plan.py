@@ -29,6 +29,7 @@ Reason = Literal["asked for", "new", "changed", "not finished", "news", "new day
 MADE = ("seed", "model", "snapshot")
 _DATE = re.compile(r"\b(current_date|today\()", re.IGNORECASE)
 _TIME = re.compile(r"\b(current_timestamp|localtimestamp|now\(|get_current_time|current_localtime)", re.IGNORECASE)
+_ALL = re.compile(r"\bgraph\.nodes\b")
 _STATE = {
     "unique_id": "varchar primary key",
     "version": "varchar not null",
@@ -122,9 +123,10 @@ class Project:
                 steps.append(Step(unique_id, node["name"], reason, made))
         return steps
 
-    def parents(self, unique_id: str) -> set[str]:
-        """Return the nodes that this one reads; sources are none."""
-        return {name for name in _parents(self._nodes[unique_id]) if name in self._nodes}
+    def looks_within(self, unique_id: str, made: Collection[str]) -> bool:
+        """Return whether all that the test reads was made; sources are left out. What looks at every model looks at these too."""
+        node = self._nodes[unique_id]
+        return self._reads_all(node) or all(name in made for name in _parents(node) if name in self._nodes)
 
     def unchanged(self, steps: Iterable[Step], *, without: Collection[str]) -> list[str]:
         """Return what is neither to be made nor held back."""
@@ -142,7 +144,7 @@ class Project:
             for unique_id, node in self._nodes.items()
             if node["resource_type"] in (*MADE, "test") and node["config"].get("materialized") != "ephemeral"
         }
-        parents = {unique_id: [name for name in _parents(node) if name in nodes] for unique_id, node in nodes.items()}
+        parents = {unique_id: [name for name in self._parents(node) if name in nodes] for unique_id, node in nodes.items()}
         return list(TopologicalSorter(parents).static_order())
 
     @cached_property
@@ -169,8 +171,19 @@ class Project:
 
     def _read(self, node: Node, facts: Facts, versions: Mapping[str, str]) -> list[str]:
         """Return the versions of all that the node reads."""
-        parents = sorted(_parents(node))
+        parents = sorted(self._parents(node))
         return [versions[name] if name in versions else self._source(name, parents, facts) for name in parents]
+
+    def _parents(self, node: Node) -> list[str]:
+        """Return what the node reads. dbt knows nothing of what a test finds for itself, by asking which models there are."""
+        if not self._reads_all(node):
+            return _parents(node)
+        return [*_parents(node), *(name for name, other in self._nodes.items() if other["resource_type"] in MADE)]
+
+    def _reads_all(self, node: Node) -> bool:
+        return node["resource_type"] == "test" and any(
+            _ALL.search(self._text(name)) for name in node["depends_on"].get("macros", [])
+        )
 
     def _source(self, name: str, parents: Sequence[str], facts: Facts) -> str:
         if name in self._sources and self._sources[name]["source_name"] == "vault":

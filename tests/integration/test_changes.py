@@ -226,3 +226,18 @@ def test_what_comes_late_or_is_corrected_meets_the_version_that_held(municipalit
     arrive(municipality, "omkostningssteder", CENTRES, [first, (*second[:2], "2026-03-01", second[3])], whole)
     municipality.build(*HISTORY)
     assert centre_versions(municipality) == {"rettidig": "2007-01-01", "sen": "2007-01-01"}
+
+
+@pytest.mark.timeout(900)
+def test_a_known_cpr_number_in_new_rows_is_found_that_night(municipality: Municipality) -> None:
+    """Nobody is new in the vault, and no model was changed: the look at every model comes for the rows alone."""
+    known = cpr(3)
+    municipality.load(come=range(3, 4), change=0, go=0)
+    assert not [name for name in municipality.build().failed_tests if "in_no_model" in name]
+    municipality.night += 1
+    posting = ("2026", "med-cpr", "1", "2", "2026-02-15", "11000100", known, "1", "10.00")
+    arrive(municipality, "posteringer", POSTINGS, [posting], "belnr = 'med-cpr'")
+    assert [name for name in municipality.build("stg_opus_oekonomi__posteringer").failed_tests if "in_no_model" in name]
+    municipality.night += 1
+    arrive(municipality, "posteringer", POSTINGS, [(*posting[:6], "42", *posting[7:])], "belnr = 'med-cpr'")
+    assert not [name for name in municipality.build().failed_tests if "in_no_model" in name]

@@ -114,14 +114,17 @@ def node(name: str, parents: list[str], sql: str = "select 1", kind: str = "mode
     }  # fmt: skip
 
 
-def project(*nodes: dict[str, Any]) -> Project:
+def project(*nodes: dict[str, Any], **macros: str) -> Project:
     sources = {
         f"source.f.{system}.{table}": {"source_name": system, "name": table, "relation_name": f"{system}.{table}"}
         for system, table in (("a", "t"), ("b", "t"), ("vault", "person_keys"))
     }
     metadata = {"project_name": "f", "dbt_version": "1"}
+    named = {
+        f"macro.f.{name}": {"macro_sql": sql, "package_name": "f", "depends_on": {"macros": []}} for name, sql in macros.items()
+    }
     return Project(
-        {"metadata": metadata, "nodes": {one["unique_id"]: one for one in nodes}, "sources": sources, "macros": {}}, Path()
+        {"metadata": metadata, "nodes": {one["unique_id"]: one for one in nodes}, "sources": sources, "macros": named}, Path()
     )
 
 
@@ -176,6 +179,22 @@ def test_of_the_vault_a_table_sees_its_own_persons() -> None:
     assert build(of, facts) == {"b": "news"}
     facts.early = ()
     assert build(of, facts) == {"b": "not finished"}, "the vault may know its persons now"
+
+
+def test_a_look_at_every_model_comes_when_any_was_made() -> None:
+    vault = "source.f.vault.person_keys"
+    look = node("look", [vault], kind="test") | {"depends_on": {"nodes": [vault], "macros": ["macro.f.look"]}}
+    of = project(node("a", ["source.f.a.t"]), look, look="{% for node in graph.nodes.values() %}")
+    facts = Facts(sources={"source.f.a.t": "1", vault: "1"})
+    build(of, facts)
+    looked = of.plan(facts, ("test",))
+    assert [step.reason for step in looked] == ["new"]
+    facts.state = {**facts.state, **{step.unique_id: step.made for step in looked}}
+    assert of.plan(facts, ("test",)) == []
+    facts.sources = {**facts.sources, "source.f.a.t": "2"}
+    build(of, facts)
+    assert [step.reason for step in of.plan(facts, ("test",))] == ["news"], "the vault knows nobody new"
+    assert of.looks_within("test.f.look", {"model.f.a"})
 
 
 def test_why_a_node_is_made() -> None:

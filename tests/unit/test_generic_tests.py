@@ -78,6 +78,9 @@ CASES = [
     Case("no_cpr", {"numbers": ["a"]}, "a varchar", "('0101851235')", "('0101851234')", KEYS),
     Case("in_no_model", {}, "a varchar, n bigint", "('0101851235', 1)", "('', 101851234)", KEYS),
     Case("in_no_model", {}, "a varchar[], n bigint", "(['x'], 1)", "(['se 010185-1234'], 1)", KEYS),
+    Case("in_no_model", {}, "a integer, n hugeint", "(1, -9223372036854775808)", "(101851234, 1)", KEYS),
+    Case("in_no_model", {}, "a decimal(18, 4), n double", "(101851235.0, 1e300)", "(101851234.0, null)", KEYS),
+    Case("in_no_model", {}, "a struct(b varchar), n date", "({'b': ''}, null)", "({'b': '10185-1234'}, null)", KEYS),
     Case(
         "not_recoverable", {"within": ["m"], "total": "celle = 'I alt'", "measures": ["kr"], "counts": ["n"]},
         "m integer, celle varchar, n integer, kr integer", "(1, 'a', null, null), (1, 'b', null, null), (1, 'I alt', 20, 9)",
