@@ -108,6 +108,7 @@ def test_what_sqlalchemy_would_spoil_on_the_way_is_read_otherwise() -> None:
         (Exception(18456, b"Login failed for user 'a'.DB-Lib error"), "answers: Login failed .* Check user name and password"),
         (Exception(208, b"Invalid object name 'x'."), "answers: Invalid object name 'x'. Correct the register"),
         (Exception("ORA-01017: invalid username/password; logon denied"), "Check user name and password"),
+        (Exception("SSL error: certificate verify failed"), "Ask the database's owner whether its certificate has expired"),
         (Exception("ORA-00904: X: invalid identifier"), "Correct the register"),
     ],
 )
