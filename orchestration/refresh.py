@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 import uuid
@@ -17,6 +18,7 @@ from dagster import DagsterEventType
 from ingestion.home import Home
 from ingestion.register import SYSTEMS, Problem, Register, System, read_leniently
 from orchestration.build import build_defs
+from orchestration.collector import still
 from orchestration.dbt import DbtError, prepare_manifest
 from orchestration.instance import PROCESS_TAG, end_orphans, limits, open_instance
 from orchestration.locks import living
@@ -108,20 +110,28 @@ def refresh(
             manifest_path = prepare_manifest(register, home)
         except DbtError as error:
             result.stages.append(Stage("Prepare dbt", seconds=time.perf_counter() - prepared, failures={"dbt parse": str(error)}))
-        definitions = build_defs(
-            register,
-            home=home,
-            manifest_path=manifest_path,
-            systems=folder,
-            loaded=[system.id for system in selected],
-            schedules=False,
-        )
-        for job_name in STAGES if manifest_path else (LOAD, BUILD):
-            run = _Run(definitions, instance, {PROCESS_TAG: process}, progress)
-            wholly = {LOAD: [f"load_{system.id}" for system in selected], BUILD: ["dbt_build"] if manifest_path else []}
-            result.stages.append(run.execute(job_name, wholly.get(job_name, []) if full else []))
-            result.version = run.version or result.version
-        conclude(home, register, instance, process)
+        names = list(STAGES) if manifest_path else [LOAD, BUILD]
+        # What nobody holds any more goes first: what is there when `still` ends is kept.
+        gc.collect()
+        with still():
+            definitions = build_defs(
+                register,
+                home=home,
+                manifest_path=manifest_path,
+                systems=folder,
+                loaded=[system.id for system in selected],
+                schedules=False,
+            )
+            jobs = {name: definitions.resolve_job_def(name) for name in names}
+        try:
+            for job_name, job in jobs.items():
+                run = _Run(job, instance, {PROCESS_TAG: process}, progress)
+                wholly = {LOAD: [f"load_{system.id}" for system in selected], BUILD: ["dbt_build"] if manifest_path else []}
+                result.stages.append(run.execute(STAGES[job_name], wholly.get(job_name, []) if full else []))
+                result.version = run.version or result.version
+            conclude(home, register, instance, process)
+        finally:
+            gc.unfreeze()
     return result
 
 
@@ -143,25 +153,24 @@ class _Run:
 
     def __init__(
         self,
-        definitions: dg.Definitions,
+        job: dg.JobDefinition,
         instance: dg.DagsterInstance,
         tags: dict[str, str],
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._definitions, self._instance, self._tags, self._progress = definitions, instance, tags, progress
+        self._job, self._instance, self._tags, self._progress = job, instance, tags, progress
         self.version: str | None = None
 
-    def execute(self, job_name: str, full: Sequence[str] = ()) -> Stage:
+    def execute(self, title: str, full: Sequence[str] = ()) -> Stage:
         """Run the job; the ops named in `full` do all anew."""
-        job = self._definitions.resolve_job_def(job_name)
-        stage, total = Stage(STAGES[job_name], run_id=str(uuid.uuid4())), len(job.asset_layer.selected_asset_keys)
+        stage, total = Stage(title, run_id=str(uuid.uuid4())), len(self._job.asset_layer.selected_asset_keys)
         self._instance.add_event_listener(stage.run_id, lambda entry: self._note(entry, stage, total))
         # What goes wrong is in the events; Dagster's own log on a terminal would drown it.
         config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         if full:
             config["ops"] = {name: {"config": {"full": True}} for name in full}
         started = time.perf_counter()
-        job.execute_in_process(
+        self._job.execute_in_process(
             run_config=config,
             instance=self._instance,
             run_id=stage.run_id,
