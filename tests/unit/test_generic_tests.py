@@ -75,6 +75,10 @@ CASES = [
         "(1), (2), (3), (4)", ("create view stg_s__ting as from t",),
     ),
     Case("no_cpr", {}, "a varchar, b varchar", "('20260124', null)", "('x', 'ring 010185-1234')"),
+    Case(
+        "no_cpr", {}, "a varchar", "('6aca97005c68f1206823815f66102863'), ('1d6e6958-7dec-45c0-a382-1107162054fc')",
+        "('id 6aca97005c68f1206823815f66102863')",
+    ),
     Case("no_cpr", {"numbers": ["a"]}, "a varchar", "('0101851235')", "('0101851234')", KEYS),
     Case("in_no_model", {}, "a varchar, n bigint", "('0101851235', 1)", "('', 101851234)", KEYS),
     Case("in_no_model", {}, "a varchar[], n bigint", "(['x'], 1)", "(['se 010185-1234'], 1)", KEYS),
