@@ -11,7 +11,7 @@ import dagster as dg
 
 from ingestion.home import Home
 from ingestion.register import Problem, Register, read_leniently
-from orchestration.dagster_dbt_alone import DbtCoreCliEventMessage, dbt_assets
+from orchestration.dagster_dbt_alone import dbt_assets, event_message
 from orchestration.dbt import DbtError, DbtOutcome, build
 from orchestration.freshness import held_back, last_loads, stale_tables
 from orchestration.keys import PLATFORM, PLATFORM_TABLES, REGISTER, VAULT, WAREHOUSE_POOL, published, raw_table, source_system
@@ -170,7 +170,7 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
                     if event["data"]["node_info"]["unique_id"] not in manifest["nodes"]:
                         # Somebody changed the project since these definitions were loaded. It is built; the graph has it later.
                         continue
-                    message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+                    message = event_message(event)
                     for told in message.to_default_asset_events(manifest, translator, context):
                         yield _measured(told, measures.of(event["data"]["node_info"]["unique_id"], event.get("rows")))
             except DbtError as error:
