@@ -137,7 +137,7 @@ def _of_the_file(listed: Listed, table: FilesTable) -> dict[str, str | None]:
             raise SourceError(f"{listed.name} is not named as `name_pattern` says. Correct the pattern, or ask what changed")
         made = {raw[name]: value for name, value in found.groupdict().items()}
     if source.modified_as is not None:
-        made[raw[source.modified_as]] = datetime.fromtimestamp(listed.modified, UTC).isoformat()
+        made[raw[source.modified_as]] = datetime.fromtimestamp(int(listed.modified), UTC).isoformat()
     return made
 
 

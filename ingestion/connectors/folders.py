@@ -31,7 +31,7 @@ class Listed:
 
     name: str
     size: int
-    modified: int
+    modified: float
 
     @property
     def stamp(self) -> str:
@@ -94,7 +94,7 @@ class _Local:
 
     def stat(self, name: str) -> Listed:
         found = (self._root / name).stat()
-        return Listed(name, found.st_size, int(found.st_mtime))
+        return Listed(name, found.st_size, found.st_mtime)
 
     def open(self, name: str) -> IO[bytes]:
         return (self._root / name).open("rb")

@@ -82,7 +82,7 @@ class _Objects:
             self._store.delete_file(source)
 
     def _listed(self, info: FileInfo) -> Listed:
-        return Listed(info.path.removeprefix(f"{self._root}/"), info.size or 0, (info.mtime_ns or 0) // 1_000_000_000)
+        return Listed(info.path.removeprefix(f"{self._root}/"), info.size or 0, (info.mtime_ns or 0) / 1e9)
 
 
 def _s3(transport: S3Transport, limits: Limits) -> FileSystem:

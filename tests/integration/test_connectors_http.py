@@ -320,7 +320,7 @@ def test_retry_after_is_honoured(server: Server, tmp_path: Path) -> None:
         ((404, {}, ""), "Nothing stands at that address"),
         ((302, {"Location": "https://login.example/?x=1"}, ""), "sends us on to login.example/"),
         ((200, {"Content-Type": "text/html"}, "<html>"), r"doesn't answer with valid JSON \(text/html\)"),
-        ((200, {}, b'{"value": ["\xff"]}'), "valid JSON"),
+        ((200, {}, b'{"value": ["\xff"]}'), "byte 0xff is not UTF-8"),
         ((200, {}, '{"value": [{"Id": 1}'), "valid JSON"),
         ((200, {}, {"d": []}), "has no list of records"),
     ],

@@ -53,6 +53,15 @@ def test_a_changed_file_comes_again_and_a_touched_one_does_not(drop: Path, tmp_p
     assert list(second.files_loaded) == ["f1.csv"]
 
 
+def test_a_file_that_changes_within_a_second_and_keeps_its_size_comes_again(drop: Path, tmp_path: Path) -> None:
+    os.utime(drop / "f1.csv", ns=(10**18, 10**18))
+    first = context(tmp_path)
+    ids(files_system(drop), first)
+    (drop / "f1.csv").write_text("id\n7\n")
+    os.utime(drop / "f1.csv", ns=(10**18, 10**18 + 5 * 10**6))
+    assert ids(files_system(drop), context(tmp_path, files_seen=first.files_loaded)) == ["7"]
+
+
 def test_a_snapshot_is_read_whole_when_any_file_is_new(drop: Path, tmp_path: Path) -> None:
     first = context(tmp_path)
     ids(files_system(drop, "replace"), first)
