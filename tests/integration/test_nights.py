@@ -252,16 +252,19 @@ def test_nothing_published_holds_a_cpr_number_a_name_or_an_address(town: Town) -
 
 def test_the_warehouse_holds_no_cpr_number(town: Town) -> None:
     cprs = {row[0] for row in town.raw("cpr_sf6002", "select cpr from raw.personer where cpr is not null")}
-    columns = town.warehouse(
-        "select schema_name, table_name, column_name from duckdb_columns()"
-        " where not internal and data_type in ('VARCHAR', 'BIGINT')"
-    )
-    for schema, table, column in columns:
-        rows = town.warehouse(
-            f"select distinct unnest(regexp_extract_all(cast(\"{column}\" as varchar), '\\b[0-9]{{6}}-?[0-9]{{4}}\\b')) "
-            f'from "{schema}"."{table}"'
-        )
-        assert not {row[0].replace("-", "") for row in rows} & cprs, (schema, table, column)
+    with duckdb.connect(str(town.home.warehouse), read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name, table_name, string_agg(format('cast(\"{}\" as varchar)', column_name), ', ')"
+            " from duckdb_columns()"
+            " where not internal and data_type in ('VARCHAR', 'BIGINT') group by all"
+        ).fetchall()
+        assert len(tables) > 200
+        for schema, table, texts in tables:
+            rows = connection.execute(
+                f"select distinct unnest(regexp_extract_all(concat_ws(' | ', {texts}), '\\b[0-9]{{6}}-?[0-9]{{4}}\\b'))"
+                f' from "{schema}"."{table}"'
+            ).fetchall()
+            assert not {row[0].replace("-", "") for row in rows} & cprs, (schema, table)
 
 
 def test_small_cells_are_suppressed(town: Town) -> None:
@@ -387,7 +390,7 @@ sys.exit(0 if result.ok else 1)
 """
 
 
-@pytest.mark.parametrize(("stage", "step"), [("Load", 6), ("Build", 4), ("Build", 40)])
+@pytest.mark.parametrize(("stage", "step"), [("Load", 6), ("Build", 40)])
 def test_a_killed_refresh_is_made_good_by_the_next(town: Town, stage: str, step: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", REFRESH, str(town.home.path), str(town.register)], stdout=subprocess.PIPE, text=True
