@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -42,11 +43,17 @@ with _alone():
     from dagster_dbt.dbt_project import DbtProject
 
 
-def event_message(event: dict[str, Any]) -> DbtCliEventMessage:
-    """Return what dagster_dbt makes of one of dbt's events, with no history of others."""
+@cache
+def _message_class() -> type[DbtCliEventMessage]:
+    # Only a build needs it, and sqlglot comes with it.
     with _alone():
         from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
-    return DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+    return DbtCoreCliEventMessage
+
+
+def event_message(event: dict[str, Any]) -> DbtCliEventMessage:
+    """Return what dagster_dbt makes of one of dbt's events, with no history of others."""
+    return _message_class()(raw_event=event, event_history_metadata={})
 
 
 __all__ = ["DagsterDbtTranslator", "DagsterDbtTranslatorSettings", "DbtProject", "dbt_assets", "event_message"]
