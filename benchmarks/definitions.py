@@ -25,8 +25,8 @@ from pathlib import Path
 began = time.perf_counter()
 import dagster
 imported = time.perf_counter()
-from orchestration.collector import still
-with still():  # as orchestration.definitions does
+from orchestration.loading import quickly
+with quickly():  # as orchestration.definitions does
     from ingestion.home import Home
     from ingestion.register import read_leniently
     register, problems = read_leniently(Path(sys.argv[1]) / "systems")

@@ -28,8 +28,8 @@ from orchestration.instance import write_settings
 BUDGET_SECONDS, ROUNDS = 1.0, 5
 SERVED = """
 from pathlib import Path
-from orchestration.collector import still
-with still():
+from orchestration.loading import quickly
+with quickly():
     from ingestion.home import Home
     from ingestion.register import read_leniently
     from orchestration.build import build_defs

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from orchestration.collector import still
+from orchestration.loading import quickly
 
-with still():
+with quickly():
     from dagster import get_dagster_logger
 
     from ingestion.home import Home

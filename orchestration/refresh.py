@@ -18,9 +18,9 @@ from dagster import DagsterEventType
 from ingestion.home import Home
 from ingestion.register import SYSTEMS, Problem, Register, System, read_leniently
 from orchestration.build import build_defs
-from orchestration.collector import still
 from orchestration.dbt import DbtError, prepare_manifest
 from orchestration.instance import PROCESS_TAG, end_orphans, limits, open_instance
+from orchestration.loading import quickly
 from orchestration.locks import living
 from orchestration.morning import conclude
 from orchestration.purge import delete_old_runs
@@ -111,9 +111,9 @@ def refresh(
         except DbtError as error:
             result.stages.append(Stage("Prepare dbt", seconds=time.perf_counter() - prepared, failures={"dbt parse": str(error)}))
         names = list(STAGES) if manifest_path else [LOAD, BUILD]
-        # What nobody holds any more goes first: what is there when `still` ends is kept.
+        # What nobody holds any more goes first: what is there when `quickly` ends is kept.
         gc.collect()
-        with still():
+        with quickly():
             definitions = build_defs(
                 register,
                 home=home,

@@ -48,6 +48,13 @@ class Translator(DagsterDbtTranslator):
             return VAULT[name] if source == "vault" else raw_table(source, name)
         return dg.AssetKey([layer(dbt_resource_props), name])
 
+    def get_asset_spec(self, manifest: Manifest, unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        if not unique_id.startswith("source."):
+            return super().get_asset_spec(manifest, unique_id, project)
+        # A raw table has its spec from the register (`orchestration.raw`): of this one only the key and the owners are read.
+        props = manifest["sources"][unique_id]
+        return dg.AssetSpec(self.get_asset_key(props), owners=self.get_owners(props))
+
     def get_group_name(self, dbt_resource_props: Props) -> str:
         group = dbt_resource_props.get("group") or dbt_resource_props.get("config", {}).get("group")
         if group:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from register_support import library
 
 from ingestion.home import Home
 from ingestion.register import RegisterError, read_file, read_leniently, read_register, vocabulary
+from ingestion.register.read import _load
 from ingestion.register.vocabulary import terms
 from orchestration.schedules import refresh_schedules
 
@@ -92,6 +94,23 @@ def test_an_error_says_where_and_what_to_do(tmp_path: Path, old: str, new: str, 
     assert old in GOOD
     found = errors(tmp_path, GOOD.replace(old, new, 1))
     assert any((at, col) == (line, column) and words in message for at, col, message in found), found
+
+
+def test_a_file_is_read_as_yaml_has_it(tmp_path: Path) -> None:
+    text = """
+base: &base {a: 1, b: [x, 2.5, true, null, 2026-01-31, "7"], 8: åtte}
+own: {<<: *base, a: 2}
+same: *base
+both: [{<<: [*base, {c: d}]}]
+set: !!set {one, two}
+"""
+    path = tmp_path / "file.yml"
+    path.write_text(text, encoding="utf-8")
+    assert _load(path)[1] == yaml.safe_load(text)
+    path.write_text("a: 1\n? [b]\n: 2\n", encoding="utf-8")
+    assert [str(problem) for problem in _load(path)[2]] == [
+        f"{path}:2:3: not valid YAML: a list or mapping as a key. Check indentation, colons and quotes here"
+    ]
 
 
 def test_a_literal_secret_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ingestion.register import Register, read_register
 from ingestion.register.model import Freshness
 from orchestration.build import build_defs
 from orchestration.keys import PLATFORM_TABLES, raw_table, source_system
+from orchestration.loading import quickly
 from orchestration.raw import check_result, freshness_result, source_spec
 from orchestration.schedules import BUILD, LOAD, PUBLISH
 
@@ -315,6 +316,30 @@ print([name for name in {HEAVY!r} if name in sys.modules])
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
+def test_what_loading_is_spared_changes_no_definition(register: Register, definitions: dg.Definitions, tmp_path: Path) -> None:
+    from dagster._core.definitions import input as inputs
+    from dagster._core.definitions import output as outputs
+    from dagster._core.definitions.resource_requirement import OutputManagerRequirement
+
+    def told(loaded: dg.Definitions) -> list[tuple[str, Any]]:
+        ops = [node.definition for node in loaded.resolve_job_def(BUILD).nodes] + [
+            node.definition for node in loaded.resolve_job_def(LOAD).nodes
+        ]
+        types = {(one.name, one.dagster_type.key) for op in ops for one in (*op.input_defs, *op.output_defs)}
+        return sorted(types) + sorted((job.name, sorted(job.resource_defs)) for job in loaded.resolve_all_job_defs())
+
+    def patched() -> list[Any]:
+        return [inputs.resolve_dagster_type, outputs.resolve_dagster_type, OutputManagerRequirement.expected_type]
+
+    path, before = tmp_path / "manifest.json", patched()
+    path.write_text(json.dumps(manifest(register)))
+    with quickly():
+        quick = told(build_defs(register, home=Home(tmp_path), manifest_path=path))
+        assert not any(one is other for one, other in zip(before, patched(), strict=True))
+    assert quick == told(definitions)
+    assert patched() == before
+
+
 def test_200_systems_load_fast(register: Register, tmp_path: Path) -> None:
     """Budget 3 s beyond `import dagster`; generous here, for a busy machine. See benchmarks for the figure."""
     model = next(system for system in register.systems.values() if len(system.tables) >= 2)
@@ -327,7 +352,8 @@ def test_200_systems_load_fast(register: Register, tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(manifest(many)))
     started = time.perf_counter()
-    definitions = build_defs(many, home=Home(tmp_path), manifest_path=path)
+    with quickly():
+        definitions = build_defs(many, home=Home(tmp_path), manifest_path=path)
     assert len(list(definitions.resolve_job_def(LOAD).asset_layer.selected_asset_keys)) == 1000
     seconds = time.perf_counter() - started
     print(f"200 systems, 1,000 tables, 1,001 models, 2,000 tests: {seconds:.2f} s")  # noqa: T201
