@@ -13,6 +13,7 @@ select
     loads.table_rows as raekker,
     loads.bytes,
     coalesce(len(json_keys(loads.checks)), 0)::integer as kontroller,
-    array_to_string(regexp_extract_all(loads.checks, '"(\w+)": "(?:warned|failed)', 1), ', ') as kontroller_ikke_bestaaet
+    case regexp_extract(loads.checks, '"control_totals": "(\w+)', 1) when 'passed' then 'stemmer' when 'failed' then 'afviger' end as kildens_summer,
+    nullif(array_to_string(regexp_extract_all(loads.checks, '"(\w+)": "(?:warned|failed)', 1), ', '), '') as kontroller_ikke_bestaaet
 from {{ source('platform', 'loads') }} as loads
 inner join {{ source('platform', 'systems') }} as systemer on loads.system_id = systemer.system_id
