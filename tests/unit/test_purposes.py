@@ -86,6 +86,7 @@ def test_such_a_project_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def parse(*_: object) -> None:
         (home.dbt / "target").mkdir(parents=True, exist_ok=True)
         (home.dbt / "target" / "manifest.json").write_text(json.dumps(answers.pop(0)))
+        (home.dbt / "target" / "partial_parse.msgpack").touch()
 
     monkeypatch.setattr("orchestration.dbt.parse", parse)
     monkeypatch.setattr("orchestration.dbt.write_lineage", lambda *_: None)
