@@ -18,6 +18,7 @@ import duckdb
 import psycopg
 import yaml
 
+from ingestion.connectors.duck import load_extension
 from ingestion.home import Home
 from ingestion.landing import land_system
 from ingestion.register import System, read_file
@@ -108,14 +109,12 @@ def main(rows: int) -> None:
 
 
 def compare(label: str, folder: Path, rows: int, system: System, select: str) -> None:
-    import duckdb_extensions
-
     def limit() -> None:
         target = folder / "limit.duckdb"
         target.unlink(missing_ok=True)
         with duckdb.connect(str(target)) as connection:
             if label == "PostgreSQL":
-                duckdb_extensions.import_extension("postgres_scanner", con=connection)
+                load_extension(connection, "postgres_scanner")
             connection.execute(f"create table t as {select}")
 
     def land() -> None:

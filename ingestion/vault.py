@@ -128,16 +128,16 @@ def build_vault(register: Register, home: Home) -> int:
     the change was known, the one seen first is kept for both.
     """
     import duckdb
-    from duckdb_extensions import import_extension
     from filelock import FileLock
+
+    from ingestion.connectors.duck import load_extension
 
     home.work.mkdir(parents=True, exist_ok=True)
     with FileLock(home.work / "vault.lock"):
         key = vault_key(home)
         with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
             # DuckDB reads an encrypted file by itself, but writes one only with OpenSSL, which this extension brings.
-            import_extension("httpfs", con=connection)
-            connection.execute("load httpfs")
+            load_extension(connection, "httpfs")
             previous = os.umask(0o077)
             try:
                 connection.execute(f"attach '{home.vault}' as vault (encryption_key '{key}')")

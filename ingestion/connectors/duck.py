@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,7 @@ def opened(folder: Path, extension: str = "") -> duckdb.DuckDBPyConnection:
         settings["allow_unsigned_extensions"] = True
     connection = duckdb.connect(config=settings)
     if extension:
-        _load_extension(connection, extension)
+        load_extension(connection, extension)
     return connection
 
 
@@ -126,14 +127,15 @@ def _look_at_signature(extension: str) -> None:
     import duckdb
 
     with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
-        _load_extension(connection, extension)
+        load_extension(connection, extension)
 
 
-def _load_extension(connection: Connection, extension: str) -> None:
-    from duckdb_extensions import import_extension
+def load_extension(connection: Connection, extension: str) -> None:
+    """Load a DuckDB extension as it lies in its wheel: `INSTALL` would copy it into the user's home, which a service has not."""
+    import duckdb
 
-    import_extension(extension, con=connection)
-    connection.execute(f"LOAD {extension}")
+    wheel = resources.files(f"duckdb_extension_{extension}")
+    connection.execute(f"load {literal(str(wheel / 'extensions' / f'v{duckdb.__version__}' / f'{extension}.duckdb_extension'))}")
 
 
 def identifier(name: str) -> str:

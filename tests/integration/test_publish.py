@@ -10,8 +10,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from duckdb_extensions import import_extension
 
+from ingestion.connectors.duck import load_extension
 from ingestion.home import Home
 from ingestion.register import Register
 from ingestion.vault import build_vault, vault_key
@@ -117,8 +117,7 @@ def test_a_known_cpr_number_stops_the_publication(small: Home, text: str) -> Non
     before = publish(small, ROLE)
     build_vault(Register(systems={}), small)
     with duckdb.connect() as vault:
-        import_extension("httpfs", con=vault)
-        vault.execute("load httpfs")
+        load_extension(vault, "httpfs")
         vault.execute(f"attach '{small.vault}' as vault (encryption_key '{vault_key(small)}')")
         vault.execute("insert into vault.person_keys values ('0101901234', ?, now())", [uuid.uuid4()])
     warehouse(small, f"create or replace table marts.mart_a as select 1 as antal, {text} as tekst")

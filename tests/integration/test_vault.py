@@ -9,6 +9,7 @@ import duckdb
 import pytest
 from test_landing import column, put, system_of, table
 
+from ingestion.connectors.duck import opened
 from ingestion.dbt_profile import write_profile
 from ingestion.home import Home
 from ingestion.landing import land_system
@@ -122,6 +123,16 @@ def test_the_vault_is_encrypted_and_its_key_stands_in_no_other_file(register: Re
     assert not any(
         key.encode() in path.read_bytes() for path in home.path.rglob("*") if path.is_file() and path != home.vault_key
     )
+
+
+def test_a_service_user_without_a_home_folder_needs_none(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under `ProtectSystem=strict` and in the image. DuckDB installs extensions into `~/.duckdb`: nothing may be installed."""
+    monkeypatch.setenv("HOME", "/dev/null/none")
+    build_vault(Register(systems={}), home)
+    assert home.vault.exists()
+    with opened(tmp_path, "postgres_scanner") as connection:
+        loaded = connection.execute("select loaded from duckdb_extensions() where extension_name = 'postgres_scanner'").fetchall()
+    assert loaded == [(True,)]
 
 
 def test_another_key_is_refused_in_words(register: Register, drop: Path, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
