@@ -121,12 +121,16 @@ def read_mendings(folder: Path, register: Register) -> Mendings:
     Raises:
         RegisterError: the look-up, or the register by it, has errors; all of them, each with file, line and column.
     """
-    path = folder / MENDINGS
+    path, systems = folder / MENDINGS, folder.parent / "ingestion" / "systems"
     rows, _ = read_seed(path) if path.exists() else ([], [])
     # What is wrong with it as with any look-up comes with the others.
     problems = seed_problems(folder) if path.exists() else []
     found: Mendings = {}
     for row in rows:
+        system_id = row.values.get("system_id", "")
+        if system_id not in register.systems and any(systems.glob(f"*/{system_id}.yml")):
+            # Its register file cannot be read: that is told there, and keeps no other system's values from being mended.
+            continue
         if wrong := _not_to_be_mended(row, register):
             problems.append(row.problem(*wrong))
         elif not problems:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
 from ingestion.register import Register
+from ingestion.register.generate import mending_problems
 from ingestion.seeds import seed_problems
 from ingestion.vault import VaultKeyError
 from orchestration import plan
@@ -75,8 +76,8 @@ def prepare_manifest(register: Register, home: Home) -> Path:
     """Parse the dbt project if the project, the seeds or the register changed since the last time; return the manifest's path.
 
     Raises:
-        DbtError: a look-up has an error (with file, line and column), the project does not parse, or a mart has a purpose that a
-            system it draws on does not allow.
+        DbtError: a look-up has an error (with file, line and column), or values to be read as others were not generated into
+            staging; the project does not parse; a mart has a purpose that a system it draws on does not allow.
     """
     with exclusive(home, "dbt_parse"):
         _prepare(register, home)
@@ -105,8 +106,9 @@ def _prepare(register: Register, home: Home) -> None:
     kept = (path, _packed(home), home.lineage, home.metrics, stamp)
     if all(one.exists() for one in kept) and stamp.read_text() == fingerprint:
         return
-    if wrong := [str(one) for folder in INPUTS if (folder / "_seeds.yml").exists() for one in seed_problems(folder)]:
-        raise DbtError("; ".join(wrong))
+    wrong = [problem for folder in INPUTS if (folder / "_seeds.yml").exists() for problem in seed_problems(folder)]
+    if wrong := wrong or mending_problems(register, ROOT):
+        raise DbtError("; ".join(str(problem) for problem in wrong))
     manifest = parse(register, home)
     fresh = home.dbt / "target" / "manifest.json"
     if refused := misused(json.loads(fresh.read_bytes())):

@@ -6,6 +6,7 @@ import csv
 import shutil
 from datetime import date
 from pathlib import Path
+from unittest.mock import Mock
 
 import holidays
 import pytest
@@ -13,6 +14,7 @@ import yaml
 
 from ingestion.home import Home
 from ingestion.register import RegisterError, read_register
+from ingestion.register.generate import generate
 from ingestion.register.vocabulary import terms
 from ingestion.seeds import MENDINGS, read_mendings, seed_problems
 from orchestration.dbt import DbtError, prepare_manifest
@@ -150,3 +152,48 @@ def test_a_mending_must_fit_the_register(tmp_path: Path) -> None:
     assert [line for line, _ in places] == [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 15, 15, 15]
     assert places[:9] == [(5, 1), (6, 17), (7, 29), (8, 29), (9, 18), (10, 40), (11, 40), (12, 48), (13, 31)]
     assert "010185" not in str(caught.value)
+
+
+def test_a_mending_that_is_written_and_not_generated_is_told(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would change nothing, in silence; and one that is taken out would go on being applied."""
+    register, parsed = read_register(), AssertionError("the project is parsed")
+    shutil.copytree(SEEDS, tmp_path / "seeds")
+    file = tmp_path / "seeds" / MENDINGS
+    header = file.read_text(encoding="utf-8").splitlines()[0] + "\n"
+    row = "ydelsesrefusion,beregninger,Ydelse,{},Sygedagpenge,Ydelsesteamet,2026-11-26,Skrivefejl\n"
+    model = tmp_path / "dbt_project/models/staging/social_arbejdsmarked/ydelsesrefusion/stg_ydelsesrefusion__beregninger.sql"
+    (broken := tmp_path / "ingestion" / "systems" / "oekonomi_indkoeb" / "itu.yml").parent.mkdir(parents=True)
+    broken.touch()
+    monkeypatch.setattr("orchestration.dbt.INPUTS", (tmp_path / "seeds", tmp_path / "dbt_project"))
+    monkeypatch.setattr("orchestration.dbt.ROOT", tmp_path)
+    monkeypatch.setattr("orchestration.dbt.parse", Mock(side_effect=parsed))
+
+    def prepared() -> str:
+        with pytest.raises((DbtError, AssertionError)) as caught:
+            prepare_manifest(register, home)
+        return str(caught.value).removeprefix(f"{file}:")
+
+    told = f"{model.relative_to(tmp_path)} was generated from other rows than stand here. Run `faellesdata systems generate`"
+    generate(register, tmp_path)
+    file.write_text(header + row.format("S-dp"), encoding="utf-8")
+    assert prepared() == f"2:1: {told}"
+    generate(register, tmp_path)
+    assert prepared() == str(parsed)
+    file.write_text(header + row.format("S-dp") + row.format("Sygedp."), encoding="utf-8")
+    assert prepared() == f"2:1: {told}"
+    file.write_text(header, encoding="utf-8")
+    assert prepared() == f"1:1: {told}"
+
+    # Of a system whose register file cannot be read is told there; of one that there is not, here.
+    generate(register, tmp_path)
+    file.write_text(header + row.format("S-dp").replace("ydelsesrefusion", "itu"), encoding="utf-8")
+    assert prepared() == str(parsed)
+    file.write_text(header + row.format("S-dp").replace("ydelsesrefusion", "uti"), encoding="utf-8")
+    assert prepared().startswith("2:1: no system 'uti'")
+
+    # A model that is written by hand must read it so itself.
+    file.write_text(header + row.format("S-dp"), encoding="utf-8")
+    model.write_text("select 1 as ydelse\n", encoding="utf-8")
+    assert prepared().startswith(f"2:1: {model.relative_to(tmp_path)} is written by hand")
+    model.write_text("select {{ mended('ydelse', {'S-dp': 'Sygedagpenge'}) }} as ydelse\n", encoding="utf-8")
+    assert prepared() == str(parsed)
