@@ -93,6 +93,7 @@ def bibliotek(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     made = Library(tmp_path)
     monkeypatch.setattr(orchestration.dbt, "PROJECT", made.project)
     monkeypatch.setattr(orchestration.dbt, "ROOT", tmp_path)
+    monkeypatch.setattr(orchestration.dbt, "INPUTS", (made.project, tmp_path / "seeds"))
     return made
 
 
