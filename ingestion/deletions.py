@@ -7,7 +7,6 @@ beside it, `<table>__deleted`, one row for each time that a row went, with the t
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.connectors.base import ReadContext, SourceError
@@ -23,7 +22,7 @@ DELETED_AT = "_deleted_at"
 SCHEMA = "raw"
 
 
-def find(table: Table, name: str, work: Path, context: ReadContext, found: Extract, snapshot: bool) -> None:
+def find(table: Table, name: str, context: ReadContext, found: Extract, snapshot: bool) -> None:
     """Write the rows of the stored table that are gone to `found.deleted`, whole.
 
     With a `snapshot` these are all that didn't come again; else those that the source names, less those that came again since.
@@ -37,28 +36,21 @@ def find(table: Table, name: str, work: Path, context: ReadContext, found: Extra
         return
     keys = [table.raw_names()[key] for key in table.key]
     connection = found.connection
-    # A large snapshot stands in the work file already, which is attached then.
-    before = "before" if found.incoming is None else "work"
-    if found.incoming is None:
-        connection.execute(f"ATTACH {literal(str(work))} AS before (READ_ONLY)")
-    try:
-        came = _among(f"select {_listed(keys)} from {found.relation}", keys)
-        if snapshot:
-            gone = f"not {came}"
-        else:
-            columns = "{" + ", ".join(f"{literal(key)}: 'VARCHAR'" for key in keys) + "}"
-            named = f"select * from read_json({literal(str(told))}, format = 'newline_delimited', columns = {columns})"
-            gone = f"{_among(named, keys)} and not {came}"
-        path = context.workdir / "deleted.parquet"
-        now = datetime.now(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
-        stored = f'{before}.{SCHEMA}."{name}"'
-        row = connection.execute(
-            f"copy (select stored.*, timestamp '{now}' as {DELETED_AT} from {stored} as stored where {gone})"
-            f" to {literal(str(path))} (format parquet)"
-        ).fetchone()
-        counted = connection.execute(f"select count(*) from {stored}").fetchone()
-    finally:
-        connection.execute("DETACH DATABASE IF EXISTS before")
+    came = _among(f"select {_listed(keys)} from {found.relation}", keys)
+    if snapshot:
+        gone = f"not {came}"
+    else:
+        columns = "{" + ", ".join(f"{literal(key)}: 'VARCHAR'" for key in keys) + "}"
+        named = f"select * from read_json({literal(str(told))}, format = 'newline_delimited', columns = {columns})"
+        gone = f"{_among(named, keys)} and not {came}"
+    path = context.workdir / "deleted.parquet"
+    now = datetime.now(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+    stored = f'{SCHEMA}."{name}"'
+    row = connection.execute(
+        f"copy (select stored.*, timestamp '{now}' as {DELETED_AT} from {stored} as stored where {gone})"
+        f" to {literal(str(path))} (format parquet)"
+    ).fetchone()
+    counted = connection.execute(f"select count(*) from {stored}").fetchone()
     number, total = row[0] if row else 0, counted[0] if counted else 0
     allowed = table.allowed_deletions
     if allowed is not None and number > allowed * total:

@@ -70,11 +70,6 @@ class Extract:
     def highest(self, column: str, column_type: str) -> str | None:
         return highest(self.connection, self.relation, column, column_type)
 
-    def release(self) -> None:
-        """Let go of the work file."""
-        if self.incoming is not None:
-            self.incoming.detach(self.connection)
-
     def dlt_items(self, disposition: dict[str, Any], folder: Path) -> Iterator[Any]:
         """Hand the files to dlt as they are: no row passes through Python again."""
         import dlt
@@ -136,10 +131,8 @@ def extract(
             _set_aside_unkeyed(table, context, found)
             _check(table, context, found, stored)
     except (SourceError, MissingSetting) as error:
-        found.release()
         raise SourceError(_named(system, name, str(error)), check=getattr(error, "check", "")) from error
     except duckdb.Error as error:
-        found.release()
         raise SourceError(_named(system, name, " ".join(str(error).split())[:500])) from error
     found.files = sorted(context.files_loaded)
     return found
@@ -204,7 +197,6 @@ def _read(system: System, name: str, table: Table, context: ReadContext, found: 
 def _take_stored(context: ReadContext, found: Extract) -> None:
     if context.incoming is None or found.parts:
         raise TypeError("nothing but a table that is replaced whole can be stored at once")
-    context.incoming.attach(found.connection)
     found.incoming = context.incoming
     _learn(found, found.query(f"select * from {found.relation} limit 0").schema)
 
@@ -215,11 +207,11 @@ def _store_scans(context: ReadContext, found: Extract) -> None:
     if context.incoming is None or found.rows < context.incoming.least_rows or not scans:
         return
     select = found.relation
-    context.incoming.attach(found.connection)
     found.incoming = context.incoming
     # Left to choose, DuckDB packs text in two thirds of the size, and takes twice the time for it.
     found.connection.execute("SET force_compression = 'zstd'")
     stored = store(found.connection, context.incoming, f"FROM {select}")
+    found.connection.execute("RESET force_compression")
     if stored.rows != found.rows:
         raise SourceError(f"{found.rows} rows stand in the files, {stored.rows} came out. Report it to the platform's team")
     found.parts.clear()

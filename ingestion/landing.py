@@ -34,6 +34,7 @@ from ingestion.register import System, Table
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+    from dlt.pipeline.exceptions import PipelineStepFailed
 
 _LARGE_ROWS = 200_000
 """From here on, a table that is replaced whole is written straight into the work file."""
@@ -103,17 +104,18 @@ def land_system(
     names = [name for name in system.tables if tables is None or name in tables]
     result = SystemLoad(system.id)
     with _work_file(system.id, home, result) as (work, workdir):
-        started = datetime.now(UTC).replace(tzinfo=None)
-        stored = raw_file.prepare(work, names)
-        with duck.opened(workdir) as database:
-            load = _Load(system, work, workdir, full, home.quota_file(system.id), stored, database, result, period=period)
-            try:
-                _run_pipeline(load, names)
-            except Exception as error:
-                # dlt could not load what was read. The work file may hold a part of it: begin again from what is published.
-                _forget(load, home, names, error)
-            result.tables = {name: result.tables[name] for name in names}
-            raw_file.finish(work, system, started, result.tables, load.extracts, load.rejects)
+        _configure_dlt(workdir)
+        from dlt.pipeline.exceptions import PipelineStepFailed
+
+        load = _Load(system, names, work, workdir, full, home.quota_file(system.id), result, period=period)
+        try:
+            with _opened(load):
+                _run_pipeline(load)
+        except PipelineStepFailed as error:
+            # dlt could not load what was read. The work file may hold a part of it: begin again from what is published.
+            _forget(load, home, error)
+            with _opened(load):
+                pass
         for name in names:
             if on_table:
                 on_table(name, result.tables[name])
@@ -133,20 +135,25 @@ def _put_away(load: _Load) -> None:
             logging.getLogger(__name__).warning("%s: delivered files were not put away: %s", load.system.id, error)
 
 
-def _forget(load: _Load, home: Home, names: list[str], error: Exception) -> None:
-    from dlt.pipeline.exceptions import PipelineStepFailed
+@contextmanager
+def _opened(load: _Load) -> Iterator[None]:
+    """Open the work file, and write into it what the load did when all went well."""
+    with duck.opened(load.workdir, load.work) as load.database:
+        load.stored = raw_file.prepare(load.database, load.names)
+        yield
+        load.result.tables = {name: load.result.tables[name] for name in load.names}
+        raw_file.finish(load.database, load.system, load.started, load.result.tables, load.extracts, load.rejects)
 
-    if not isinstance(error, PipelineStepFailed):
-        raise error
+
+def _forget(load: _Load, home: Home, error: PipelineStepFailed) -> None:
     reason = " ".join(str(error.exception).split())[:500]
     load.work.unlink(missing_ok=True)
     published = home.raw_file(load.system.id)
     if published.exists():
         shutil.copyfile(published, load.work)
-    raw_file.prepare(load.work, names)
     load.extracts.clear()
     load.files.clear()
-    for name in names:
+    for name in load.names:
         earlier = load.result.tables.get(name, TableLoad("failed"))
         if earlier.status != "failed":
             earlier = TableLoad("failed", seconds=earlier.seconds)
@@ -164,9 +171,11 @@ def ensure_raw_file(system: System, home: Home) -> None:
     if raw_file.is_complete(home.raw_file(system.id), system):
         return
     result = SystemLoad(system.id)
-    with _work_file(system.id, home, result) as (work, _):
-        raw_file.prepare(work, [])
-        raw_file.finish(work, system, datetime.now(UTC).replace(tzinfo=None), {}, {}, {})
+    with (
+        _work_file(system.id, home, result) as (work, workdir),
+        _opened(_Load(system, [], work, workdir, False, home.quota_file(system.id), result)),
+    ):
+        pass
 
 
 def preview(system: System, table_name: str, limit: int = 10) -> pa.Table:
@@ -248,13 +257,15 @@ class _Load:
     """A load under way."""
 
     system: System
+    names: list[str]
     work: Path
     workdir: Path
     full: bool
     quota_file: Path
-    stored: raw_file.Stored
-    database: duckdb.DuckDBPyConnection
     result: SystemLoad
+    started: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
+    stored: raw_file.Stored = field(init=False)
+    database: duckdb.DuckDBPyConnection = field(init=False)
     extracts: dict[str, Extract] = field(default_factory=dict)
     rejects: dict[str, Path] = field(default_factory=dict)
     files: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -273,16 +284,15 @@ def _configure_dlt(workdir: Path) -> None:
     os.environ["LOAD__WORKERS"] = "2"
 
 
-def _run_pipeline(load: _Load, names: list[str]) -> None:
-    _configure_dlt(load.workdir)
+def _run_pipeline(load: _Load) -> None:
     import dlt
 
-    resources = [_resource(load, name) for name in names]
+    resources = [_resource(load, name) for name in load.names]
     pipeline = dlt.pipeline(
         load.system.id,
         # Ephemeral: state and schema are restored from the work file. A pending package from a killed run is never resumed.
         pipelines_dir=str(load.workdir / "dlt"),
-        destination=_destination(load.work),
+        destination=_destination(load.database),
         dataset_name=raw_file.SCHEMA,
     )
     # No loader_file_format: each item says its own (Parquet, or the model of a scan), and there are no others.
@@ -294,14 +304,12 @@ def _run_pipeline(load: _Load, names: list[str]) -> None:
             load.result.phases[step.step] = (step.finished_at - step.started_at).total_seconds()
 
 
-def _destination(work: Path) -> Any:
+def _destination(database: duckdb.DuckDBPyConnection) -> Any:
     """Return DuckDB as dlt knows it, but it finds out once what it can do: asked anew at every step, a third of a small load."""
     import dlt
     from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
-    credentials = DuckDbCredentials(str(work))
-    credentials.global_config = {**duck.memory_limit()}
-    destination = dlt.destinations.duckdb(credentials)
+    destination = dlt.destinations.duckdb(DuckDbCredentials(database))
     usual, settings = destination.capabilities, destination.configuration(destination.spec(), accept_partial=True)
     # Without settings given it resolves them anew; DuckDB can do the same whatever they are.
     destination.capabilities = lambda config=None, naming=None: usual(config or settings, naming)  # type: ignore[method-assign]
@@ -335,22 +343,19 @@ def _resource(load: _Load, name: str) -> Any:
             shared=load.workdir / "shared",
         )
         outcome = load.result.tables[name] = TableLoad("failed", context.load_id)
-        found: Extract | None = None
         try:
             found = extract(system, name, table, context, stored=load.stored.columns.get(name))
             full = load.full or context.complete
             disposition = _disposition(system, table, full)
+            snapshot = disposition["write_disposition"] == "replace"
             if name in load.stored.columns and not found.unchanged:
                 context.flush_deletions()
-                snapshot = disposition["write_disposition"] == "replace"
                 try:
-                    deletions.find(table, name, load.work, context, found, snapshot)
+                    deletions.find(table, name, context, found, snapshot)
                 except SourceError as error:
                     raise SourceError(f"{system.id}.{name}: {error}") from None
         except SourceError as error:
             outcome.message, outcome.blocked_by = str(error), error.check
-            if found is not None:
-                found.release()
             return
         finally:
             context.close()
@@ -366,12 +371,10 @@ def _resource(load: _Load, name: str) -> Any:
         load.files[name] = dict(state.get("files", {}))
         if name not in load.stored.columns or disposition["write_disposition"] == "append":
             found.changed_rows = found.rows
-        elif not load.full and not found.unchanged:
-            snapshot = disposition["write_disposition"] == "replace"
-            if news.keep(table, name, load.work, context, found, snapshot):
-                # What it replaces goes when it is in: `raw_file.finish`.
-                disposition = {"write_disposition": "append"}
-        found.release()
+        elif not load.full and not found.unchanged and news.keep(table, name, context, found, snapshot):
+            # What it replaces goes when it is in: `raw_file.finish`.
+            disposition = {"write_disposition": "append"}
+        found.connection.close()  # What was compared there would take memory from the load.
         if found.unchanged:
             outcome.status = "unchanged"
         else:
@@ -399,7 +402,7 @@ def _rule(table: Table) -> str:
 def _incoming(load: _Load, name: str) -> duck.Incoming | None:
     """Where a snapshot of the table may be written, if the load is to replace all of it (or there is nothing yet)."""
     replaced = _disposition(load.system, load.system.tables[name], load.full)["write_disposition"] == "replace"
-    return duck.Incoming(load.work, raw_file.incoming(name), _LARGE_ROWS) if replaced or name not in load.stored.columns else None
+    return duck.Incoming(raw_file.incoming(name), _LARGE_ROWS) if replaced or name not in load.stored.columns else None
 
 
 def _disposition(system: System, table: Table, full: bool) -> dict[str, Any]:

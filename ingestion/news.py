@@ -8,7 +8,6 @@ staging takes the last.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext
@@ -26,31 +25,21 @@ REPLACED_SHARE = 0.5
 """From this share of a snapshot on, all of it is written: deleting and adding that many rows costs more than a new table."""
 
 
-def keep(table: Table, name: str, work: Path, context: ReadContext, found: Extract, snapshot: bool) -> bool:
-    """Reduce `found` to what is news against the table in `work`, and count it in `found.changed_rows`.
+def keep(table: Table, name: str, context: ReadContext, found: Extract, snapshot: bool) -> bool:
+    """Reduce `found` to what is news against the stored table, and count it in `found.changed_rows`.
 
     Returns whether the stored table is to be kept and mended: False if all rows of a snapshot are to take its place.
     """
     connection = found.connection
-    # A large snapshot stands in the work file already, which is attached then.
-    before = "before" if found.incoming is None else "work"
-    if found.incoming is None:
-        connection.execute(f"ATTACH {literal(str(work))} AS before (READ_ONLY)")
-    try:
-        stored = {column: kind for column, kind, *_ in connection.execute(f'describe {before}.{SCHEMA}."{name}"').fetchall()}
-        came = {column for column, *_ in connection.execute(f"describe select * from {found.relation}").fetchall()}
-        keys = [table.raw_names()[key] for key in table.key]
-        if not came <= set(stored) or not set(keys) <= came:
-            return False  # A column has come or gone: every row is another.
-        content = {column: kind for column, kind in stored.items() if column not in (LOAD_ID, SOURCE_REF, SOURCE_ROW)}
-        incoming = _states("came", found.relation, keys, content, came)
-        connection.execute(incoming)
-        among = "" if snapshot else f"where {_is_among('came', keys, content)}"
-        connection.execute(
-            _states("stored", f'(select * from {before}.{SCHEMA}."{name}" as row {among})', keys, content, set(stored))
-        )
-    finally:
-        connection.execute("DETACH DATABASE IF EXISTS before")
+    stored = {column: kind for column, kind, *_ in connection.execute(f'describe {SCHEMA}."{name}"').fetchall()}
+    came = {column for column, *_ in connection.execute(f"describe select * from {found.relation}").fetchall()}
+    keys = [table.raw_names()[key] for key in table.key]
+    if not came <= set(stored) or not set(keys) <= came:
+        return False  # A column has come or gone: every row is another.
+    content = {column: kind for column, kind in stored.items() if column not in (LOAD_ID, SOURCE_REF, SOURCE_ROW)}
+    connection.execute(_states("came", found.relation, keys, content, came))
+    among = "" if snapshot else f"where {_is_among('came', keys, content)}"
+    connection.execute(_states("stored", f'(select * from {SCHEMA}."{name}" as row {among})', keys, content, set(stored)))
     same = " and ".join(f"stored.{part} is not distinct from came.{part}" for part in (*_named(keys), "rows", "mix", "last_row"))
     connection.execute(f"create temp table changed as select * from came where not exists (select 1 from stored where {same})")
     gone = (
@@ -75,7 +64,6 @@ def keep(table: Table, name: str, work: Path, context: ReadContext, found: Extra
             f" to {literal(str(part))} (format parquet)"
         )
         found.parts = [part] if changed else []
-        found.release()
         found.incoming = None
     return True
 

@@ -103,32 +103,26 @@ class Stored:
     """Table → files from which something was set aside."""
 
 
-def prepare(work: Path, names: Iterable[str]) -> Stored:
-    """Ready a work file for a load of the tables `names`, and return what stands there.
+def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> Stored:
+    """Ready an open work file for a load of the tables `names`, and return what stands there.
 
     A table that stands there empty because its system never answered is dropped: dlt makes it anew with the right types.
     """
-    import duckdb
-
-    # A new file takes the latest storage version, which packs text in a fifth less time; one that is there keeps its own.
-    with duckdb.connect(str(work), config={"storage_compatibility_version": "latest", **duck.memory_limit()}) as connection:
-        connection.execute(f"create schema if not exists {SCHEMA}")
-        connection.execute(create_sql("load_log", LOAD_COLUMNS))
-        connection.execute(create_sql("load_rejects", REJECT_COLUMNS))
-        # A file from before these columns were there.
-        for column in ("changed_rows", "bytes", "checks"):
-            connection.execute(f"alter table {SCHEMA}.load_log add column if not exists {column} {LOAD_COLUMNS[column]}")
-        loaded = {
-            row[0]
-            for row in connection.execute(f"select distinct table_name from {SCHEMA}.load_log where status = 'loaded'").fetchall()
-        }
-        for name in names:
-            if name not in loaded:
-                connection.execute(f'drop table if exists {SCHEMA}."{name}"')
-        stored = {name: columns for name, columns in stored_types(connection).items() if name in loaded}
-        with_rejects = _files_with_rejects(connection)
-        connection.execute("checkpoint")
-    return Stored(stored, with_rejects)
+    connection.execute(f"create schema if not exists {SCHEMA}")
+    connection.execute(create_sql("load_log", LOAD_COLUMNS))
+    connection.execute(create_sql("load_rejects", REJECT_COLUMNS))
+    # A file from before these columns were there.
+    for column in ("changed_rows", "bytes", "checks"):
+        connection.execute(f"alter table {SCHEMA}.load_log add column if not exists {column} {LOAD_COLUMNS[column]}")
+    loaded = {
+        row[0]
+        for row in connection.execute(f"select distinct table_name from {SCHEMA}.load_log where status = 'loaded'").fetchall()
+    }
+    for name in names:
+        if name not in loaded:
+            connection.execute(f'drop table if exists {SCHEMA}."{name}"')
+    stored = {name: columns for name, columns in stored_types(connection).items() if name in loaded}
+    return Stored(stored, _files_with_rejects(connection))
 
 
 def _files_with_rejects(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
@@ -142,59 +136,56 @@ def _files_with_rejects(connection: duckdb.DuckDBPyConnection) -> dict[str, set[
 
 
 def finish(
-    work: Path,
+    connection: duckdb.DuckDBPyConnection,
     system: System,
     started: datetime,
     loads: Mapping[str, TableLoad],
     extracts: Mapping[str, Extract],
     rejects: Mapping[str, Path],
 ) -> None:
-    """Write what the load did into the work file and close it whole: rows of re-read files, rejects, log, missing tables."""
-    import duckdb
-
-    with duckdb.connect(str(work), config={**duck.memory_limit()}) as connection:
-        for name in loads:
-            if name in extracts and extracts[name].incoming is not None:
-                _replace_by_incoming(connection, name)
-            connection.execute(f"drop table if exists {incoming(name)}")
-        for name, found in extracts.items():
-            if system.tables[name].write == "append" and found.files:
-                # A file that comes again replaces its own rows, also when it comes empty. A sheet's rows belong to its file.
-                deleted = connection.execute(
-                    f'delete from {SCHEMA}."{name}"'
-                    " where split_part(_source_ref, '#', 1) in (select unnest(?)) and _dlt_load_id <> ?",
-                    [found.files, loads[name].load_id],
-                ).fetchone()
-                loads[name].changed_rows = found.rows + (deleted[0] if deleted else 0)
-            news.apply(connection, system.tables[name], name, found, loads[name].load_id)
-            deletions.apply(connection, system.tables[name], name, found)
-            _store_rejects(connection, system, name, loads[name], found, rejects.get(name))
-            if loads[name].rejects:
-                loads[name].message = f"{system.id}.{name}: {_summary(connection, loads[name].rejects, rejects[name])}"
-        _complete(connection, system)
-        connection.execute("checkpoint")
-        sizes, log = _sizes(connection, loads), _entries(connection)
-        for name, load in loads.items():
-            notes = [f"column {told}" for told in load.retyped_columns]
-            if load.deleted_rows:
-                notes.append(f"{load.deleted_rows} rows are gone from the source")
-            if notes and load.status == "loaded":
-                noted = "; ".join(notes)
-                load.message = f"{load.message}; {noted}" if load.message else f"{system.id}.{name}: {noted}"
-            row = connection.execute(f'select count(*) from {SCHEMA}."{name}"').fetchone()
-            load.table_rows = row[0] if row else 0
-            load.bytes = sizes.get(name, 0)
-            table = system.tables[name]
-            load.checks = judge(table, load, usual_rows(history(log, name, table.write == "replace"), started))
-            connection.execute(
-                f"insert into {SCHEMA}.load_log ({', '.join(LOAD_COLUMNS)}) values ({', '.join('?' * len(LOAD_COLUMNS))})",
-                [
-                    system.id, name, load.load_id, load.status, started, load.seconds, load.rows, load.rejects,
-                    load.source_rows, load.table_rows, load.changed_rows, load.bytes, ", ".join(load.new_columns),
-                    json.dumps({check.name: check.result for check in load.checks}), load.message,
-                ],
-            )  # fmt: skip
-        connection.execute("force checkpoint")
+    """Write into the open work file what the load did, to disk: rows of re-read files, rejects, log, missing tables."""
+    for name in loads:
+        if name in extracts and extracts[name].incoming is not None:
+            _replace_by_incoming(connection, name)
+        connection.execute(f"drop table if exists {incoming(name)}")
+    for name, found in extracts.items():
+        if system.tables[name].write == "append" and found.files:
+            # A file that comes again replaces its own rows, also when it comes empty. A sheet's rows belong to its file.
+            deleted = connection.execute(
+                f'delete from {SCHEMA}."{name}"'
+                " where split_part(_source_ref, '#', 1) in (select unnest(?)) and _dlt_load_id <> ?",
+                [found.files, loads[name].load_id],
+            ).fetchone()
+            loads[name].changed_rows = found.rows + (deleted[0] if deleted else 0)
+        news.apply(connection, system.tables[name], name, found, loads[name].load_id)
+        deletions.apply(connection, system.tables[name], name, found)
+        _store_rejects(connection, system, name, loads[name], found, rejects.get(name))
+        if loads[name].rejects:
+            loads[name].message = f"{system.id}.{name}: {_summary(connection, loads[name].rejects, rejects[name])}"
+    _complete(connection, system)
+    connection.execute("checkpoint")
+    sizes, log = _sizes(connection, loads), _entries(connection)
+    for name, load in loads.items():
+        notes = [f"column {told}" for told in load.retyped_columns]
+        if load.deleted_rows:
+            notes.append(f"{load.deleted_rows} rows are gone from the source")
+        if notes and load.status == "loaded":
+            noted = "; ".join(notes)
+            load.message = f"{load.message}; {noted}" if load.message else f"{system.id}.{name}: {noted}"
+        row = connection.execute(f'select count(*) from {SCHEMA}."{name}"').fetchone()
+        load.table_rows = row[0] if row else 0
+        load.bytes = sizes.get(name, 0)
+        table = system.tables[name]
+        load.checks = judge(table, load, usual_rows(history(log, name, table.write == "replace"), started))
+        connection.execute(
+            f"insert into {SCHEMA}.load_log ({', '.join(LOAD_COLUMNS)}) values ({', '.join('?' * len(LOAD_COLUMNS))})",
+            [
+                system.id, name, load.load_id, load.status, started, load.seconds, load.rows, load.rejects,
+                load.source_rows, load.table_rows, load.changed_rows, load.bytes, ", ".join(load.new_columns),
+                json.dumps({check.name: check.result for check in load.checks}), load.message,
+            ],
+        )  # fmt: skip
+    connection.execute("force checkpoint")
 
 
 def _replace_by_incoming(connection: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -70,7 +70,7 @@ class ReadContext:
     incoming: Incoming | None = None
     """Where a large snapshot may be written. None where rows are added to those that are there."""
     database: duckdb.DuckDBPyConnection | None = None
-    """A DuckDB in memory for all tables of the load: each opened costs as much as reading a small table."""
+    """The load's own DuckDB, whose main database is the work file."""
     shared: Path | None = None
     """Folder that the tables of one load share, for answers that serve several."""
 

@@ -33,8 +33,6 @@ def read_postgres(url: sa.URL, limits: Limits, source: Source, context: ReadCont
                 connection.execute(f"CREATE SECRET source (TYPE postgres, PASSWORD {duck.literal(str(url.password))})")
             secret = ", SECRET source" if url.password else ""
             connection.execute(f"ATTACH {duck.literal(_conninfo(url, limits))} AS source (TYPE postgres, READ_ONLY{secret})")
-            if context.incoming is not None:
-                context.incoming.attach(connection)
             connection.execute("BEGIN")
             kept = _keep(connection, source, context)
             connection.execute("COMMIT")
@@ -42,6 +40,9 @@ def read_postgres(url: sa.URL, limits: Limits, source: Source, context: ReadCont
             _roll_back(connection)
             said = " ".join(str(error).split())[:300]
             raise SourceError(f"the database answers: {said}. {advice(said.lower())}") from None
+        finally:
+            connection.execute("DETACH DATABASE IF EXISTS source")
+            connection.execute("DROP SECRET IF EXISTS source")
     yield from kept
 
 

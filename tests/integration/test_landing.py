@@ -398,6 +398,37 @@ def test_a_retyped_column_warns_where_declared_and_what_does_not_fit_is_set_asid
     assert ['"007"' in rejects[0][2], '"A1"' in rejects[1][2], "1.7519" in rejects[2][2]] == [True] * 3
 
 
+def test_a_work_file_is_let_go_before_it_is_published_however_the_load_went(
+    library: System, drop: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is open would be locked for every other process, and to what is written after it the reader would be blind."""
+    held: list[list[str]] = []
+
+    def look_and_publish(work: Path, target: Path) -> None:
+        links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
+        held.append([link for link in links if ".duckdb" in link and link.startswith(str(home.path))])
+        _publish(work, target)
+
+    monkeypatch.setattr("ingestion.landing._publish", look_and_publish)
+    good_files(drop)
+    assert land_system(library, home).failed == []
+    put(drop, "udlaan-2.csv", "id;noget andet", "3;C")
+    assert land_system(library, home).failed == ["udlaan"]
+    put(drop, "filialer.csv", "id;navn", "1;Nykøbing", "2;Højby")
+
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("ingestion.news._states", full_disk)
+        assert set(land_system(library, home).failed) == {"udlaan", "filialer"}
+    log = [entry["status"] for entry in read_log(home.raw_file("bibliotek"))]
+    assert log[-2:] == ["failed", "failed"], "what became of the load was written to the file that was given up"
+    assert land_system(library, home).failed == ["udlaan"]
+    assert fetch(home, "select count(*) from raw.filialer") == [(2,)]
+    assert held == [[]] * 4
+
+
 def test_preview_lands_nothing(library: System, drop: Path, home: Home) -> None:
     good_files(drop)
     assert preview(library, "udlaan", 1).num_rows == 1
