@@ -43,6 +43,12 @@ class Proxy:
     port: int
     trusted: ssl.SSLContext
 
+    @classmethod
+    def trusting(cls, authority: trustme.CA, port: int) -> Proxy:
+        trusted = ssl.create_default_context()
+        authority.configure_trust(trusted)
+        return cls(port, trusted)
+
     def ask(self, host: str, path: str, login: tuple[str, str] | None = None, query: str | None = None) -> tuple[int, str]:
         """Return status and body of a request for `host`."""
         headers = {"Host": host, "Content-Type": "application/json"}
@@ -120,8 +126,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     assert NGINX
     folder = tmp_path_factory.mktemp("nginx")
     port, readers, nobody = free_port(), free_port(), free_port()
-    authority, trusted = trustme.CA(), ssl.create_default_context()
-    authority.configure_trust(trusted)
+    authority = trustme.CA()
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
     command = [sys.executable, "-m", "cli.main", "ui", "--read-only", "--port", str(readers), "--home", str(folder / "home")]
     for part in ("cli", "ingestion", "orchestration", "serving", "dbt_project", "seeds"):
@@ -136,7 +141,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     try:
         up(port, nginx, 20)
         up(readers, ui, 300)
-        yield Proxy(port, trusted)
+        yield Proxy.trusting(authority, port)
     finally:
         for process in (nginx, ui):
             process.terminate()
@@ -197,7 +202,8 @@ def test_systemd_reads_the_units_without_a_word(unit: str, tmp_path: Path) -> No
 def test_commands_in_deploy_are_commands_of_ours() -> None:
     """Units, image and compose file start what the command line has, with the options it has."""
     compose = yaml.safe_load((DEPLOY / "compose.yml").read_text(encoding="utf-8"))
-    commands = [" ".join(service["command"]) for service in compose["services"].values() if "command" in service]
+    ours = [service for service in compose["services"].values() if "faellesdata" in service["image"]]
+    commands = [" ".join(service["command"]) for service in ours if "command" in service]
     commands += [
         line for path in DEPLOY.glob("*.service") for line in re.findall(r"ExecStart=\S*/(faellesdata .*)", path.read_text())
     ]
