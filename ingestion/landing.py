@@ -9,6 +9,7 @@ One table's fault leaves that table as it was yesterday and does not touch the o
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import os
@@ -275,13 +276,33 @@ class _Load:
 
 
 def _configure_dlt(workdir: Path) -> None:
-    """Settings that dlt reads from the environment only. Telemetry is on by default and does not heed DO_NOT_TRACK."""
+    """Make dlt's settings ours alone: no file of the working folder and no stray variable has a say in a load."""
+    # dlt looks for these when it is imported. Telemetry is on by default and does not heed DO_NOT_TRACK.
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"
-    os.environ["SCHEMA__NAMING"] = "ingestion.dlt_naming"
     os.environ["DLT_DATA_DIR"] = str(workdir.parent)
-    # DuckDB uses all cores for each job; 20 at once, as dlt does by itself, cost only memory.
-    os.environ["LOAD__WORKERS"] = "2"
+    _settle_dlt()
+
+
+@functools.cache
+def _settle_dlt() -> None:
+    """Do once in a process what dlt would do again and again: a third of a small load."""
+    from dlt.common import validation
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.providers import CustomLoaderDocProvider
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+    from typing_extensions import get_type_hints
+
+    settings = {
+        "schema": {"naming": "ingestion.dlt_naming"},
+        # DuckDB uses all cores for each job; 20 at once, as dlt does by itself, cost only memory.
+        "load": {"workers": 2},
+        "enable_runtime_trace": False,
+    }
+    # A look into a dict, where dlt went through the environment and three files for each of some hundred settings.
+    Container()[PluggableRunContext].providers.providers[:] = [CustomLoaderDocProvider("faellesdata", lambda: settings)]
+    type_hints = functools.cache(get_type_hints)  # dlt checks every column of every schema by them.
+    validation.get_type_hints = lambda spec, **_: type_hints(spec)  # type: ignore[attr-defined]
 
 
 def _run_pipeline(load: _Load) -> None:
@@ -296,12 +317,24 @@ def _run_pipeline(load: _Load) -> None:
         dataset_name=raw_file.SCHEMA,
     )
     # No loader_file_format: each item says its own (Parquet, or the model of a scan), and there are no others.
-    info = pipeline.run(dlt.source(lambda: resources, name=load.system.id)())
-    info.raise_on_failed_jobs()
-    trace = pipeline.last_trace
-    for step in trace.steps if trace else []:
-        if step.finished_at is not None and step.step in ("extract", "normalize", "load"):
-            load.result.phases[step.step] = (step.finished_at - step.started_at).total_seconds()
+    source = dlt.source(lambda: resources, name=load.system.id)()
+    # `pipeline.run` in its steps. Where dlt is not told first what the work file holds, every run would double what is there.
+    pipeline.sync_destination()
+    with _timed(load, "extract"):
+        extracted = pipeline.extract(source)
+    if not any(job for package in extracted.load_packages for job in package.jobs.values()):
+        return  # Nothing new, not even of the state.
+    with _timed(load, "normalize"):
+        pipeline.normalize()
+    with _timed(load, "load"):
+        pipeline.load().raise_on_failed_jobs()
+
+
+@contextmanager
+def _timed(load: _Load, phase: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    load.result.phases[phase] = time.perf_counter() - began
 
 
 def _destination(database: duckdb.DuckDBPyConnection) -> Any:
@@ -321,9 +354,6 @@ def _resource(load: _Load, name: str) -> Any:
 
     system, table = load.system, load.system.tables[name]
 
-    # The resource is append and says `replace` or `merge` only with its data: a replace resource that yields nothing would
-    # empty its table, and a table that could not be read must keep what it has.
-    @dlt.resource(name=name, write_disposition="append")
     def rows() -> Iterator[Any]:
         began = time.perf_counter()
         state: dict[str, Any] = dlt.current.resource_state()
@@ -383,7 +413,9 @@ def _resource(load: _Load, name: str) -> Any:
             # With rows that stand in the work file already, dlt gets none, and must not empty the table that they will replace.
             yield from found.dlt_items({"write_disposition": "append"} if found.incoming else disposition, folder)
 
-    return rows
+    # The resource is append and says `replace` or `merge` only with its data: a replace resource that yields nothing would
+    # empty its table, and a table that could not be read must keep what it has. Of a function, dlt would look for settings.
+    return dlt.resource(rows(), name=name, write_disposition="append")
 
 
 def _files_seen(load: _Load, name: str, state: dict[str, Any]) -> dict[str, str]:

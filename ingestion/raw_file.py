@@ -86,7 +86,7 @@ def stored_types(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, s
     """Return table → column → DuckDB type for the tables of a raw file."""
     tables: dict[str, dict[str, str]] = {}
     rows = connection.execute(
-        "select table_name, column_name, data_type from duckdb_columns() where schema_name = ? and not internal", [SCHEMA]
+        f"select table_name, column_name, data_type from duckdb_columns() where schema_name = '{SCHEMA}' and not internal"
     ).fetchall()
     for table, column, kind in rows:
         tables.setdefault(table, {})[column] = kind
@@ -108,6 +108,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> Stor
 
     A table that stands there empty because its system never answered is dropped: dlt makes it anew with the right types.
     """
+    connection.begin()
     connection.execute(f"create schema if not exists {SCHEMA}")
     connection.execute(create_sql("load_log", LOAD_COLUMNS))
     connection.execute(create_sql("load_rejects", REJECT_COLUMNS))
@@ -121,6 +122,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> Stor
     for name in names:
         if name not in loaded:
             connection.execute(f'drop table if exists {SCHEMA}."{name}"')
+    connection.commit()
     stored = {name: columns for name, columns in stored_types(connection).items() if name in loaded}
     return Stored(stored, _files_with_rejects(connection))
 
@@ -144,6 +146,7 @@ def finish(
     rejects: Mapping[str, Path],
 ) -> None:
     """Write into the open work file what the load did, to disk: rows of re-read files, rejects, log, missing tables."""
+    connection.begin()
     for name in loads:
         if name in extracts and extracts[name].incoming is not None:
             _replace_by_incoming(connection, name)
@@ -163,8 +166,10 @@ def finish(
         if loads[name].rejects:
             loads[name].message = f"{system.id}.{name}: {_summary(connection, loads[name].rejects, rejects[name])}"
     _complete(connection, system)
+    connection.commit()
     connection.execute("checkpoint")
     sizes, log = _sizes(connection, loads), _entries(connection)
+    entries = []
     for name, load in loads.items():
         notes = [f"column {told}" for told in load.retyped_columns]
         if load.deleted_rows:
@@ -177,14 +182,17 @@ def finish(
         load.bytes = sizes.get(name, 0)
         table = system.tables[name]
         load.checks = judge(table, load, usual_rows(history(log, name, table.write == "replace"), started))
-        connection.execute(
-            f"insert into {SCHEMA}.load_log ({', '.join(LOAD_COLUMNS)}) values ({', '.join('?' * len(LOAD_COLUMNS))})",
-            [
-                system.id, name, load.load_id, load.status, started, load.seconds, load.rows, load.rejects,
-                load.source_rows, load.table_rows, load.changed_rows, load.bytes, ", ".join(load.new_columns),
-                json.dumps({check.name: check.result for check in load.checks}), load.message,
-            ],
-        )  # fmt: skip
+        written = [
+            system.id, name, load.load_id, load.status, started.isoformat(), load.seconds, load.rows, load.rejects,
+            load.source_rows, load.table_rows, load.changed_rows, load.bytes, ", ".join(load.new_columns),
+            json.dumps({check.name: check.result for check in load.checks}), load.message,
+        ]  # fmt: skip
+        entries.append(dict(zip(LOAD_COLUMNS, written, strict=True)))
+    # As one text: for each and every parameter DuckDB looks anew whether there is a pandas.
+    connection.execute(
+        f"insert into {SCHEMA}.load_log by name select unnest(from_json(?, ?), recursive := true)",
+        [json.dumps(entries), json.dumps([LOAD_COLUMNS])],
+    )
     connection.execute("force checkpoint")
 
 
