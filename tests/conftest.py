@@ -88,6 +88,10 @@ def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postbox]:
 NEEDS = {
     "azurite": (AZURITE is not None, "azurite (npm), its azurite-blob on the path"),
     "browser": (CHROMIUM is not None, "chromium"),
+    "compose": (
+        IMAGE_BASE is not None and shutil.which("docker") is not None,
+        "Docker, and FAELLESDATA_TEST_IMAGE_BASE set",
+    ),
     "mariadb": (MARIADB is not None, "mariadb-server"),
     "nginx": (NGINX is not None, "nginx-light"),
     "image": (IMAGE_BASE is not None and shutil.which("buildah") is not None, "buildah, and FAELLESDATA_TEST_IMAGE_BASE set"),
