@@ -15,7 +15,7 @@ from browser_support import CHROMIUM
 from dagster._core.storage.defs_state import DefsStateStorage
 from municipality_support import Municipality
 from postbox_support import Postbox
-from programs_support import AZURITE, IMAGE_BASE, MARIADB, NGINX
+from programs_support import AZURITE, IMAGE_BASE, MARIADB, NGINX, POSTGRES
 from pytest_socket import enable_socket, socket_allow_hosts
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -95,6 +95,7 @@ NEEDS = {
     "mariadb": (MARIADB is not None, "mariadb-server"),
     "nginx": (NGINX is not None, "nginx-light"),
     "image": (IMAGE_BASE is not None and shutil.which("buildah") is not None, "buildah, and FAELLESDATA_TEST_IMAGE_BASE set"),
+    "postgresql": (POSTGRES is not None, "postgresql"),
     "redis": (shutil.which("redis-server") is not None, "redis-server"),
     "systemd": (shutil.which("systemd-analyze") is not None, "systemd"),
 }

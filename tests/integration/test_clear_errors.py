@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import signal
+import socket
 import sqlite3
 import ssl
+import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +19,12 @@ from typing import Any
 
 import asyncssh
 import openpyxl
+import psycopg
 import pytest
 import trustme
 from connectors_support import column, context, rows, system
 from http_support import Server
+from programs_support import POSTGRES
 
 from ingestion.connectors.base import SourceError
 from ingestion.register.model import System
@@ -137,6 +146,71 @@ def test_an_expired_certificate(expired: tuple[str, str], tmp_path: Path, monkey
     monkeypatch.setenv("AUTHORITY", authority)
     told = said(over_http(route, url, authority={"env": "AUTHORITY"}), tmp_path)
     assert "has a certificate that has expired. Ask the vendor to renew it" in told
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Iterator[tuple[str, Callable[[datetime], None]]]:
+    """Address of a PostgreSQL with a certificate that is looked at, and what gives it another, that runs out then."""
+    assert POSTGRES is not None
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    user = "postgres" if os.getuid() == 0 else None  # The server refuses to be root's.
+    folder = Path(tempfile.mkdtemp(prefix="faellesdata-pg-"))  # Within `tmp_path` another user may not go.
+    shutil.chown(folder, user or os.getuid())
+    data = folder / "data"
+    made = [POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "laeser", "--no-sync"]
+    subprocess.run(made, user=user, cwd=folder, check=True, capture_output=True)
+
+    def certify(until: datetime) -> None:
+        issued = authority.issue_cert("localhost", not_after=until)
+        for name, pem in ("server.crt", issued.cert_chain_pems[0]), ("server.key", issued.private_key_pem):
+            (data / name).write_bytes(pem.bytes())
+            (data / name).chmod(0o600)
+            shutil.chown(data / name, user or os.getuid())
+
+    certify(datetime(2100, 1, 1, tzinfo=UTC))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    given = {"ssl": "on", "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder}
+    start = [POSTGRES / "postgres", "-D", data, *(f"--{name}={value}" for name, value in given.items())]
+    url = f"laeser@localhost:{port}/postgres?sslmode=verify-full&sslrootcert={tmp_path}/authority.pem"
+    with subprocess.Popen(start, user=user, cwd=folder, stderr=subprocess.DEVNULL) as server:
+
+        def until(up: bool) -> None:
+            for _ in range(150):
+                try:
+                    psycopg.connect(f"postgresql://{url}").close()
+                    came = True
+                except psycopg.OperationalError:
+                    came = False
+                if came is up:
+                    return
+                time.sleep(0.1)
+            raise AssertionError(f"PostgreSQL's certificate does not {'' if up else 'cease to '}hold")
+
+        def change(end: datetime) -> None:
+            certify(end)
+            server.send_signal(signal.SIGHUP)
+            until(False)
+
+        try:
+            until(True)
+            yield url, change
+        finally:
+            server.send_signal(signal.SIGINT)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.postgresql
+def test_a_database_with_an_expired_certificate(certified: tuple[str, Callable[[datetime], None]], tmp_path: Path) -> None:
+    """PostgreSQL's library says of any certificate that does not hold only that it does not."""
+    url, change = certified
+    with psycopg.connect(f"postgresql://{url}") as connection:
+        connection.execute("create table sager as select '1' as id, 'A' as navn")
+    of = sql(f"postgresql+psycopg://{url}", "public.sager")
+    assert [row["navn"] for row in rows(of, context(tmp_path))] == ["A"]
+    change(datetime(2020, 1, 1, tzinfo=UTC))
+    assert "certificate verify failed. Ask the database's owner whether its certificate has expired" in said(of, tmp_path)
 
 
 @pytest.mark.parametrize("route", HTTP_ROUTES)
