@@ -277,7 +277,7 @@ class _Load:
 
 def _configure_dlt(workdir: Path) -> None:
     """Make dlt's settings ours alone: no file of the working folder and no stray variable has a say in a load."""
-    # dlt looks for these when it is imported. Telemetry is on by default and does not heed DO_NOT_TRACK.
+    # dlt looks for these when it is imported; where it has been by then, `_settle_dlt` says the same.
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"
     os.environ["DLT_DATA_DIR"] = str(workdir.parent)
@@ -298,6 +298,8 @@ def _settle_dlt() -> None:
         # DuckDB uses all cores for each job; 20 at once, as dlt does by itself, cost only memory.
         "load": {"workers": 2},
         "enable_runtime_trace": False,
+        # Telemetry is on by default and does not heed DO_NOT_TRACK.
+        "runtime": {"dlthub_telemetry": False, "log_level": "ERROR"},
     }
     # A look into a dict, where dlt went through the environment and three files for each of some hundred settings.
     Container()[PluggableRunContext].providers.providers[:] = [CustomLoaderDocProvider("faellesdata", lambda: settings)]

@@ -110,6 +110,22 @@ def test_rows_land_as_they_came_with_load_and_position(library: System, drop: Pa
     assert not list((home.work).glob("bibliotek/*"))
 
 
+def test_neither_telemetry_nor_a_setting_of_somebody_elses_has_a_say(
+    library: System, drop: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dlt.common.configuration.resolve import resolve_configuration
+    from dlt.common.configuration.specs import RuntimeConfiguration
+    from dlt.common.runtime import anon_tracker
+
+    good_files(drop)
+    monkeypatch.setenv("SCHEMA__NAMING", "direct")
+    land_system(library, home)
+    assert fetch(home, "select beloeb from raw.udlaan order by id") == [("1,50",), ("2,00",)]
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "true")
+    assert resolve_configuration(RuntimeConfiguration()).dlthub_telemetry is False
+    assert anon_tracker._ANON_TRACKER_ENDPOINT is None
+
+
 def test_the_same_file_twice_is_taken_once(library: System, drop: Path, home: Home) -> None:
     good_files(drop)
     land_system(library, home)
