@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LOAD_ID = "_dlt_load_id"
+_PLACED_AT_ONCE = 16 * 122_880
+"""Rows; whole row groups of DuckDB's."""
 _OURS = {LOAD_ID, SOURCE_REF, SOURCE_ROW}
 
 
@@ -56,10 +58,12 @@ class Extract:
 
     @property
     def relation(self) -> str:
-        if self.incoming is not None:
-            return self.incoming.relation
+        return self.incoming.relation if self.incoming is not None else self.of_parts()
+
+    def of_parts(self, *, placed: bool = True) -> str:
+        """SQL for all that was read, scans first; without the places of those rows that follow one by one, if not `placed`."""
         listed = ", ".join(f"'{str(part).replace(chr(39), chr(39) * 2)}'" for part in self.parts if isinstance(part, Path))
-        selects = [part.sql for part in self.parts if isinstance(part, Scan)]
+        selects = [part.sql if placed else part.unplaced for part in self.parts if isinstance(part, Scan)]
         if listed:
             selects.append(f"select * from read_parquet([{listed}], union_by_name = true)")
         return f"({' union all by name '.join(f'({select})' for select in selects)})"
@@ -203,18 +207,39 @@ def _take_stored(context: ReadContext, found: Extract) -> None:
 
 def _store_scans(context: ReadContext, found: Extract) -> None:
     """Write a large snapshot of scanned files into the work file, so that checks and load don't read the files again."""
-    scans = any(isinstance(part, Scan) for part in found.parts)
+    scans = [part for part in found.parts if isinstance(part, Scan)]
     if context.incoming is None or found.rows < context.incoming.least_rows or not scans:
         return
-    select = found.relation
+    select = found.of_parts(placed=False)
     found.incoming = context.incoming
     # Left to choose, DuckDB packs text in two thirds of the size, and takes twice the time for it.
     found.connection.execute("SET force_compression = 'zstd'")
     stored = store(found.connection, context.incoming, f"FROM {select}")
-    found.connection.execute("RESET force_compression")
     if stored.rows != found.rows:
         raise SourceError(f"{found.rows} rows stand in the files, {stored.rows} came out. Report it to the platform's team")
+    _place(found.connection, context.incoming.relation, scans)
+    found.connection.execute("RESET force_compression")
     found.parts.clear()
+
+
+def _place(connection: duckdb.DuckDBPyConnection, relation: str, scans: Sequence[Scan]) -> None:
+    """Give the rows of a new table their places by where they stand in it: DuckDB keeps the order in which it reads.
+
+    To number them while they were read took one thread, and a fifth more of its time. What is changed stays in memory until it is
+    checkpointed, so not all is changed at once.
+    """
+    at = changed = 0
+    for scan in scans:
+        end = at + scan.rows
+        for begin in range(at, end if scan.first is not None else at, _PLACED_AT_ONCE):
+            upto = min(begin + _PLACED_AT_ONCE, end)
+            if changed + upto - begin > _PLACED_AT_ONCE:
+                connection.execute("checkpoint")
+                changed = 0
+            changed += upto - begin
+            place = f"rowid + {(scan.first or 0) - at}"
+            connection.execute(f"update {relation} set {SOURCE_ROW} = {place} where rowid >= {begin} and rowid < {upto}")
+        at = end
 
 
 def _learn(found: Extract, schema: pa.Schema) -> None:

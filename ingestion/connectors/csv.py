@@ -87,8 +87,7 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     context.source_rows = (context.source_rows or 0) + records
     for run in regular:
         # One scan for a run of pieces: each insert of its own would cost DuckDB half as much again.
-        place = f"row_number() over () + {run[0].first - 1}"
-        yield _scan([piece.path for piece in run], sum(piece.lines for piece in run), columns, source, ref, context, place)
+        yield _scan([piece.path for piece in run], sum(piece.lines for piece in run), columns, source, ref, context, run[0].first)
     if careful.good:
         found = _scan([numbered], careful.good, columns, source, ref, context, duck.identifier(_LINE))
         _check_count(found, ref, context)
@@ -296,7 +295,7 @@ def _read_csv(paths: list[Path], columns: list[str], source: CsvSource, more: st
 
 
 def _scan(
-    paths: list[Path], rows: int, columns: list[str], source: CsvSource, ref: str, context: ReadContext, line: str
+    paths: list[Path], rows: int, columns: list[str], source: CsvSource, ref: str, context: ReadContext, line: str | int
 ) -> duck.Scan:
     stored = [_LINE, *columns] if line == duck.identifier(_LINE) else columns
     relation = _read_csv(paths, stored, source)

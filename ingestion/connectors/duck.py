@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,37 +25,58 @@ MEMORY_VARIABLE = "FAELLESDATA_LANDING_MEMORY"
 class Scan:
     """Rows that DuckDB reads off a file in the load's folder when they are loaded, without a copy in between."""
 
-    sql: str
+    given: str
     """A SELECT that names its columns."""
-    columns: tuple[str, ...]
-    """Raw names, the load's three among them. All are text but `_source_row`."""
+    named: tuple[str, ...]
     rows: int
+    first: int | None = None
+    """`_source_row` of the first row, where the others follow one by one. Else it is among what is `given`."""
 
     @classmethod
-    def of(cls, values: Mapping[str, str], relation: str, rows: int, context: ReadContext, ref: str, row: str) -> Scan:
-        """Select `values` (raw name → SQL expression) from `relation`; `ref` is a text, `row` an SQL expression."""
-        every = {**values, "_dlt_load_id": literal(context.load_id), SOURCE_REF: literal(ref), SOURCE_ROW: row}
+    def of(cls, values: Mapping[str, str], relation: str, rows: int, context: ReadContext, ref: str, row: str | int) -> Scan:
+        """Select `values` (raw name → SQL expression) from `relation`; `ref` is a text, `row` an SQL expression or the first."""
+        every = {**values, "_dlt_load_id": literal(context.load_id), SOURCE_REF: literal(ref)}
+        if isinstance(row, str):
+            every[SOURCE_ROW] = row
         listed = ", ".join(f"{value} as {identifier(name)}" for name, value in every.items())
-        return cls(f"select {listed} from {relation}", tuple(every), rows)
+        return cls(f"select {listed} from {relation}", tuple(every), rows, row if isinstance(row, int) else None)
+
+    @property
+    def sql(self) -> str:
+        """A SELECT of all columns."""
+        return self.given if self.first is None else self._placed(f"row_number() over () + {self.first - 1}")
+
+    @property
+    def unplaced(self) -> str:
+        """The same without the rows' places, where these are to follow: to number rows DuckDB reads in one thread."""
+        return self.given if self.first is None else self._placed("0::bigint")
+
+    def _placed(self, place: str) -> str:
+        return f"select *, {place} as {SOURCE_ROW} from ({self.given})"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Raw names, the load's three among them. All are text but `_source_row`."""
+        return self.named if self.first is None else (*self.named, SOURCE_ROW)
 
     def with_texts(self, texts: Mapping[str, str | None]) -> Scan:
         """Return the scan with these columns, the same text in every row, added or in place of its own."""
-        kept = {name: identifier(name) for name in self.columns if name not in texts}
+        kept = {name: identifier(name) for name in self.named if name not in texts}
         every = kept | {name: "null::varchar" if value is None else literal(value) for name, value in texts.items()}
         listed = ", ".join(f"{value} as {identifier(name)}" for name, value in every.items())
-        return Scan(f"select {listed} from ({self.sql})", tuple(every), self.rows)
+        return replace(self, given=f"select {listed} from ({self.given})", named=tuple(every))
 
     def without_empty(self, names: Collection[str], context: ReadContext) -> Scan:
         """Return the scan without those of the columns `names` in which nothing stands."""
         if not names:
             return self
-        asked = [name for name in self.columns if name in names]
+        asked = [name for name in self.named if name in names]
         with connect(context) as connection:
             listed = ", ".join(f"max(nullif(trim({identifier(name)}), ''))" for name in asked)
-            found = connection.execute(f"select {listed} from ({self.sql})").fetchone() or ()
+            found = connection.execute(f"select {listed} from ({self.given})").fetchone() or ()
         empty = {name for name, value in zip(asked, found, strict=True) if value is None}
-        kept = tuple(name for name in self.columns if name not in empty)
-        return Scan(f"select {', '.join(map(identifier, kept))} from ({self.sql})", kept, self.rows)
+        kept = tuple(name for name in self.named if name not in empty)
+        return replace(self, given=f"select {', '.join(map(identifier, kept))} from ({self.given})", named=kept)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,9 @@ def stored(home: Home) -> dict[str, Any]:
 def both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, story: Callable[[Home], Iterator[TableLoad]]) -> list[Any]:
     """Play the story by the plain way and by the straight one; return what was told, once it is known to be the same."""
     outcomes = []
+    # Short pieces of a file, and steps in which their rows are given their places.
+    monkeypatch.setattr("ingestion.connectors.csv._PIECE", 2)
+    monkeypatch.setattr("ingestion.extract._PLACED_AT_ONCE", 1)
     for way, least in (("plain", 10**9), ("straight", 1)):
         monkeypatch.setattr("ingestion.landing._LARGE_ROWS", least)
         home = Home(tmp_path / way)
