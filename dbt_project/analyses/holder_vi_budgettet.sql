@@ -1,4 +1,4 @@
--- Budgetopfølgning: hvad hvert center har brugt i år af det, det har, og hvad der er tilbage, ved den seneste måned der kan vises.
+-- Budgetopfølgning: hvad hvert center har brugt i år af det, det har, hvad der er tilbage, og hvad året ventes at koste, ved den seneste måned der kan vises.
 select
     center,
     count(*) as maaneder,
@@ -6,6 +6,7 @@ select
     sum(forbrug) as forbrug,
     round(100 * sum(forbrug) / nullif(sum(maanedsbudget), 0), 1) as forbrug_pct_af_budget,
     arg_max(rest_af_aarsbudget, maaned) as rest_af_aarsbudget,
+    arg_max(forventet_aarsforbrug, maaned) as forventet_aarsforbrug,
     bool_or(diskretioneret) as noget_er_skjult
 from {{ ref('mart_budgetopfoelgning') }}
 where raekketype = 'center i alt' and regnskabsaar = (select max(regnskabsaar) from {{ ref('mart_budgetopfoelgning') }})

@@ -21,17 +21,19 @@ def test_the_budget_follow_up_is_the_ledger(ask: Any) -> None:
     late = "bool_and(regnskabsmaaned = make_date(regnskabsaar::int, 12, 1)), bool_or(month(bogfoeringsdato) = 1)"
     assert ask(f"select count(*) > 3, {late} from conformed.fct_postering where periode = 13") == [(True, True, True)]
     shown = ask(
-        "select maaned, center_id, forbrug, rest_af_aarsbudget, aarsbudget from marts.mart_budgetopfoelgning"
-        " where raekketype = 'center i alt' and forbrug is not null order by maaned"
+        "select maaned, center_id, forbrug, rest_af_aarsbudget, forventet_aarsforbrug, aarsbudget"
+        " from marts.mart_budgetopfoelgning where raekketype = 'center i alt' and forbrug is not null order by maaned"
     )
     assert len(shown) > 100
-    for month, centre, spent, rest, budget in shown:
+    for month, centre, spent, rest, expected, budget in shown:
         assert spent == pytest.approx(ledger.get((month, centre), 0), abs=Decimal("0.01"))
         if rest is not None:
             used = sum(
                 oere for (other, at), oere in ledger.items() if at == centre and other.year == month.year and other <= month
             )
             assert rest == pytest.approx(budget - used, abs=Decimal("0.01"))
+            months = len({other for other, _ in ledger if other.year == month.year and other <= month})
+            assert expected == pytest.approx(12 * used / months, abs=Decimal("0.01"))
     budgets = dict(ask("select regnskabsaar, sum(beloeb) from conformed.fct_budget where budgetversion = '1' group by all"))
     year_budget = "select distinct regnskabsaar, omkostningssted, funktion, aarsbudget from marts.mart_budgetopfoelgning"
     found = dict(ask(f"select regnskabsaar, sum(aarsbudget) from ({year_budget} where raekketype = 'linje') group by 1"))

@@ -153,11 +153,13 @@ med_total as (
     group by regnskabsaar, maaned, center_id
 ),
 
--- From a hidden month on the rest of the year's budget is hidden too: the step from one month to the next is the consumption.
+-- From a hidden month on the rest of the year's budget and what is expected are hidden too: the step from one month to the next is the consumption.
 loebende as (
     select
         *,
         sum(forbrug) over linje as forbrug_i_aaret,
+        -- By the months there are: the first year need not begin in January.
+        12 * sum(forbrug) over linje / count(*) over linje as forventet,
         bool_or(diskretioneret) over linje as rest_skjult
     from med_total
     window linje as (partition by regnskabsaar, center_id, omkostningssted, funktion, raekketype order by maaned)
@@ -179,6 +181,7 @@ select
     case when not loebende.diskretioneret then loebende.forbrug end::decimal(18, 2) as forbrug,
     case when not loebende.diskretioneret then loebende.aarsbudget / 12 - loebende.forbrug end::decimal(18, 2) as afvigelse,
     case when not loebende.rest_skjult then loebende.aarsbudget - loebende.forbrug_i_aaret end::decimal(18, 2) as rest_af_aarsbudget,
+    case when not loebende.rest_skjult then loebende.forventet end::decimal(18, 2) as forventet_aarsforbrug,
     loebende.diskretioneret or loebende.rest_skjult as diskretioneret
 from loebende
 left join {{ ref('dim_organisation') }} as center on loebende.center_id = center.enhed_id
