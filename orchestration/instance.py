@@ -88,7 +88,8 @@ def _storage(home: Home) -> dict[str, Any]:
     """Return where Dagster keeps runs and events: SQLite in the home, or the PostgreSQL database that the environment names."""
     if os.environ.get(POSTGRES):
         # By reference: the address holds a password.
-        return {"postgres": {"postgres_url": {"env": POSTGRES}}}
+        where: dict[str, Any] = {"postgres_url": {"env": POSTGRES}}
+        return {"custom": {"module": "orchestration.postgres_log", "class": "PostgresStorage", "config": where}}
     where = {"base_dir": str(home.dagster)}
     return {"custom": {"module": "orchestration.event_log", "class": "HomeStorage", "config": where}}
 

