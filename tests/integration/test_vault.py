@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from test_landing import column, put, system_of, table
 
-from ingestion.connectors.duck import opened
+from ingestion.connectors.duck import load_extension, opened
 from ingestion.dbt_profile import write_profile
 from ingestion.home import Home
 from ingestion.landing import land_system
@@ -130,7 +130,8 @@ def test_a_service_user_without_a_home_folder_needs_none(home: Home, tmp_path: P
     monkeypatch.setenv("HOME", "/dev/null/none")
     build_vault(Register(systems={}), home)
     assert home.vault.exists()
-    with opened(tmp_path, "postgres_scanner") as connection:
+    with opened(tmp_path) as connection:
+        load_extension(connection, "postgres_scanner")
         loaded = connection.execute("select loaded from duckdb_extensions() where extension_name = 'postgres_scanner'").fetchall()
     assert loaded == [(True,)]
 
