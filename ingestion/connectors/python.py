@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ def _rows(system: PythonSystem, table_name: str, table: PythonTable, context: Re
     names = RawNames()
     ordinal = 0
     try:
-        for record in function(table_name, context.since, **settings):
+        for record in _records(function(table_name, context.since, **settings)):
             if context.limit is not None and ordinal >= context.limit:
                 return
             ordinal += 1
@@ -46,6 +46,17 @@ def _rows(system: PythonSystem, table_name: str, table: PythonTable, context: Re
         raise SourceError(
             f"{named} fails after {ordinal} rows: {type(error).__name__}{f': {said}' if said else ''}. Mend the function"
         ) from None
+
+
+def _records(items: Iterable[Any]) -> Iterator[Any]:
+    """Yield the rows of what a function or a dlt resource yields: dlt's own sources give pages as Arrow tables too."""
+    import pyarrow as pa
+
+    for item in items:
+        if isinstance(item, (pa.Table, pa.RecordBatch)):
+            yield from item.to_pylist()
+        else:
+            yield item
 
 
 def _function(named: str) -> Any:

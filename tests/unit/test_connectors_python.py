@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 from uuid import UUID
 
+import duckdb
+import pyarrow as pa
 import pytest
 from connectors_support import TABLE, column, context, rejected, rows, system
 from typer.testing import CliRunner
@@ -56,6 +58,29 @@ def test_values_come_as_text_and_settings_by_name(functions: Any, tmp_path: Path
         "_source_ref": "egne_funktioner:rows", "_source_row": 1,
     }]  # fmt: skip
     assert [(r["source_row"], r["raw_text"]) for r in rejected(found)] == [(2, "'vrøvl'")]
+
+
+def test_a_resource_of_dlt_lands_with_its_pages_and_its_state(functions: Any, home: Home) -> None:
+    import dlt
+
+    @dlt.resource(name="sider", primary_key="id", max_table_nesting=0)
+    def pages(table_name: str, since: str | None, kode: str) -> Iterator[Any]:
+        dlt.current.resource_state()["seen"] = kode
+        yield [{"id": 1, "Beløb": {"kr": 7}}, {"id": 2}]
+        yield pa.table({"id": [3], "Beløb": ["8"]})
+        yield {"id": 4}
+
+    @dlt.transformer(data_from=pages)
+    def detailed(items: Any, **_: Any) -> Iterator[Any]:
+        yield [{**item, "af": "dlt"} for item in items] if isinstance(items, list) else items
+
+    functions.rows = pages
+    assert land_system(python(), home).tables[TABLE].status == "loaded"
+    functions.rows = lambda *args, **settings: pages(*args, **settings) | detailed
+    assert land_system(python(), home).tables[TABLE].status == "loaded"
+    with duckdb.connect(str(home.raw_file("proeve")), read_only=True) as connection:
+        landed = connection.execute(f'select id, beloeb, af from raw."{TABLE}" order by id').fetchall()
+    assert landed == [("1", '{"kr":7}', "dlt"), ("2", None, "dlt"), ("3", "8", None), ("4", None, None)]
 
 
 def test_a_function_that_fails_sinks_its_table_and_shows_no_secret(functions: Any, tmp_path: Path) -> None:
