@@ -138,11 +138,15 @@ class ReadContext:
 class Number(str):
     """A JSON number as the text it had in the source (`1.10` stays `1.10`)."""
 
+    __slots__ = ()
+
 
 def text(value: Any) -> str | None:
     """Return a JSON value as the text it had in the source: scalars plain, objects and lists as compact JSON."""
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, bool):  # Before all others: to have each written as JSON took a seventh of reading OData.
+        return "true" if value else "false"
     return _compact(value)
 
 
@@ -155,22 +159,24 @@ def _compact(value: Any) -> str:
     return str(value) if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
 
 
-class RawNames:
-    """Folds source names to raw names, and refuses two of one table that become the same: one column would swallow the other."""
+class RawNames(dict[str, str]):
+    """The raw name of each source name of one table. Two that become the same are refused: one column would swallow the other."""
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+        super().__init__()
         self._sources: dict[str, str] = {}
+
+    def __missing__(self, source: str) -> str:
+        raw = fold(source)
+        other = self._sources.setdefault(raw, source)
+        if other != source:
+            raise SourceError(f"columns '{other}' and '{source}' both become '{raw}'. Have one of them renamed in the source")
+        self[source] = raw
+        return raw
 
     def __call__(self, source: str) -> str:
         """Return the raw name of `source`, or raise `SourceError` if another source name already has it."""
-        if source not in self._names:
-            raw = fold(source)
-            other = self._sources.setdefault(raw, source)
-            if other != source:
-                raise SourceError(f"columns '{other}' and '{source}' both become '{raw}'. Have one of them renamed in the source")
-            self._names[source] = raw
-        return self._names[source]
+        return self[source]
 
 
 def batches(rows: Iterable[Mapping[str, str | int | None]], rows_per_batch: int = BATCH_ROWS) -> Iterator[pa.Table]:

@@ -75,8 +75,9 @@ def _plain_count(http: HttpClient, url: str, params: dict[str, str], table: ODat
 
 
 def _rows(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> Iterator[Row]:
-    names = RawNames()
-    ordinal = 0
+    names, ordinal = RawNames(), 0
+    raw: dict[str, str] = {}
+    """By the name in the source, the raw one; empty for what is no data."""
     for page in pages:
         if page.count is not None and context.source_rows is None:
             context.source_rows = page.count
@@ -93,12 +94,18 @@ def _rows(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> Ite
                 else:
                     context.delete(key)
                 continue
-            row: Row = {names(name): text(value) for name, value in record.items() if _is_data(name, value)}
-            yield {**row, SOURCE_REF: table.source.entity_set, SOURCE_ROW: ordinal}
+            row: Row = {}
+            for name, value in record.items():
+                if name not in raw:
+                    raw[name] = names(name) if _is_data(name) else ""
+                if raw[name] and not (isinstance(value, dict) and "__deferred" in value):
+                    row[raw[name]] = text(value)
+            row[SOURCE_REF], row[SOURCE_ROW] = table.source.entity_set, ordinal
+            yield row
 
 
-def _is_data(name: str, value: Any) -> bool:
-    return name != "__metadata" and "@" not in name and not (isinstance(value, dict) and "__deferred" in value)
+def _is_data(name: str) -> bool:
+    return name != "__metadata" and "@" not in name
 
 
 def all_pages(

@@ -46,8 +46,9 @@ class Records:
                 elif self._is_left_out(record, outer):
                     self.left_out += 1
                 else:
-                    row = self._to_row({**given, **record}, outer)
-                    yield {**row, SOURCE_REF: self._ref, SOURCE_ROW: self.ordinal}
+                    row = self._to_row({**given, **record} if given else record, outer)
+                    row[SOURCE_REF], row[SOURCE_ROW] = self._ref, self.ordinal
+                    yield row
 
     def _is_left_out(self, record: dict[str, Any], outer: dict[str, Any]) -> bool:
         cursor = self._table.cursor
@@ -68,7 +69,8 @@ class _Shape:
         self._opened = {path.removeprefix("$.").split(".")[0] for path in inside} | {_LINKS}
 
     def __call__(self, record: dict[str, Any], outer: dict[str, Any]) -> Row:
-        row: Row = {self._names(name): text(value) for name, value in record.items() if name not in self._opened}
+        names, opened = self._names, self._opened
+        row: Row = {names[name]: text(value) for name, value in record.items() if name not in opened}
         for column, path in self._paths.items():
             value = _find(record, outer, path, MISSING)
             if value is not MISSING:
