@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
 from ingestion.register import Register
-from ingestion.register.generate import mending_problems
 from ingestion.seeds import seed_problems
 from ingestion.vault import VaultKeyError
 from orchestration import plan
@@ -106,6 +105,8 @@ def _prepare(register: Register, home: Home) -> None:
     kept = (path, _packed(home), home.lineage, home.metrics, stamp)
     if all(one.exists() for one in kept) and stamp.read_text() == fingerprint:
         return
+    from ingestion.register.generate import mending_problems
+
     wrong = [problem for folder in INPUTS if (folder / "_seeds.yml").exists() for problem in seed_problems(folder)]
     if wrong := wrong or mending_problems(register, ROOT):
         raise DbtError("; ".join(str(problem) for problem in wrong))

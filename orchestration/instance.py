@@ -89,7 +89,7 @@ def _storage(home: Home) -> dict[str, Any]:
     if os.environ.get(POSTGRES):
         # By reference: the address holds a password.
         where: dict[str, Any] = {"postgres_url": {"env": POSTGRES}}
-        return {"custom": {"module": "orchestration.postgres_log", "class": "PostgresStorage", "config": where}}
+        return {"custom": {"module": "orchestration.postgres_storage", "class": "PostgresStorage", "config": where}}
     where = {"base_dir": str(home.dagster)}
     return {"custom": {"module": "orchestration.event_log", "class": "HomeStorage", "config": where}}
 

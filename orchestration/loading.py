@@ -34,11 +34,11 @@ def quickly() -> Iterator[None]:
             gc.enable()
 
 
-Replacement = tuple[Any, str, Any]
+_Replacement = tuple[Any, str, Any]
 
 
 @contextmanager
-def _instead(replacements: list[Replacement]) -> Iterator[None]:
+def _instead(replacements: list[_Replacement]) -> Iterator[None]:
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in replacements]
     for owner, name, value in replacements:
         setattr(owner, name, value)
@@ -49,7 +49,7 @@ def _instead(replacements: list[Replacement]) -> Iterator[None]:
             setattr(owner, name, value)
 
 
-def _asked_once() -> list[Replacement]:
+def _asked_once() -> list[_Replacement]:
     from dagster._core.definitions import input as inputs
     from dagster._core.definitions import output as outputs
     from dagster._core.definitions.assets.definition.assets_definition import AssetsDefinition

@@ -160,23 +160,19 @@ def _compact(value: Any) -> str:
 
 
 class RawNames(dict[str, str]):
-    """The raw name of each source name of one table. Two that become the same are refused: one column would swallow the other."""
+    """The raw name of each source name of one table.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._sources: dict[str, str] = {}
+    Raises:
+        SourceError: another source name has that raw name already: one column would swallow the other.
+    """
 
     def __missing__(self, source: str) -> str:
         raw = fold(source)
-        other = self._sources.setdefault(raw, source)
-        if other != source:
+        if raw in self.values():
+            other = next(name for name, known in self.items() if known == raw)
             raise SourceError(f"columns '{other}' and '{source}' both become '{raw}'. Have one of them renamed in the source")
         self[source] = raw
         return raw
-
-    def __call__(self, source: str) -> str:
-        """Return the raw name of `source`, or raise `SourceError` if another source name already has it."""
-        return self[source]
 
 
 def batches(rows: Iterable[Mapping[str, str | int | None]], rows_per_batch: int = BATCH_ROWS) -> Iterator[pa.Table]:

@@ -349,4 +349,4 @@ def _columns(header: list[str], ref: str, table: FilesTable) -> list[str]:
         # The line is not quoted: without headings it holds somebody's data.
         raise SourceError(f"{ref}:1: none of the declared headings is here. Check `separator`, or ask the vendor what changed")
     names = RawNames()  # Of this file alone: another may spell the same heading otherwise.
-    return [names(title) for title in titles]
+    return [names[title] for title in titles]

@@ -99,7 +99,7 @@ def _columns(header: list[str], body: list[tuple[int, list[Any]]], ref: str) -> 
         title = header[place] if place < len(header) else ""
         if not title and not any(place < len(values) and values[place] != "" for _, values in body):
             continue
-        raw = names(title or f"kolonne {place + 1}")
+        raw = names[title or f"kolonne {place + 1}"]
         if raw in columns.values():
             raise SourceError(f"{ref} has two columns called '{title}'. Rename one of them")
         columns[place] = raw

@@ -68,8 +68,8 @@ def _rows(
     for place, codes in enumerate(itertools.product(*(dimension.codes for dimension in dimensions))):
         if context.limit is not None and place >= context.limit:
             return
-        row: Row = {names(dimension.name): code for dimension, code in zip(dimensions, codes, strict=True)}
-        row |= {names(f"{dim.name}{_LABEL}"): dim.labels.get(codes[at]) for at, dim in labelled}
+        row: Row = {names[dimension.name]: code for dimension, code in zip(dimensions, codes, strict=True)}
+        row |= {names[f"{dim.name}{_LABEL}"]: dim.labels.get(codes[at]) for at, dim in labelled}
         row["value"] = _cell(cells, place)
         if "status" in table.columns:
             row["status"] = status if isinstance(status, str) else _cell(status, place)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -76,8 +77,6 @@ def _plain_count(http: HttpClient, url: str, params: dict[str, str], table: ODat
 
 def _rows(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> Iterator[Row]:
     names, ordinal = RawNames(), 0
-    raw: dict[str, str] = {}
-    """By the name in the source, the raw one; empty for what is no data."""
     for page in pages:
         if page.count is not None and context.source_rows is None:
             context.source_rows = page.count
@@ -94,18 +93,18 @@ def _rows(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> Ite
                 else:
                     context.delete(key)
                 continue
-            row: Row = {}
-            for name, value in record.items():
-                if name not in raw:
-                    raw[name] = names(name) if _is_data(name) else ""
-                if raw[name] and not (isinstance(value, dict) and "__deferred" in value):
-                    row[raw[name]] = text(value)
+            row: Row = {names[name]: text(value) for name, value in record.items() if _is_data(name) and not _is_deferred(value)}
             row[SOURCE_REF], row[SOURCE_ROW] = table.source.entity_set, ordinal
             yield row
 
 
+@cache  # Asked of every cell.
 def _is_data(name: str) -> bool:
     return name != "__metadata" and "@" not in name
+
+
+def _is_deferred(value: Any) -> bool:
+    return isinstance(value, dict) and "__deferred" in value
 
 
 def all_pages(

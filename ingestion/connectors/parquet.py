@@ -23,7 +23,7 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     try:
         with pq.ParquetFile(path) as file:
             names = RawNames()
-            columns = [names(name) for name in file.schema_arrow.names]
+            columns = [names[name] for name in file.schema_arrow.names]
             context.source_rows = (context.source_rows or 0) + file.metadata.num_rows
             given = 0
             for batch in file.iter_batches(min(BATCH_ROWS, context.limit or BATCH_ROWS)):

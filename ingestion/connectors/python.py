@@ -36,7 +36,7 @@ def _rows(system: PythonSystem, table_name: str, table: PythonTable, context: Re
             if not isinstance(record, Mapping):
                 context.reject(named, ordinal, "posten er ikke et objekt", repr(record))
                 continue
-            row: Row = {names(str(name)): _text(value) for name, value in record.items()}
+            row: Row = {names[str(name)]: _text(value) for name, value in record.items()}
             yield {**row, SOURCE_REF: named, SOURCE_ROW: ordinal}
     except (SourceError, MissingSetting):
         raise

@@ -74,7 +74,7 @@ class _Shape:
         for column, path in self._paths.items():
             value = _find(record, outer, path, MISSING)
             if value is not MISSING:
-                row[self._names(column)] = text(value)
+                row[self._names[column]] = text(value)
         return row
 
 

@@ -88,7 +88,7 @@ def describe(connection: sa.Connection, table: SqlTable) -> Source:
         names = [str(column[0]) for column in described]
         numbers = {str(column[0]): column for column in described}
     raw = RawNames()
-    columns = {name: raw(name) for name in names}
+    columns = {name: raw[name] for name in names}
     postgres = connection.dialect.name == "postgresql"
     selected = [_postgres_column(quote(name), numbers[name]) if postgres else quote(name) for name in names]
     return Source(source.table or "query", relation, columns, selected, types, table)

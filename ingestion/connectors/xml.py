@@ -115,9 +115,9 @@ class Shape:
             else:
                 continue
             if values:
-                row[self._names(column)] = joined(values)
+                row[self._names[column]] = joined(values)
         for name, values in self._others(element, children).items():
-            row[self._names(name)] = joined(values)
+            row[self._names[name]] = joined(values)
         return row
 
     def _others(self, element: _Element, children: dict[str, list[_Element]]) -> dict[str, list[str | None]]:
