@@ -1,8 +1,8 @@
 """Dagster's PostgreSQL storage, made quick.
 
 As Dagster has it, every event opens two to four connections, each with its log-in, and waits for the disk. A build tells of a
-thousand tables and checks and more before it starts: minutes. Here a process keeps the connections that it has opened, and an event
-is safe against the end of the process or of PostgreSQL, not against a power cut, as in `event_log`.
+thousand tables and checks and more before it starts: minutes. Here a process keeps the connections that it has opened, and an
+event is safe against the end of the process or of PostgreSQL, not against a power cut, as in `event_log`.
 """
 
 from __future__ import annotations

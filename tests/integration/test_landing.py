@@ -1,60 +1,22 @@
-"""Landing with real dlt, DuckDB, files and a SQLite database: nothing lost, nothing doubled, a fault stays where it is."""
+"""Landing with real dlt, DuckDB, and files: nothing lost, nothing doubled, a fault stays where it is."""
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 import yaml
+from landing_support import HEAD, column, fetch, put, statuses, system_of, table
 
 from ingestion.home import Home
-from ingestion.landing import SystemLoad, _publish, ensure_raw_file, land_system, preview
+from ingestion.landing import _publish, ensure_raw_file, land_system, preview
 from ingestion.raw_file import read_log
 from ingestion.register import System, read_file
-
-HEAD: dict[str, Any] = {
-    "title": "Prøve",
-    "description": "Prøve.",
-    "department": "kultur_fritid_borgerservice",
-    "product": "P",
-    "vendor": "V",
-    "owner": {"team": "T", "email": "t@odsherred.example"},
-    "data_steward": {"team": "T", "email": "t@odsherred.example"},
-    "cadence": "daily",
-    "freshness": {"warn_after_hours": 30, "error_after_hours": 60},
-    "classification": "P2",
-    "legal_basis": ["gdpr_6_1_e"],
-    "purpose": ["statistik"],
-    "retention": {"period": "P1Y", "after": "afsluttet"},
-}
-
-
-def column(kind: str = "text") -> dict[str, Any]:
-    return {"type": kind, "label": "L", "description": "D"}
-
-
-def table(source: dict[str, Any], columns: dict[str, str], write: str, key: list[str], **more: Any) -> dict[str, Any]:
-    return {
-        "title": "T", "description": "D", "key": key, "write": write, "expected_rows": {"min": 0}, "source": source,
-        "columns": {name: column(kind) for name, kind in columns.items()}, **more,
-    }  # fmt: skip
-
-
-def system_of(folder: Path, system_id: str, connection: dict[str, Any], tables: dict[str, Any]) -> System:
-    path = folder / HEAD["department"] / f"{system_id}.yml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump({"id": system_id, **HEAD, "connection": connection, "tables": tables}, allow_unicode=True))
-    system, problems = read_file(path)
-    assert system is not None, problems
-    return system
-
 
 LOANS = {"id": "integer", "titel": "text", "beløb": "decimal_dk"}
 
@@ -80,22 +42,9 @@ def library(tmp_path: Path, drop: Path) -> System:
     )
 
 
-def put(drop: Path, name: str, *lines: str, encoding: str = "cp1252") -> None:
-    (drop / name).write_bytes("".join(f"{line}\r\n" for line in lines).encode(encoding))
-
-
-def fetch(home: Home, sql: str, system: str = "bibliotek") -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(home.raw_file(system)), read_only=True) as connection:
-        return connection.execute(sql).fetchall()
-
-
 def good_files(drop: Path) -> None:
     put(drop, "udlaan-1.csv", "id;titel;beløb", "1;Øen;1,50", "2;Ærø;2,00")
     put(drop, "filialer.csv", "id;navn", "1;Nykøbing")
-
-
-def statuses(load: SystemLoad) -> dict[str, str]:
-    return {name: table.status for name, table in load.tables.items()}
 
 
 def test_rows_land_as_they_came_with_load_and_position(library: System, drop: Path, home: Home) -> None:
@@ -298,120 +247,6 @@ def test_expected_rows_guard_a_snapshot_against_an_empty_one(tmp_path: Path, dro
     assert statuses(load) == {"vagt": "failed", "fri": "loaded"}
     assert fetch(home, "select count(*) from raw.vagt") == [(1,)]
     assert fetch(home, "select count(*) from raw.fri") == [(0,)]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "kilde.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("create table sag (id integer, titel text, aendret text)")
-        connection.executemany(
-            "insert into sag values (?, ?, ?)", [(i, f"Sag {i}", f"2026-01-{i:02} 08:00:00") for i in range(1, 21)]
-        )
-    return path
-
-
-def cases(tmp_path: Path, database: Path, **cursor: str) -> System:
-    return system_of(
-        tmp_path / "register",
-        "esdh",
-        {"protocol": "sql", "url": f"sqlite:///{database}"},
-        {
-            "sag": table(
-                {"table": "sag"},
-                {"id": "integer", "titel": "text", "aendret": "timestamp"},
-                "merge",
-                ["id"],
-                cursor={"column": "aendret", **cursor},
-            )
-        },
-    )
-
-
-def change(database: Path, sql: str) -> None:
-    with sqlite3.connect(database) as connection:
-        connection.execute(sql)
-
-
-def test_incremental_reads_what_is_new_and_replaces_what_changed(tmp_path: Path, database: Path, home: Home) -> None:
-    system = cases(tmp_path, database)
-    assert land_system(system, home).tables["sag"].rows == 20
-    change(database, "update sag set titel = 'Rettet', aendret = '2026-02-01 08:00:00' where id = 3")
-    change(database, "insert into sag values (21, 'Ny', '2026-02-02 08:00:00')")
-    assert land_system(system, home).tables["sag"].rows <= 3
-    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
-    assert fetch(home, "select titel from raw.sag where id = 3", "esdh") == [("Rettet",)]
-    assert land_system(system, home, full=True).tables["sag"].rows == 21
-    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
-
-
-def test_a_late_row_comes_in_by_the_lag(tmp_path: Path, database: Path, home: Home) -> None:
-    system = cases(tmp_path, database, lag="P3D")
-    land_system(system, home)
-    change(database, "insert into sag values (22, 'Sen', '2026-01-18 08:00:00')")
-    land_system(system, home)
-    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
-
-
-@pytest.mark.parametrize(("on_missing", "rows", "rejects"), [("reject", 20, 1), ("include", 21, 0), ("exclude", 20, 0)])
-def test_an_empty_cursor_is_treated_as_declared_and_never_doubled(
-    tmp_path: Path, database: Path, home: Home, on_missing: str, rows: int, rejects: int
-) -> None:
-    change(database, "insert into sag values (23, 'Uden dato', null)")
-    system = cases(tmp_path, database, on_missing=on_missing)
-    for _ in range(3):
-        assert land_system(system, home).failed == []
-    assert fetch(home, "select count(*) from raw.sag", "esdh") == [(rows,)]
-    assert fetch(home, "select count(*) from raw.load_rejects", "esdh") == [(rejects,)]
-
-
-def test_a_retyped_column_fails_its_table(tmp_path: Path, database: Path, home: Home) -> None:
-    system = cases(tmp_path, database)
-    land_system(system, home)
-    change(database, "drop table sag")
-    change(database, "create table sag (id text, titel text, aendret text)")
-    change(database, "insert into sag values ('A1', 'x', '2026-03-01 08:00:00')")
-    load = land_system(system, home)
-    assert "'id' was BIGINT and is now VARCHAR" in load.tables["sag"].message
-    assert fetch(home, "select count(*) from raw.sag", "esdh") == [(20,)]
-
-
-def test_a_retyped_column_warns_where_declared_and_what_does_not_fit_is_set_aside(
-    tmp_path: Path, database: Path, home: Home
-) -> None:
-    """For increments and for large snapshots, which stand in the work file already."""
-    change(database, "create table tal (id integer, vaerdi numeric(10,2))")
-    change(database, "insert into tal values (1, 1.5)")
-    columns = {"id": "integer", "vaerdi": "decimal"}
-    warns = {"on_retyped_column": "warn"}
-    case = {"id": "integer", "titel": "text", "aendret": "timestamp"}
-    system = system_of(
-        tmp_path / "register", "esdh", {"protocol": "sql", "url": f"sqlite:///{database}"},
-        {
-            "sag": table({"table": "sag"}, case, "merge", ["id"], cursor={"column": "aendret"}, **warns),
-            "tal": table({"table": "tal"}, columns, "replace", ["id"], **warns),
-        },
-    )  # fmt: skip
-    land_system(system, home)
-    for statement in (
-        "drop table sag",
-        "create table sag (id text, titel text, aendret text)",
-        *(f"insert into sag values ('{key}', 'Rettet', '2026-03-01 08:00:00')" for key in ("3", "A1", "007")),
-        "drop table tal",
-        "create table tal (id integer, vaerdi numeric(10,4))",
-        "insert into tal values (1, 1.75), (2, 1.7519)",
-    ):
-        change(database, statement)
-    load = land_system(system, home)
-    assert statuses(load) == {"sag": "loaded", "tal": "loaded"}
-    assert load.tables["sag"].retyped_columns == ["'id' was BIGINT and is now VARCHAR"]
-    assert "'vaerdi' was DECIMAL(38,2) and is now DECIMAL(38,4)" in load.tables["tal"].message
-    assert fetch(home, "select count(*) from raw.sag", "esdh") == [(20,)]
-    assert fetch(home, "select titel from raw.sag where id = 3", "esdh") == [("Rettet",)]
-    assert fetch(home, "select id, vaerdi::varchar from raw.tal", "esdh") == [(1, "1.75")]
-    rejects = fetch(home, "select table_name, column_name, raw_text from raw.load_rejects order by raw_text", "esdh")
-    assert [(name, column) for name, column, _ in rejects] == [("sag", "id"), ("sag", "id"), ("tal", "vaerdi")]
-    assert ['"007"' in rejects[0][2], '"A1"' in rejects[1][2], "1.7519" in rejects[2][2]] == [True] * 3
 
 
 def test_a_work_file_is_let_go_before_it_is_published_however_the_load_went(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from test_landing import column, put, system_of, table
+from landing_support import column, put, system_of, table
 
 from ingestion.connectors.duck import load_extension, opened
 from ingestion.dbt_profile import write_profile

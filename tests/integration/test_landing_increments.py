@@ -1,0 +1,127 @@
+"""Increments by a cursor, over a real database: what is new, late, without a cursor or of another type than before."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from landing_support import fetch, statuses, system_of, table
+
+from ingestion.home import Home
+from ingestion.landing import land_system
+from ingestion.register import System
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "kilde.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table sag (id integer, titel text, aendret text)")
+        connection.executemany(
+            "insert into sag values (?, ?, ?)", [(i, f"Sag {i}", f"2026-01-{i:02} 08:00:00") for i in range(1, 21)]
+        )
+    return path
+
+
+def cases(tmp_path: Path, database: Path, **cursor: str) -> System:
+    return system_of(
+        tmp_path / "register",
+        "esdh",
+        {"protocol": "sql", "url": f"sqlite:///{database}"},
+        {
+            "sag": table(
+                {"table": "sag"},
+                {"id": "integer", "titel": "text", "aendret": "timestamp"},
+                "merge",
+                ["id"],
+                cursor={"column": "aendret", **cursor},
+            )
+        },
+    )
+
+
+def change(database: Path, sql: str) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute(sql)
+
+
+def test_incremental_reads_what_is_new_and_replaces_what_changed(tmp_path: Path, database: Path, home: Home) -> None:
+    system = cases(tmp_path, database)
+    assert land_system(system, home).tables["sag"].rows == 20
+    change(database, "update sag set titel = 'Rettet', aendret = '2026-02-01 08:00:00' where id = 3")
+    change(database, "insert into sag values (21, 'Ny', '2026-02-02 08:00:00')")
+    assert land_system(system, home).tables["sag"].rows <= 3
+    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
+    assert fetch(home, "select titel from raw.sag where id = 3", "esdh") == [("Rettet",)]
+    assert land_system(system, home, full=True).tables["sag"].rows == 21
+    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
+
+
+def test_a_late_row_comes_in_by_the_lag(tmp_path: Path, database: Path, home: Home) -> None:
+    system = cases(tmp_path, database, lag="P3D")
+    land_system(system, home)
+    change(database, "insert into sag values (22, 'Sen', '2026-01-18 08:00:00')")
+    land_system(system, home)
+    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
+
+
+@pytest.mark.parametrize(("on_missing", "rows", "rejects"), [("reject", 20, 1), ("include", 21, 0), ("exclude", 20, 0)])
+def test_an_empty_cursor_is_treated_as_declared_and_never_doubled(
+    tmp_path: Path, database: Path, home: Home, on_missing: str, rows: int, rejects: int
+) -> None:
+    change(database, "insert into sag values (23, 'Uden dato', null)")
+    system = cases(tmp_path, database, on_missing=on_missing)
+    for _ in range(3):
+        assert land_system(system, home).failed == []
+    assert fetch(home, "select count(*) from raw.sag", "esdh") == [(rows,)]
+    assert fetch(home, "select count(*) from raw.load_rejects", "esdh") == [(rejects,)]
+
+
+def test_a_retyped_column_fails_its_table(tmp_path: Path, database: Path, home: Home) -> None:
+    system = cases(tmp_path, database)
+    land_system(system, home)
+    change(database, "drop table sag")
+    change(database, "create table sag (id text, titel text, aendret text)")
+    change(database, "insert into sag values ('A1', 'x', '2026-03-01 08:00:00')")
+    load = land_system(system, home)
+    assert "'id' was BIGINT and is now VARCHAR" in load.tables["sag"].message
+    assert fetch(home, "select count(*) from raw.sag", "esdh") == [(20,)]
+
+
+def test_a_retyped_column_warns_where_declared_and_what_does_not_fit_is_set_aside(
+    tmp_path: Path, database: Path, home: Home
+) -> None:
+    """For increments and for large snapshots, which stand in the work file already."""
+    change(database, "create table tal (id integer, vaerdi numeric(10,2))")
+    change(database, "insert into tal values (1, 1.5)")
+    columns = {"id": "integer", "vaerdi": "decimal"}
+    warns = {"on_retyped_column": "warn"}
+    case = {"id": "integer", "titel": "text", "aendret": "timestamp"}
+    system = system_of(
+        tmp_path / "register", "esdh", {"protocol": "sql", "url": f"sqlite:///{database}"},
+        {
+            "sag": table({"table": "sag"}, case, "merge", ["id"], cursor={"column": "aendret"}, **warns),
+            "tal": table({"table": "tal"}, columns, "replace", ["id"], **warns),
+        },
+    )  # fmt: skip
+    land_system(system, home)
+    for statement in (
+        "drop table sag",
+        "create table sag (id text, titel text, aendret text)",
+        *(f"insert into sag values ('{key}', 'Rettet', '2026-03-01 08:00:00')" for key in ("3", "A1", "007")),
+        "drop table tal",
+        "create table tal (id integer, vaerdi numeric(10,4))",
+        "insert into tal values (1, 1.75), (2, 1.7519)",
+    ):
+        change(database, statement)
+    load = land_system(system, home)
+    assert statuses(load) == {"sag": "loaded", "tal": "loaded"}
+    assert load.tables["sag"].retyped_columns == ["'id' was BIGINT and is now VARCHAR"]
+    assert "'vaerdi' was DECIMAL(38,2) and is now DECIMAL(38,4)" in load.tables["tal"].message
+    assert fetch(home, "select count(*) from raw.sag", "esdh") == [(20,)]
+    assert fetch(home, "select titel from raw.sag where id = 3", "esdh") == [("Rettet",)]
+    assert fetch(home, "select id, vaerdi::varchar from raw.tal", "esdh") == [(1, "1.75")]
+    rejects = fetch(home, "select table_name, column_name, raw_text from raw.load_rejects order by raw_text", "esdh")
+    assert [(name, column) for name, column, _ in rejects] == [("sag", "id"), ("sag", "id"), ("tal", "vaerdi")]
+    assert ['"007"' in rejects[0][2], '"A1"' in rejects[1][2], "1.7519" in rejects[2][2]] == [True] * 3
