@@ -17,6 +17,22 @@ from ingestion.register.model import System, TaggedSystem
 
 TABLE = "tabel"
 _adapter: TypeAdapter[System] = TypeAdapter(TaggedSystem)
+HEAD: dict[str, Any] = {
+    "title": "Prøve",
+    "description": "Prøvesystem.",
+    "department": "dagtilbud_skole",
+    "product": "Prøve",
+    "vendor": "Prøve A/S",
+    "owner": {"team": "Hold", "email": "hold@eksempel.dk"},
+    "data_steward": {"team": "Hold", "email": "hold@eksempel.dk"},
+    "cadence": "daily",
+    "freshness": {"warn_after_hours": 30, "error_after_hours": 60},
+    "classification": "P3",
+    "legal_basis": ["gdpr_6_1_e"],
+    "purpose": ["statistik"],
+    "retention": {"period": "P5Y", "after": "oprettelse"},
+}
+"""What every register entry says, but for how it is read and what."""
 
 
 def column(kind: str = "text", **more: Any) -> dict[str, Any]:
@@ -29,19 +45,7 @@ def system(connection: dict[str, Any], source: dict[str, Any], columns: dict[str
     return _adapter.validate_python(
         {
             "id": "proeve",
-            "title": "Prøve",
-            "description": "Prøvesystem.",
-            "department": "dagtilbud_skole",
-            "product": "Prøve",
-            "vendor": "Prøve A/S",
-            "owner": {"team": "Hold", "email": "hold@eksempel.dk"},
-            "data_steward": {"team": "Hold", "email": "hold@eksempel.dk"},
-            "cadence": "daily",
-            "freshness": {"warn_after_hours": 30, "error_after_hours": 60},
-            "classification": "P3",
-            "legal_basis": ["gdpr_6_1_e"],
-            "purpose": ["statistik"],
-            "retention": {"period": "P5Y", "after": "oprettelse"},
+            **HEAD,
             "limits": limits,
             "connection": connection,
             "tables": {

@@ -7,30 +7,11 @@ from typing import Any
 
 import duckdb
 import yaml
+from connectors_support import HEAD, column
 
 from ingestion.home import Home
 from ingestion.landing import SystemLoad
 from ingestion.register import System, read_file
-
-HEAD: dict[str, Any] = {
-    "title": "Prøve",
-    "description": "Prøve.",
-    "department": "kultur_fritid_borgerservice",
-    "product": "P",
-    "vendor": "V",
-    "owner": {"team": "T", "email": "t@odsherred.example"},
-    "data_steward": {"team": "T", "email": "t@odsherred.example"},
-    "cadence": "daily",
-    "freshness": {"warn_after_hours": 30, "error_after_hours": 60},
-    "classification": "P2",
-    "legal_basis": ["gdpr_6_1_e"],
-    "purpose": ["statistik"],
-    "retention": {"period": "P1Y", "after": "afsluttet"},
-}
-
-
-def column(kind: str = "text") -> dict[str, Any]:
-    return {"type": kind, "label": "L", "description": "D"}
 
 
 def table(source: dict[str, Any], columns: dict[str, str], write: str, key: list[str], **more: Any) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from landing_support import HEAD, column, fetch, put, statuses, system_of, table
+from connectors_support import HEAD, column
+from landing_support import fetch, put, statuses, system_of, table
 
 from ingestion.home import Home
 from ingestion.landing import _publish, ensure_raw_file, land_system, preview

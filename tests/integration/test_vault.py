@@ -7,7 +7,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from landing_support import column, put, system_of, table
+from connectors_support import column
+from landing_support import put, system_of, table
 
 from ingestion.connectors.duck import load_extension, opened
 from ingestion.dbt_profile import write_profile
