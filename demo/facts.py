@@ -145,7 +145,7 @@ def _summer_peak(municipality: Municipality) -> dict[str, dict[str, float]]:
 
 
 def _before_and_after(municipality: Municipality) -> dict[str, dict[str, int | str]]:
-    """Return children, days of absence and costs by quarter from the child's first notification (-4 to 7).
+    """Return children, days of absence, costs and contacts by quarter from the child's first notification (-4 to 7).
 
     Only quarters of which every day is covered by the absence register, and costs that this municipality bears.
     """
@@ -162,6 +162,7 @@ def _before_and_after(municipality: Municipality) -> dict[str, dict[str, int | s
     for place in municipality.placements:
         if place.payer == MUNICIPALITY_CODE:
             placements[place.cpr].append(place)
+    contacts = _contacts(municipality)
     days = [absence.day for absence in municipality.school_absences]
     from_day, to_day = min(days, default=date.max), max(days, default=date.min)
     found = {quarter: Counter[str]() for quarter in range(-4, 8)}
@@ -172,14 +173,31 @@ def _before_and_after(municipality: Municipality) -> dict[str, dict[str, int | s
                 continue
             sums["boern"] += 1
             sums["fravaersdage"] += sum(start <= day <= end for day in absent[cpr])
+            for kind, by_child in contacts.items():
+                sums[kind] += sum(start <= day <= end for day in by_child[cpr])
             for measure in measures[cpr]:
                 sums["oere"] += measure.day_oere * _shared(start, end, measure.start, measure.end)
             for place in placements[cpr]:
                 sums["oere"] += round(place.yearly_oere * _shared(start, end, place.start, place.end) / 365)
     return {
-        str(quarter): {"boern": sums["boern"], "fravaersdage": sums["fravaersdage"], "udgift": kroner_text(sums["oere"])}
+        str(quarter): {
+            **{kind: sums[kind] for kind in ("boern", "fravaersdage", *contacts)},
+            "udgift": kroner_text(sums["oere"]),
+        }
         for quarter, sums in found.items()
     }
+
+
+def _contacts(municipality: Municipality) -> dict[str, dict[str, list[date]]]:
+    """Return, by kind and child, the days of health visits that were kept and of referrals to PPR."""
+    found: dict[str, dict[str, list[date]]] = {"sundhedsbesoeg": defaultdict(list), "henvisninger": defaultdict(list)}
+    cprs = {child.id: child.cpr for child in municipality.health_children}
+    for visit in municipality.health_visits:
+        if visit.kept:
+            found["sundhedsbesoeg"][cprs[visit.child]].append(visit.day)
+    for referral in municipality.referrals:
+        found["henvisninger"][referral.cpr].append(referral.received)
+    return found
 
 
 def add_months(day: date, months: int) -> date:

@@ -1,5 +1,7 @@
--- Budgetopfølgning: hvad hvert center har brugt i år af det, det har, hvad der er tilbage, og hvad året ventes at koste, ved den seneste måned der kan vises.
+-- Budgetopfølgning: hvad hvert center har brugt i år under hvert udvalg af det, det har, hvad der er tilbage, og hvad året ventes at koste,
+-- ved den seneste måned der kan vises.
 select
+    udvalg,
     center,
     count(*) as maaneder,
     sum(maanedsbudget) as budget_til_dato,
@@ -10,5 +12,5 @@ select
     bool_or(diskretioneret) as noget_er_skjult
 from {{ ref('mart_budgetopfoelgning') }}
 where raekketype = 'center i alt' and regnskabsaar = (select max(regnskabsaar) from {{ ref('mart_budgetopfoelgning') }})
-group by center
+group by udvalg, center
 order by forbrug_pct_af_budget desc nulls last

@@ -79,6 +79,30 @@ specialtilbud as (
             and daekkede.fra_dato <= placeringer.slutdato
     where placeringer.betalingskommune = '0306'
     group by daekkede.person_id, daekkede.kvartal
+),
+
+-- A visit that came to nothing is no contact.
+besoeg as (
+    select
+        daekkede.person_id,
+        daekkede.kvartal,
+        count(*) as sundhedsbesoeg
+    from daekkede
+    inner join {{ ref('fct_sundhedsbesoeg') }} as besoeg
+        on daekkede.person_id = besoeg.person_id and besoeg.dato between daekkede.fra_dato and daekkede.til_dato
+    where besoeg.gennemfoert
+    group by daekkede.person_id, daekkede.kvartal
+),
+
+henvisninger as (
+    select
+        daekkede.person_id,
+        daekkede.kvartal,
+        count(*) as henvisninger
+    from daekkede
+    inner join {{ ref('fct_henvisning') }} as henvisning
+        on daekkede.person_id = henvisning.person_id and henvisning.modtaget_dato between daekkede.fra_dato and daekkede.til_dato
+    group by daekkede.person_id, daekkede.kvartal
 )
 
 select
@@ -89,8 +113,12 @@ select
     daekkede.til_dato,
     coalesce(fravaer.fravaersdage, 0)::integer as fravaersdage,
     coalesce(foranstaltninger.udgift, 0)::decimal(18, 4) as foranstaltninger,
-    coalesce(specialtilbud.udgift, 0)::decimal(18, 4) as specialtilbud
+    coalesce(specialtilbud.udgift, 0)::decimal(18, 4) as specialtilbud,
+    coalesce(besoeg.sundhedsbesoeg, 0)::integer as sundhedsbesoeg,
+    coalesce(henvisninger.henvisninger, 0)::integer as henvisninger
 from daekkede
 left join fravaer on daekkede.person_id = fravaer.person_id and daekkede.kvartal = fravaer.kvartal
 left join foranstaltninger on daekkede.person_id = foranstaltninger.person_id and daekkede.kvartal = foranstaltninger.kvartal
 left join specialtilbud on daekkede.person_id = specialtilbud.person_id and daekkede.kvartal = specialtilbud.kvartal
+left join besoeg on daekkede.person_id = besoeg.person_id and daekkede.kvartal = besoeg.kvartal
+left join henvisninger on daekkede.person_id = henvisninger.person_id and daekkede.kvartal = henvisninger.kvartal

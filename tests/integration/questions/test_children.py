@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from truth_support import planted
+
+from demo.facts import add_months
 
 
 def test_question_1_costs_before_and_after(ask: Any, truth: dict[str, Any]) -> None:
@@ -26,9 +30,47 @@ def test_question_1_costs_before_and_after(ask: Any, truth: dict[str, Any]) -> N
         assert abs(facts[quarter]["boern"] - children) <= lost
     for quarter, children, cost, absent in ask(
         "select kvartal, boern, foranstaltninger + specialtilbud, fravaersdage from marts.mart_barn_forloeb"
-        " where underretter = 'I alt' and not diskretioneret"
+        " where underretter = 'I alt' and boern is not null"
     ):
         assert (children, absent, cost) == (*found[str(quarter)][:2], pytest.approx(found[str(quarter)][2], abs=Decimal("0.02")))
+
+
+def test_question_1_health_contacts_are_the_journals(ask: Any, truth: dict[str, Any]) -> None:
+    """Quarter by quarter from the journals' own days, and no more than is true; hidden by how many children have contacts."""
+    first = dict(
+        ask("select person_id, min(modtaget_dato) from conformed.fct_underretning where person_id is not null group by 1")
+    )
+    ((from_day, to_day),) = ask("select min(dato), max(dato) from conformed.fct_elevfravaer")
+    journals = (
+        ask("select person_id, dato from conformed.fct_sundhedsbesoeg where gennemfoert"),
+        ask("select person_id, modtaget_dato from conformed.fct_henvisning"),
+    )
+    children: list[dict[int, Counter[str]]] = [{quarter: Counter() for quarter in range(-4, 8)} for _ in journals]
+    for journal, by_quarter in zip(journals, children, strict=True):
+        for person, day in journal:
+            for quarter, counts in by_quarter.items() if day and person in first else ():
+                start, after = (add_months(first[person], 3 * n) for n in (quarter, quarter + 1))
+                if from_day <= start <= day < after <= to_day + timedelta(days=1):
+                    counts[person] += 1
+    facts = truth["facts"]["boern_forloeb"].values()
+    for kind, by_quarter in zip(("sundhedsbesoeg", "henvisninger"), children, strict=True):
+        assert 0 < sum(counts.total() for counts in by_quarter.values()) <= sum(quarter[kind] for quarter in facts)
+    visits, referrals = children
+    shown = ask(
+        "select kvartal, boern_besoegt, sundhedsbesoeg, boern_henvist from marts.mart_barn_forloeb where underretter = 'I alt'"
+    )
+    assert any(visited is not None for _, visited, _, _ in shown)
+    for quarter, *found in shown:
+        visited, referred = len(visits[quarter]), len(referrals[quarter])
+        assert found == [
+            None if 0 < visited < 5 else visited,
+            None if 0 < visited < 5 else visits[quarter].total(),
+            None if 0 < referred < 5 else referred,
+        ]
+    ((held_visits, held_referrals),) = ask("select sum(sundhedsbesoeg), sum(henvisninger) from intermediate.int_barn__forloeb")
+    assert (held_visits, held_referrals) == tuple(
+        sum(counts.total() for counts in by_quarter.values()) for by_quarter in children
+    )
 
 
 def test_measures_and_placements_cost_what_the_sources_say(ask: Any, truth: dict[str, Any]) -> None:

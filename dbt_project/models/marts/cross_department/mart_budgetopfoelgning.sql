@@ -1,4 +1,4 @@
--- Budget and consumption by cost centre and function. The functions of benefits are one line, since mart_ydelse_refusion shows them one by
+-- Budget and consumption by cost centre and function, and the committee that the function belongs to. The functions of benefits are one line, since mart_ydelse_refusion shows them one by
 -- one and hides the small: shown here too, what is hidden there could be worked out. A year's budget is spread evenly over its months.
 with
 
@@ -56,6 +56,42 @@ linjer as (
     from budget
 ),
 
+aar as (
+    select distinct regnskabsaar
+    from linjer
+),
+
+funktionerne as (
+    select funktion from {{ ref('dim_funktion') }}
+    union
+    select funktion from overfoersler
+),
+
+-- The longest part of the chart that the look-up places wins; benefits are one line, and so need one committee between them.
+udvalgene as (
+    select
+        aar.regnskabsaar,
+        funktionerne.funktion,
+        coalesce(arg_max(valg.udvalg, length(valg.funktion) * 10000 + valg.regnskabsaar_fra), 'Ukendt') as udvalg
+    from aar
+    cross join funktionerne
+    left join {{ ref('udvalg') }} as valg
+        on
+            starts_with(funktionerne.funktion || '.', valg.funktion || '.')
+            and aar.regnskabsaar between valg.regnskabsaar_fra and coalesce(valg.regnskabsaar_til, 9999)
+    group by aar.regnskabsaar, funktionerne.funktion
+),
+
+linjens_udvalg as (
+    select
+        udvalgene.regnskabsaar,
+        if(overfoersler.funktion is null, udvalgene.funktion, 'Overførsler') as funktion,
+        if(count(distinct udvalgene.udvalg) = 1, min(udvalgene.udvalg), 'Flere udvalg') as udvalg
+    from udvalgene
+    left join overfoersler on udvalgene.funktion = overfoersler.funktion
+    group by 1, 2
+),
+
 -- Whose money it is: employees paid by the cost centre's unit, citizens with benefits, children with a placement or a measure.
 ansatte as (
     select
@@ -102,6 +138,7 @@ celler as (
         maaneder.maaned,
         steder.enhed_id,
         coalesce(organisation.center_id, {{ unknown_key() }}) as center_id,
+        coalesce(linjens_udvalg.udvalg, 'Ukendt') as udvalg,
         linjer.omkostningssted,
         linjer.funktion,
         coalesce(budget.oprindeligt, 0) as aarsbudget_oprindeligt,
@@ -116,6 +153,7 @@ celler as (
     inner join maaneder on linjer.regnskabsaar = year(maaneder.maaned)
     left join {{ ref('dim_omkostningssted') }} as steder on linjer.omkostningssted = steder.omkostningssted
     left join {{ ref('dim_organisation') }} as organisation on steder.enhed_id = organisation.enhed_id
+    left join linjens_udvalg on linjer.regnskabsaar = linjens_udvalg.regnskabsaar and linjer.funktion = linjens_udvalg.funktion
     left join budget
         on
             linjer.regnskabsaar = budget.regnskabsaar
@@ -131,7 +169,7 @@ valgt as (
     select
         * exclude (enhed_id),
         'linje' as raekketype,
-        {{ hidden_cell('personer', ['maaned', 'center_id'], "omkostningssted || '|' || funktion") }} as diskretioneret
+        {{ hidden_cell('personer', ['maaned', 'center_id', 'udvalg'], "omkostningssted || '|' || funktion") }} as diskretioneret
     from celler
 ),
 
@@ -142,6 +180,7 @@ med_total as (
         regnskabsaar,
         maaned,
         center_id,
+        udvalg,
         'I alt' as omkostningssted,
         'I alt' as funktion,
         'center i alt' as raekketype,
@@ -150,7 +189,7 @@ med_total as (
         sum(forbrug) as forbrug,
         {{ hidden_total('personer', 'diskretioneret', 'sum(personer)') }} as diskretioneret
     from valgt
-    group by regnskabsaar, maaned, center_id
+    group by regnskabsaar, maaned, center_id, udvalg
 ),
 
 -- From a hidden month on the rest of the year's budget and what is expected are hidden too: the step from one month to the next is the consumption.
@@ -162,7 +201,7 @@ loebende as (
         12 * sum(forbrug) over linje / count(*) over linje as forventet,
         bool_or(diskretioneret) over linje as rest_skjult
     from med_total
-    window linje as (partition by regnskabsaar, center_id, omkostningssted, funktion, raekketype order by maaned)
+    window linje as (partition by regnskabsaar, center_id, udvalg, omkostningssted, funktion, raekketype order by maaned)
 )
 
 select
@@ -171,6 +210,7 @@ select
     loebende.raekketype,
     loebende.center_id,
     coalesce(center.enhed, 'Ukendt') as center,
+    loebende.udvalg,
     loebende.omkostningssted,
     steder.omkostningssted_navn,
     loebende.funktion,
