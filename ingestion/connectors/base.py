@@ -8,11 +8,13 @@ table, or a Parquet file that DuckDB has written (then no row passes through Pyt
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from ingestion.naming import fold
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from ingestion.connectors.duck import Incoming
 
 BATCH_ROWS = 50_000
+_AT_ONCE = 1_000
+"""Rows turned into Arrow together. While a whole batch was gathered, Python's collector went through it again and again."""
 SOURCE_REF = "_source_ref"
 SOURCE_ROW = "_source_row"
 
@@ -141,6 +145,18 @@ class Number(str):
     __slots__ = ()
 
 
+def loads(content: str | bytes) -> Any:
+    """Parse JSON so that `text` gives each number as it was written.
+
+    Raises:
+        ValueError, RecursionError: it is none, or goes too deep.
+    """
+    return json.loads(content, parse_float=Number, parse_int=Number, parse_constant=Number)
+
+
+_written = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def text(value: Any) -> str | None:
     """Return a JSON value as the text it had in the source: scalars plain, objects and lists as compact JSON."""
     if value is None or isinstance(value, str):
@@ -152,11 +168,10 @@ def text(value: Any) -> str | None:
 
 def _compact(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{_compact(inner)}" for name, inner in value.items()) + "}"
+        return "{" + ",".join(f"{_written(name)}:{_compact(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_compact, value)) + "]"
-    # json.dumps would put quotes round a number kept as text.
-    return str(value) if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, Number) else _written(value)  # Which would put quotes round a number kept as text.
 
 
 class RawNames(dict[str, str]):
@@ -175,27 +190,53 @@ class RawNames(dict[str, str]):
         return raw
 
 
-def batches(rows: Iterable[Mapping[str, str | int | None]], rows_per_batch: int = BATCH_ROWS) -> Iterator[pa.Table]:
-    """Gather rows of text (and an integer `_source_row`) into Arrow tables of at most `rows_per_batch` rows.
+_Item = TypeVar("_Item")
+
+
+def batches(rows: Iterable[Mapping[str, str | int | None]]) -> Iterator[pa.Table]:
+    """Gather rows of text (and an integer `_source_row`) into Arrow tables of at most `BATCH_ROWS` rows.
 
     Each table has every column that any of its rows has; a row without it gets NULL.
     """
+    return gather(rows, _of_rows)
+
+
+def gather(items: Iterable[_Item], to_table: Callable[[list[_Item]], pa.Table]) -> Iterator[pa.Table]:
+    """Have `items` turned `to_table`, some at a time; what follows upon `batches` holds for the tables that come of it."""
     import pyarrow as pa
 
-    def table(gathered: list[Mapping[str, str | int | None]]) -> pa.Table:
-        names = dict.fromkeys(name for row in gathered for name in row)
-        return pa.table(
-            {
-                name: pa.array([row.get(name) for row in gathered], pa.int64() if name == SOURCE_ROW else pa.string())
-                for name in names
-            }
-        )
+    tables: list[pa.Table] = []
+    rest = iter(items)
+    while some := list(islice(rest, _AT_ONCE)):
+        tables.append(to_table(some))
+        if len(tables) * _AT_ONCE >= BATCH_ROWS:
+            yield pa.concat_tables(tables, promote_options="default")
+            tables = []
+    if tables:
+        yield pa.concat_tables(tables, promote_options="default")
 
-    gathered: list[Mapping[str, str | int | None]] = []
-    for row in rows:
-        gathered.append(row)
-        if len(gathered) >= rows_per_batch:
-            yield table(gathered)
-            gathered = []
-    if gathered:
-        yield table(gathered)
+
+def _of_rows(rows: Sequence[Mapping[str, str | int | None]]) -> pa.Table:
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table(
+        {name: pa.array([row.get(name) for row in rows], pa.int64() if name == SOURCE_ROW else pa.string()) for name in names}
+    )
+
+
+def column(values: Sequence[Any], to_text: Callable[[Any], str | None] = text) -> pa.Array:
+    """Return JSON values as an Arrow column of text. Arrow takes those that are all text, as most are, in one go."""
+    import pyarrow as pa
+
+    with suppress(TypeError):
+        return pa.array(values, pa.string())
+    return pa.array(list(map(to_text, values)), pa.string())
+
+
+def placed(columns: Mapping[str, pa.Array], ref: str, ordinals: Sequence[int]) -> pa.Table:
+    """Return a table of `columns` and where its rows stand in the source."""
+    import pyarrow as pa
+
+    refs = pa.repeat(pa.scalar(ref, pa.string()), len(ordinals))
+    return pa.table({**columns, SOURCE_REF: refs, SOURCE_ROW: pa.array(ordinals, pa.int64())})

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors import arguments
-from ingestion.connectors.base import ReadContext, Row, SourceError, batches, text
+from ingestion.connectors.base import ReadContext, SourceError, text
 from ingestion.connectors.http import HttpClient, client, counted
-from ingestion.connectors.records import Records, dig, once
+from ingestion.connectors.records import Record, Records, dig, once
 from ingestion.register.api import GraphQLTable
 from ingestion.register.model import GraphQLSystem
 from ingestion.settings import resolve
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
 def read(system: GraphQLSystem, table_name: str, table: GraphQLTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the query's records in Arrow tables of text."""
+    records = Records(table, table_name, table.source.records, table.source.each, context)
     with client(system.connection, system.limits, context) as http:
-        yield from batches(_rows(http, system, table_name, table, context))
+        yield from records.batches(_found(http, system, table, context, records))
 
 
-def _rows(http: HttpClient, system: GraphQLSystem, table_name: str, table: GraphQLTable, context: ReadContext) -> Iterator[Row]:
-    source = table.source
-    records = Records(table, table_name, source.records, source.each, context)
-    total = None
+def _found(
+    http: HttpClient, system: GraphQLSystem, table: GraphQLTable, context: ReadContext, records: Records
+) -> Iterator[Record]:
+    source, total = table.source, None
     for data in _pages(http, resolve(system.connection.url), table, context):
         if source.total and total is None:
             total = counted(dig(data, source.total, None))
-        yield from records.rows(data)
+        yield from records.of(data)
         if total is not None:
             context.source_rows = total - records.left_out
         if records.enough:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from ingestion.connectors.base import GoneError, NotThereError, Number, ReadContext, SourceError
+from ingestion.connectors.base import GoneError, NotThereError, ReadContext, SourceError, loads
 from ingestion.connectors.quota import Quota
 from ingestion.register.api import (
     ApiKeyAuth,
@@ -69,7 +69,7 @@ class HttpClient:
         self._session.close()
 
     def get(self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Any:
-        """Return the parsed body of `url`. Numbers in it are `Number`s: text, exactly as sent.
+        """Return the parsed body of `url`; `text` gives the numbers in it exactly as sent.
 
         Raises:
             SourceError: no connection, no answer in time, refused, failed or not JSON; `NotThereError` on 404.
@@ -335,7 +335,7 @@ def check(response: requests.Response) -> None:
 def _body(response: requests.Response) -> Any:
     check(response)
     try:
-        return json.loads(response.content, parse_float=Number, parse_int=Number, parse_constant=Number)
+        return loads(response.content)
     except UnicodeDecodeError as error:
         byte = response.content[error.start]
         raise SourceError(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.connectors.base import Number, ReadContext, Row, SourceError, batches
-from ingestion.connectors.records import Records
+from ingestion.connectors.base import ReadContext, SourceError, loads
+from ingestion.connectors.records import Record, Records
 from ingestion.register.files import FilesTable, JsonSource
 
 if TYPE_CHECKING:
@@ -20,27 +19,27 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     source = table.source
     if not isinstance(source, JsonSource):
         raise TypeError(source)
-    yield from batches(_rows(path, ref, table, source, context))
-
-
-def _rows(path: Path, ref: str, table: FilesTable, source: JsonSource, context: ReadContext) -> Iterator[Row]:
     records = Records(table, ref, "$" if source.lines else source.records, source.each, context)
+    yield from records.batches(_found(path, ref, source, context, records))
+
+
+def _found(path: Path, ref: str, source: JsonSource, context: ReadContext, records: Records) -> Iterator[Record]:
     before = context.source_rows or 0
     if source.lines:
         for number, line in _lines(path, ref):
             try:
-                body = _loads(line)
+                body = loads(line)
             except ValueError as error:
                 context.reject(ref, number, f"linjen er ikke JSON ({error})", line)
                 continue
             if source.each is None:
                 records.ordinal = number - 1  # The line's number, so that a row can be found again.
-            yield from records.rows([body])
+            yield from records.of([body])
             if records.enough:
                 return
         return
     body = document(path, ref)
-    yield from records.rows(body)
+    yield from records.of(body)
     if context.limit is None:
         context.source_rows = before + records.ordinal
 
@@ -48,7 +47,7 @@ def _rows(path: Path, ref: str, table: FilesTable, source: JsonSource, context: 
 def document(path: Path, ref: str) -> Any:
     """Return what stands in the file, its numbers as text."""
     try:
-        return _loads(path.read_text(encoding="utf-8-sig"))
+        return loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SourceError(f"{ref}: byte 0x{error.object[error.start]:02x} is not utf-8. Ask the vendor what changed") from None
     except ValueError as error:
@@ -66,7 +65,3 @@ def _lines(path: Path, ref: str) -> Iterator[tuple[int, str]]:
                 ) from None
             if text:
                 yield number, text
-
-
-def _loads(text: str) -> Any:
-    return json.loads(text, parse_float=Number, parse_int=Number)

@@ -10,22 +10,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ingestion.connectors import odata_delta, odata_metadata
 from ingestion.connectors.base import (
-    SOURCE_REF,
-    SOURCE_ROW,
     GoneError,
     NotThereError,
     RawNames,
     ReadContext,
-    Row,
     SourceError,
-    batches,
+    column,
+    gather,
+    placed,
     text,
 )
 from ingestion.connectors.http import HttpClient, client, counted, follow
@@ -64,7 +63,7 @@ def read(system: ODataSystem, table_name: str, table: ODataTable, context: ReadC
             pages = _changes(http, connection.dialect, url, params, table, context)
         else:
             pages = all_pages(http, connection.dialect, url, params, table, context)
-        yield from batches(_rows(pages, table, context))
+        yield from gather(_found(pages, table, context), partial(_to_table, RawNames(), table.source.entity_set))
 
 
 def _plain_count(http: HttpClient, url: str, params: dict[str, str], table: ODataTable, context: ReadContext) -> int | None:
@@ -75,8 +74,8 @@ def _plain_count(http: HttpClient, url: str, params: dict[str, str], table: ODat
     return int(said) if said.isdigit() else None
 
 
-def _rows(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> Iterator[Row]:
-    names, ordinal = RawNames(), 0
+def _found(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> Iterator[tuple[int, dict[str, Any]]]:
+    ordinal = 0
     for page in pages:
         if page.count is not None and context.source_rows is None:
             context.source_rows = page.count
@@ -93,14 +92,24 @@ def _rows(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> Ite
                 else:
                     context.delete(key)
                 continue
-            row: Row = {names[name]: text(value) for name, value in record.items() if _is_data(name) and not _is_deferred(value)}
-            row[SOURCE_REF], row[SOURCE_ROW] = table.source.entity_set, ordinal
-            yield row
+            yield ordinal, record
 
 
-@cache  # Asked of every cell.
-def _is_data(name: str) -> bool:
-    return name != "__metadata" and "@" not in name
+def _to_table(names: RawNames, ref: str, found: list[tuple[int, dict[str, Any]]]) -> pa.Table:
+    records = [record for _, record in found]
+    columns = {}
+    for name in dict.fromkeys(chain.from_iterable(records)):
+        if name == "__metadata" or "@" in name:
+            continue
+        values = column([record.get(name) for record in records], _text)
+        # A link to other entities is no column, wherever nothing else stands in its place.
+        if values.null_count < len(records) or not all(_is_deferred(record[name]) for record in records if name in record):
+            columns[names[name]] = values
+    return placed(columns, ref, [ordinal for ordinal, _ in found])
+
+
+def _text(value: Any) -> str | None:
+    return None if _is_deferred(value) else text(value)
 
 
 def _is_deferred(value: Any) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, text
+from ingestion.connectors.base import RawNames, ReadContext, SourceError, column, gather, placed, text
 from ingestion.register.basics import TableBase
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MISSING: Any = object()
 _LINKS = "_links"
@@ -14,8 +18,12 @@ _LINKS = "_links"
 _PARENT = "^."
 
 
+Record = tuple[int, dict[str, Any], Any]
+"""Ordinal, fields, and the object whose list the record was taken out of, if it was."""
+
+
 class Records:
-    """Turns the records of a table's answers into rows, numbered through."""
+    """Finds the records in a table's answers, numbers them through, and turns them into Arrow."""
 
     def __init__(self, table: TableBase, ref: str, records: str, each: str | None, context: ReadContext) -> None:
         self._table = table
@@ -23,7 +31,9 @@ class Records:
         self._records = records
         self._each = each
         self._context = context
-        self._to_row = _Shape(table)
+        self._shape = _Shape(table)
+        cursor = table.cursor
+        self._wanted = cursor and cursor.on_missing == "exclude" and (table.columns[cursor.column].path or cursor.column)
         self.left_out = 0
         """Records without a cursor that the register wants no rows of; the server's count knows nothing of that."""
         self.ordinal = 0
@@ -33,8 +43,16 @@ class Records:
         """Whether a preview has what it asked for."""
         return self._context.limit is not None and self.ordinal >= self._context.limit
 
-    def rows(self, body: Any, parameters: Mapping[str, str] | None = None) -> Iterator[Row]:
-        """Yield the rows of one answer. `parameters` fill the columns of their names."""
+    def batches(self, found: Iterable[Record]) -> Iterator[pa.Table]:
+        """Gather what was found into Arrow tables of text, as `base.batches` does."""
+        return gather(found, self._to_table)
+
+    def _to_table(self, found: list[Record]) -> pa.Table:
+        columns = {name: column(values) for name, values in self._shape(found).items()}
+        return placed(columns, self._ref, [ordinal for ordinal, _, _ in found])
+
+    def of(self, body: Any, parameters: Mapping[str, str] | None = None) -> Iterator[Record]:
+        """Yield the records of one answer. `parameters` fill the columns of their names."""
         given = {name: value for name, value in (parameters or {}).items() if name in self._table.columns}
         for outer in records_at(body, self._records):
             for record in records_at(outer, self._each) if self._each and isinstance(outer, dict) else [outer]:
@@ -43,23 +61,14 @@ class Records:
                 self.ordinal += 1
                 if not isinstance(record, dict):
                     self._context.reject(self._ref, self.ordinal, "posten er ikke et objekt", text(record) or "")
-                elif self._is_left_out(record, outer):
+                elif self._wanted and _find(record, outer, self._wanted, None) is None:
                     self.left_out += 1
                 else:
-                    row = self._to_row({**given, **record} if given else record, outer)
-                    row[SOURCE_REF], row[SOURCE_ROW] = self._ref, self.ordinal
-                    yield row
-
-    def _is_left_out(self, record: dict[str, Any], outer: dict[str, Any]) -> bool:
-        cursor = self._table.cursor
-        if cursor is None or cursor.on_missing != "exclude":
-            return False
-        path = self._table.columns[cursor.column].path or cursor.column
-        return _find(record, outer, path, None) is None
+                    yield self.ordinal, {**given, **record} if given else record, outer
 
 
 class _Shape:
-    """Turns a record into a row: declared columns by their path, the rest by their own name."""
+    """Turns records into columns: declared ones by their path, the rest by their own name."""
 
     def __init__(self, table: TableBase) -> None:
         self._names = RawNames()
@@ -68,14 +77,19 @@ class _Shape:
         inside = (path for path in self._paths.values() if not path.startswith(_PARENT))
         self._opened = {path.removeprefix("$.").split(".")[0] for path in inside} | {_LINKS}
 
-    def __call__(self, record: dict[str, Any], outer: dict[str, Any]) -> Row:
-        names, opened = self._names, self._opened
-        row: Row = {names[name]: text(value) for name, value in record.items() if name not in opened}
-        for column, path in self._paths.items():
-            value = _find(record, outer, path, MISSING)
-            if value is not MISSING:
-                row[self._names[column]] = text(value)
-        return row
+    def __call__(self, found: list[Record]) -> dict[str, list[Any]]:
+        names, every = self._names, [fields for _, fields, _ in found]
+        columns = {
+            names[name]: [fields.get(name) for fields in every]
+            for name in dict.fromkeys(chain.from_iterable(every))
+            if name not in self._opened
+        }
+        for name, path in self._paths.items():
+            values = [_find(fields, outer, path, MISSING) for _, fields, outer in found]
+            if any(value is not MISSING for value in values):
+                own = columns.get(names[name]) or [None] * len(found)
+                columns[names[name]] = [mine if value is MISSING else value for value, mine in zip(values, own, strict=True)]
+        return columns
 
 
 def _find(record: Any, outer: Any, path: str, default: Any) -> Any:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ingestion.connectors import arguments
-from ingestion.connectors.base import NotThereError, ReadContext, Row, SourceError, batches, text
+from ingestion.connectors.base import NotThereError, ReadContext, SourceError, text
 from ingestion.connectors.http import HttpClient, client, counted, follow
 from ingestion.connectors.parents import parameters_of
-from ingestion.connectors.records import Records, dig, once, records_at
+from ingestion.connectors.records import Record, Records, dig, once, records_at
 from ingestion.register.api import (
     CursorPaging,
     LinkHeaderPaging,
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 def read(system: RestSystem, table_name: str, table: RestTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the resource's records in Arrow tables of text."""
-    with client(system.connection, system.limits, context) as http:
-        yield from batches(_rows(http, system, table, context))
-
-
-def _rows(http: HttpClient, system: RestSystem, table: RestTable, context: ReadContext) -> Iterator[Row]:
     source = table.source
     # The path as the register has it: filled in, it may hold a CPR number.
     records = Records(table, source.path, source.records, source.each, context)
-    total = None
+    with client(system.connection, system.limits, context) as http:
+        yield from records.batches(_found(http, system, table, context, records))
+
+
+def _found(http: HttpClient, system: RestSystem, table: RestTable, context: ReadContext, records: Records) -> Iterator[Record]:
+    source, total = table.source, None
     if source.deletions and context.since is not None and context.limit is None:
         _tell_deletions(http, system, table, source.deletions, context)
     for parameters in parameters_of(system, source.for_each, context, read):
@@ -48,7 +48,7 @@ def _rows(http: HttpClient, system: RestSystem, table: RestTable, context: ReadC
             if source.total and first and (said := counted(dig(body, source.total, None))) is not None:
                 total = (total or 0) + said
             first = False
-            yield from records.rows(body, parameters)
+            yield from records.of(body, parameters)
             if total is not None:
                 context.source_rows = total - records.left_out
             if records.enough:
