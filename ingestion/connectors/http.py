@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from ingestion.connectors.base import GoneError, NotThereError, ReadContext, SourceError, loads
+from ingestion.connectors.base import GoneError, NotThereError, ReadContext, SourceError, loads, text
 from ingestion.connectors.quota import Quota
 from ingestion.register.api import (
     ApiKeyAuth,
@@ -131,7 +131,7 @@ class HttpClient:
             if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
                 raise SourceError("the token service answers without an access_token. Check token_url")
             self._token = answer["access_token"]
-            lifetime = float(answer["expires_in"]) if answer.get("expires_in") else float("inf")
+            lifetime = float(text(answer.get("expires_in")) or "inf")
             self._token_expires = time.monotonic() + max(lifetime - _EARLY, lifetime / 2)
         return self._token
 

@@ -55,7 +55,9 @@ def _dimensions(cube: dict[str, Any]) -> list[_Dimension]:
         # The order stands in `index`, as a list or as code → place; a single code may have a label alone.
         index = category.get("index") or list(labels)
         found.append(
-            _Dimension(name, index if isinstance(index, list) else sorted(index, key=lambda code: int(index[code])), labels)
+            _Dimension(
+                name, [*map(str, index)] if isinstance(index, list) else sorted(index, key=lambda code: int(index[code])), labels
+            )
         )
     return found
 
@@ -69,7 +71,7 @@ def _rows(
         if context.limit is not None and place >= context.limit:
             return
         row: Row = {names[dimension.name]: code for dimension, code in zip(dimensions, codes, strict=True)}
-        row |= {names[f"{dim.name}{_LABEL}"]: dim.labels.get(codes[at]) for at, dim in labelled}
+        row |= {names[f"{dim.name}{_LABEL}"]: text(dim.labels.get(codes[at])) for at, dim in labelled}
         row["value"] = _cell(cells, place)
         if "status" in table.columns:
             row["status"] = status if isinstance(status, str) else _cell(status, place)

@@ -22,6 +22,7 @@ from ingestion.connectors.base import (
     RawNames,
     ReadContext,
     SourceError,
+    by_name,
     column,
     gather,
     placed,
@@ -98,10 +99,10 @@ def _found(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> It
 def _to_table(names: RawNames, ref: str, found: list[tuple[int, dict[str, Any]]]) -> pa.Table:
     records = [record for _, record in found]
     columns = {}
-    for name in dict.fromkeys(chain.from_iterable(records)):
+    for name, given in by_name(records).items():
         if name == "__metadata" or "@" in name:
             continue
-        values = column([record.get(name) for record in records], _text)
+        values = column(given, _text)
         # A link to other entities is no column, wherever nothing else stands in its place.
         if values.null_count < len(records) or not all(_is_deferred(record[name]) for record in records if name in record):
             columns[names[name]] = values

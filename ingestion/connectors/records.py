@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ingestion.connectors.base import RawNames, ReadContext, SourceError, column, gather, placed, text
+from ingestion.connectors.base import RawNames, ReadContext, SourceError, by_name, column, gather, placed, text
 from ingestion.register.basics import TableBase
 
 if TYPE_CHECKING:
@@ -77,18 +76,14 @@ class _Shape:
         inside = (path for path in self._paths.values() if not path.startswith(_PARENT))
         self._opened = {path.removeprefix("$.").split(".")[0] for path in inside} | {_LINKS}
 
-    def __call__(self, found: list[Record]) -> dict[str, list[Any]]:
-        names, every = self._names, [fields for _, fields, _ in found]
-        columns = {
-            names[name]: [fields.get(name) for fields in every]
-            for name in dict.fromkeys(chain.from_iterable(every))
-            if name not in self._opened
-        }
+    def __call__(self, found: list[Record]) -> dict[str, Sequence[Any]]:
+        names, own = self._names, by_name([fields for _, fields, _ in found])
+        columns = {names[name]: values for name, values in own.items() if name not in self._opened}
         for name, path in self._paths.items():
             values = [_find(fields, outer, path, MISSING) for _, fields, outer in found]
             if any(value is not MISSING for value in values):
-                own = columns.get(names[name]) or [None] * len(found)
-                columns[names[name]] = [mine if value is MISSING else value for value, mine in zip(values, own, strict=True)]
+                beside = columns.get(names[name]) or [None] * len(found)
+                columns[names[name]] = [other if value is MISSING else value for value, other in zip(values, beside, strict=True)]
         return columns
 
 

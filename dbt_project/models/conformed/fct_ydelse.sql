@@ -1,5 +1,4 @@
 -- The state's flex contribution ("Fleksbidrag fra staten") stands in the file but is no benefit to the citizen: ydelser says which are.
--- The file is of the municipality's own cases: it acts in all of them, whoever bears the cost.
 select
     beregninger.person_id,
     beregninger.ydelse,
@@ -7,7 +6,6 @@ select
     coalesce(borger.borger_noegle, {{ unknown_key() }}) as borger_noegle,
     coalesce(ydelser.ydelsesgruppe, beregninger.ydelse) as ydelsesgruppe,
     coalesce(kommune.kommunekode, {{ unknown_key() }}) as finansieringskommune,
-    '0306' as handlekommune,
     beregninger.beloeb,
     beregninger.refusionsprocent,
     beregninger.refusion,
