@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, Measure, Municipality, SpecialPlacement
+from demo.population.cases import COMPLAINT
 from demo.population.places import house_uuid
 from demo.values import kroner_text
 
@@ -79,10 +80,17 @@ def _moves(municipality: Municipality) -> dict[str, dict[str, int]]:
 
 
 def _building_cases(municipality: Municipality) -> dict[str, dict[str, int]]:
-    """Return building cases received and decided, by month."""
-    received = Counter(f"{case.received:%Y-%m}" for case in municipality.building_cases)
-    decided = Counter(f"{case.decided:%Y-%m}" for case in municipality.building_cases if case.decided)
-    return {"modtagne": dict(sorted(received.items())), "afgjorte": dict(sorted(decided.items()))}
+    """Return building cases received and decided, and complaints and notes of calls under their subjects, by month."""
+    subjects = {case.kle for case in municipality.building_cases}
+    days = {
+        "modtagne": [case.received for case in municipality.building_cases],
+        "afgjorte": [case.decided for case in municipality.building_cases if case.decided],
+        "klager": [case.opened for case in municipality.cases if case.kle in subjects and case.facet == COMPLAINT],
+        "telefonnotater": [
+            event.moment.date() for event in municipality.case_events if event.kind == "T" and event.case.kle in subjects
+        ],
+    }
+    return {what: dict(sorted(Counter(f"{day:%Y-%m}" for day in found).items())) for what, found in days.items()}
 
 
 def _capacity(municipality: Municipality) -> dict[str, dict[str, dict[str, int]]]:

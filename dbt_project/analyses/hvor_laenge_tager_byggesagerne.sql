@@ -1,4 +1,4 @@
--- Spørgsmål 7: hvor længe tager byggesagerne, og følger det antallet af sager og hænder? Alle emner, de seneste tolv måneder.
+-- Spørgsmål 7: hvor længe tager byggesagerne, og følger det antallet af sager og hænder, og hvad kommer der af klager og opkald? Alle emner, de seneste tolv måneder.
 select
     maaned,
     modtagne,
@@ -6,6 +6,8 @@ select
     verserende,
     median_sagsbehandlingsdage,
     gebyr,
+    klager,
+    telefonnotater,
     aarsvaerk,
     afgjorte_pr_aarsvaerk
 from {{ ref('mart_sagsflow') }}

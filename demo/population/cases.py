@@ -10,7 +10,9 @@ from demo.population.common import count, cvr, day_between, moment, stream
 
 CASES = 5_000
 TICKETS = 24_000
-FACETS = ("A00", "G01", "K08", "P19", "S00")
+COMPLAINT, COMPLAINTS_A_DECISION, DAYS_TO_COMPLAIN = "K08", 0.06, 28
+"""A complaint's facet, how many decisions meet one, and until when: common knowledge, not held against KL's plan or the law."""
+FACETS = ("A00", "G01", COMPLAINT, "P19", "S00")
 TITLES = {
     "A": "Orientering", "G": "Sag om borger", "K": "Klage over afgørelse", "P": "Ansøgning", "S": "Regnskab og budget",
 }  # fmt: skip
@@ -31,15 +33,19 @@ def add(municipality: Municipality) -> None:
 def _cases(rng: random.Random, municipality: Municipality) -> None:
     units = {unit.id: unit for unit in municipality.org_units}
     tasks = [task for task in municipality.unit_tasks if units[task.org_unit].kind in ("center", "afdeling")]
+    filed = [
+        (day_between(rng, FIRST_DAY, TODAY), task.kle, task.org_unit, rng.choice(FACETS))
+        for task in rng.choices(tasks, k=count(municipality, CASES, 60))
+    ]
+    filed += _complaints(municipality)
     workers: dict[str, list[str]] = {}
     for employment in municipality.employments:
         if employment.leave is None:
             workers.setdefault(employment.org_unit, []).append(employment.number)
     adults = [person.cpr for person in municipality.persons if person.age(FIRST_DAY) >= 18]
     companies = [cvr(rng) for _ in range(count(municipality, 300, 8))]
-    for serial, opened in enumerate(sorted(day_between(rng, FIRST_DAY, TODAY) for _ in range(count(municipality, CASES, 60)))):
-        task, facet = rng.choice(tasks), rng.choice(FACETS)
-        case = _case(rng, serial, opened, task.kle, facet, units[task.org_unit], workers.get(task.org_unit, []))
+    for serial, (opened, kle, unit, facet) in enumerate(sorted(filed)):
+        case = _case(rng, serial, opened, kle, facet, units[unit], workers.get(unit, []))
         municipality.cases.append(case)
         for primary in (True, False) if rng.random() < 0.2 else (True,):
             person = rng.random() < 0.7
@@ -50,6 +56,16 @@ def _cases(rng: random.Random, municipality: Municipality) -> None:
                 )
             )  # fmt: skip
         _events(rng, municipality, case)
+
+
+def _complaints(municipality: Municipality) -> list[tuple[date, str, str, str]]:
+    """Complaints over decisions on buildings, which are filed here and not in GeoEnviron: day, subject, unit and facet."""
+    rng = stream(municipality, "complaints")
+    unit = next(unit.id for unit in municipality.org_units if unit.name == "Byggesager")
+    decided = [case for case in municipality.building_cases if case.decided and case.decision != "trukket"]
+    met = rng.sample(decided, max(1, round(COMPLAINTS_A_DECISION * len(decided))))
+    filed = [((case.decided or TODAY) + timedelta(days=rng.randint(1, DAYS_TO_COMPLAIN)), case.kle) for case in met]
+    return [(day, kle, unit, COMPLAINT) for day, kle in filed if day <= TODAY]
 
 
 def _case(rng: random.Random, serial: int, opened: date, kle: str, facet: str, unit: OrgUnit, workers: list[str]) -> Case:
@@ -66,10 +82,10 @@ def _case(rng: random.Random, serial: int, opened: date, kle: str, facet: str, u
 def _events(rng: random.Random, municipality: Municipality, case: Case) -> None:
     last = case.closed or TODAY
     days = sorted(day_between(rng, case.opened, last) for _ in range(rng.randint(0, 4)))
-    for day, kind in zip([case.opened, *days], ["I", *rng.choices("IUN", (3, 4, 3), k=len(days))], strict=True):
+    for day, kind in zip([case.opened, *days], ["I", *rng.choices("IUNT", (3, 4, 1, 2), k=len(days))], strict=True):
         serial = len(municipality.case_events)
-        document = "" if kind == "N" else f"306-{day.year}-{900_000 + serial}"
-        title = {"I": "Henvendelse", "U": "Svar til part", "N": "Notat om telefonsamtale"}[kind]
+        document = "" if kind in "NT" else f"306-{day.year}-{900_000 + serial}"
+        title = {"I": "Henvendelse", "U": "Svar til part", "N": "Notat", "T": "Notat om telefonsamtale"}[kind]
         municipality.case_events.append(CaseEvent(100_000 + serial, case, kind, document, title, moment(rng, day)))
 
 

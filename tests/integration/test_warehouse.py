@@ -334,14 +334,20 @@ def test_every_mart_has_a_purpose_its_systems_allow(home: Home) -> None:
     assert [line.split(",")[0] for line in misused(manifest)] == ["mart_ydelse_refusion is for personaleadministration"] * 3
 
 
-def test_holidays_serve_planning_only_as_long_as_their_owners_say_so(home: Home) -> None:
+@pytest.mark.parametrize(
+    ("system", "purpose", "mart"),
+    [("opus_loen", "kapacitetsplanlaegning", "mart_saesonbelastning"), ("novax", "statistik", "mart_barn_forloeb")],
+)
+def test_holidays_and_health_visits_serve_a_mart_only_as_long_as_their_owners_say_so(
+    home: Home, system: str, purpose: str, mart: str
+) -> None:
     manifest = json.loads((home.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
     for node in (*manifest["nodes"].values(), *manifest["sources"].values()):
         meta = node["config"]["meta"]
-        if meta.get("system") == "opus_loen":
-            meta["purpose"] = [purpose for purpose in meta["purpose"] if purpose != "kapacitetsplanlaegning"]
+        if meta.get("system") == system:
+            meta["purpose"] = [allowed for allowed in meta["purpose"] if allowed != purpose]
     (line,) = misused(manifest)
-    assert line.startswith("mart_saesonbelastning is for kapacitetsplanlaegning, but opus_loen may be used for")
+    assert line.startswith(f"{mart} is for {purpose}, but {system} may be used for")
 
 
 def test_published_models_hold_no_persons(models: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ sager as (
         sag_id::varchar as sag_id,
         sagsnummer,
         kle_emne,
+        null as handlingsfacet,
         'Børne- og ungesag' as sagstype
     from {{ ref('stg_dubu__sager') }}
     union all
@@ -15,6 +16,7 @@ sager as (
         byggesag_id::varchar as sag_id,
         sagsnummer,
         kle_emne,
+        null as handlingsfacet,
         'Byggesag' as sagstype
     from {{ ref('stg_geoenviron__byggesager') }}
     union all
@@ -23,6 +25,7 @@ sager as (
         sag_id::varchar as sag_id,
         sagsnummer,
         kle_emne,
+        handlingsfacet,
         'ESDH-sag' as sagstype
     from {{ ref('stg_esdh__sager') }}
 ),
@@ -50,7 +53,7 @@ select
         else 'ukendt'
     end as nummerform,
     coalesce(nullif(ny['emne'], ''), left(kle_emne, 8), {{ unknown_key() }}) as kle_emne,
-    nullif(ny['facet'], '') as handlingsfacet,
+    coalesce(nullif(ny['facet'], ''), handlingsfacet) as handlingsfacet,
     (case
         when length(ny['aar']) = 2 then '20' || ny['aar']
         else coalesce(nullif(ny['aar'], ''), nullif(gammel['aar'], ''))

@@ -1,4 +1,5 @@
 -- The state's flex contribution ("Fleksbidrag fra staten") stands in the file but is no benefit to the citizen: ydelser says which are.
+-- The file is of the municipality's own cases: it acts in all of them, whoever bears the cost.
 select
     beregninger.person_id,
     beregninger.ydelse,
@@ -6,6 +7,7 @@ select
     coalesce(borger.borger_noegle, {{ unknown_key() }}) as borger_noegle,
     coalesce(ydelser.ydelsesgruppe, beregninger.ydelse) as ydelsesgruppe,
     coalesce(kommune.kommunekode, {{ unknown_key() }}) as finansieringskommune,
+    '0306' as handlekommune,
     beregninger.beloeb,
     beregninger.refusionsprocent,
     beregninger.refusion,

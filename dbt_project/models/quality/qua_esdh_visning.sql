@@ -7,7 +7,7 @@
         'columns': [
             {'raw': 'haendelse_id', 'type': 'integer', 'required': True, 'masked': False, 'name': 'haendelse_id'},
             {'raw': 'sags_nr', 'type': 'case_number', 'required': False, 'masked': False, 'name': 'sagsnummer'},
-            {'raw': 'haendelse_type', 'type': 'text', 'required': False, 'masked': False, 'name': 'haendelse', 'values': ['I', 'U', 'N']},
+            {'raw': 'haendelse_type', 'type': 'text', 'required': False, 'masked': False, 'name': 'haendelse', 'values': ['I', 'U', 'N', 'T']},
             {'raw': 'dato', 'type': 'date', 'required': False, 'masked': False, 'name': 'dato'},
             {'raw': 'tidspunkt', 'type': 'timestamp', 'required': False, 'masked': False, 'name': 'tidspunkt'},
         ],

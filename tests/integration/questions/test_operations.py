@@ -21,12 +21,52 @@ def test_question_7_building_cases_in_and_out(ask: Any, truth: dict[str, Any]) -
     # What came in and was not decided lies there: cases do not get lost between the months.
     _, _, _, waiting = max(rows)
     assert waiting == sum(received.values()) - sum(decided.values())
+    # Complaints and notes of calls are ESDH's; 2024's cases tell their facet beside the number.
+    for kind, unread in (
+        ("klager", planted(truth, "esdh", "sager", "oprettet")),
+        ("telefonnotater", planted(truth, "esdh_visning", "haendelser", "sags_nr") + planted(truth, "esdh", "sager", "nummer")),
+    ):
+        found = dict(ask(f"select strftime(maaned, '%Y-%m'), {kind} from marts.mart_sagsflow where emne = 'I alt'"))
+        true = {month: facts[kind].get(month, 0) for month in found}
+        assert all(count <= true[month] for month, count in found.items())
+        assert max(1, sum(true.values()) - unread) <= sum(found.values()), kind
+    assert any(month < "2025" for month in facts["klager"])
     ((at_the_counter, drawn),) = ask(
         "select sum(henvendelser), (select count(*) from staging.stg_frontdesk__billetter inner join staging.stg_frontdesk__koeer"
         " using (koe_id) where kle_emne = '02.34.02' and date_trunc('month', oprettet_tidspunkt) in (select maaned from"
         " marts.mart_sagsflow)) from marts.mart_sagsflow where emne = 'I alt'"
     )
     assert at_the_counter == drawn > 0
+
+
+def test_question_7_what_people_come_and_call_about(ask: Any, truth: dict[str, Any]) -> None:
+    """Every number drawn and every note of a call, where it is shown; what is hidden stands on a handful of cases."""
+    ((drawn,),) = ask("select sum(henvendelser) from marts.mart_henvendelse_emne where kle_emne = 'I alt'")
+    assert drawn == ask("select count(*) from staging.stg_frontdesk__billetter")[0][0] > 0
+    held = {
+        (year, subject): (notes, cases)
+        for year, subject, notes, cases in ask(
+            "select year(haendelser.dato), coalesce(sager.kle_emne, '-1'), count(*), count(distinct coalesce(sager.sag_id, -1))"
+            " from staging.stg_esdh_visning__haendelser as haendelser left join staging.stg_esdh__sager as sager"
+            " on haendelser.sagsnummer = sager.sagsnummer where haendelse = 'T' group by 1, 2"
+        )
+    }
+    shown = ask(
+        "select aar, kle_emne, emneomraade, telefonnotater, sager_med_telefonnotat from marts.mart_henvendelse_emne"
+        " where kle_emne <> 'I alt'"
+    )
+    assert {(year, subject) for year, subject, *_ in shown} >= set(held)
+    assert any(notes for *_, notes, _ in shown)
+    assert any(notes is None for *_, notes, _ in shown)
+    for year, subject, area, notes, cases in shown:
+        if notes is not None:
+            assert (notes, cases) == held.get((year, subject), (0, 0))
+            assert cases == 0 or cases >= 5 or area == "Byggesager"
+    by_month = ask("select year(maaned), sum(telefonnotater) from marts.mart_sagsflow where emne = 'I alt' group by 1")
+    building = ask(
+        "select aar, telefonnotater from marts.mart_henvendelse_emne where emneomraade = 'Byggesager' and kle_emne = 'I alt'"
+    )
+    assert sum(notes for _, notes in building) == sum(notes for _, notes in by_month) > 0
 
 
 def test_question_8_consumption_is_what_the_systems_hold(ask: Any, truth: dict[str, Any]) -> None:

@@ -1,9 +1,11 @@
--- Building cases: what comes in, what is decided, what lies waiting, how long it takes, and how many there are to do it.
+-- Building cases: what comes in, what is decided, what lies waiting, how long it takes, how many there are to do it, and what comes of it:
+-- visits to the counter, calls noted on cases and complaints. Complaints and calls are ESDH's, under the subject of the building cases.
 with
 
 sager as (
     select
         sag.sag_id,
+        sag.kle_emne,
         kle.titel as emne,
         sag.aabnet_dato,
         sag.lukket_dato,
@@ -44,16 +46,49 @@ ansatte as (
     group by maaneder.maaned
 ),
 
--- At the counter a subject is the queue's. Nobody's name is there, only that a number was drawn.
-henvendelser as (
+byggeemner as (
+    select distinct
+        kle_emne,
+        emne
+    from sager
+),
+
+-- At the counter a subject is the queue's. Nobody's name is there, only that a number was drawn. A complaint is a case of its own.
+kontakter as (
     select
-        date_trunc('month', henvendelse.dato)::date as maaned,
-        coalesce(kle.titel, 'I alt') as emne,
-        count(*) as antal
-    from {{ ref('fct_borgerhenvendelse') }} as henvendelse
-    inner join {{ ref('dim_kle') }} as kle on henvendelse.kle_emne = kle.kle_emne
-    where kle.titel in (select sager.emne from sager)
-    group by grouping sets ((1, kle.titel), (1))
+        dato,
+        kle_emne,
+        'henvendelse' as slags
+    from {{ ref('fct_borgerhenvendelse') }}
+    union all
+    select
+        haendelse.dato,
+        sag.kle_emne,
+        'telefonnotat' as slags
+    from {{ ref('fct_sagshaendelse') }} as haendelse
+    inner join {{ ref('dim_sag') }} as sag on haendelse.sag_noegle = sag.sag_noegle
+    where haendelse.haendelse = 'T'
+    union all
+    select
+        klage.aabnet_dato as dato,
+        klage.kle_emne,
+        'klage' as slags
+    from {{ ref('fct_sag') }} as klage
+    inner join {{ ref('dim_sag') }} as sag on klage.sag_noegle = sag.sag_noegle
+    inner join {{ ref('klagefacetter') }} as facet on sag.handlingsfacet = facet.handlingsfacet
+    where klage.system_id = 'esdh'
+),
+
+kontakter_pr_emne as (
+    select
+        date_trunc('month', kontakter.dato)::date as maaned,
+        coalesce(byggeemner.emne, 'I alt') as emne,
+        count(*) filter (where kontakter.slags = 'henvendelse') as henvendelser,
+        count(*) filter (where kontakter.slags = 'telefonnotat') as telefonnotater,
+        count(*) filter (where kontakter.slags = 'klage') as klager
+    from kontakter
+    inner join byggeemner on kontakter.kle_emne = byggeemner.kle_emne
+    group by grouping sets ((1, byggeemner.emne), (1))
 ),
 
 flow as (
@@ -80,7 +115,9 @@ select
     flow.verserende::integer as verserende,
     flow.median_dage::decimal(9, 1) as median_sagsbehandlingsdage,
     coalesce(flow.gebyr, 0)::decimal(18, 2) as gebyr,
-    coalesce(henvendelser.antal, 0)::integer as henvendelser,
+    coalesce(kontakter.henvendelser, 0)::integer as henvendelser,
+    coalesce(kontakter.telefonnotater, 0)::integer as telefonnotater,
+    coalesce(kontakter.klager, 0)::integer as klager,
     case when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'ansatte.aarsvaerk') }} end::decimal(9, 2) as aarsvaerk,
     case
         when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'flow.afgjorte / nullif(ansatte.aarsvaerk, 0)') }}
@@ -88,4 +125,4 @@ select
     flow.emne = 'I alt' and {{ is_small('ansatte.antal_ansatte') }} as diskretioneret
 from flow
 left join ansatte on flow.maaned = ansatte.maaned
-left join henvendelser on flow.maaned = henvendelser.maaned and flow.emne = henvendelser.emne
+left join kontakter_pr_emne as kontakter on flow.maaned = kontakter.maaned and flow.emne = kontakter.emne

@@ -6,7 +6,7 @@ converted as (
     select
         {{ to_integer('source."haendelse_id"') }} as haendelse_id,
         {{ to_case_number('source."sags_nr"') }} as sagsnummer,
-        {{ accepted('source."haendelse_type"', 'text', ['I', 'U', 'N']) }} as haendelse,
+        {{ accepted('source."haendelse_type"', 'text', ['I', 'U', 'N', 'T']) }} as haendelse,
         {{ to_text('source."dokument_nr"') }} as dokumentnummer,
         {{ to_text('source."enhed"') }} as enhed_id,
         {{ to_date('source."dato"') }} as dato,
