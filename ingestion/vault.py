@@ -13,6 +13,7 @@ import re
 import secrets
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,13 @@ PSEUDONYMS = (
     "create table if not exists pseudonyms"
     " (purpose varchar not null, person_id uuid not null, pseudonym varchar not null, primary key (purpose, person_id))"
 )
-PERSONS_SEEN = """
-create table if not exists persons_seen (
-    system_id varchar, table_name varchar, changed_by varchar, persons varchar, primary key (system_id, table_name)
+NUMBERS_SEEN = """
+create table if not exists numbers_seen (
+    system_id varchar, table_name varchar, column_name varchar, up_to varchar not null, moved varchar not null,
+    primary key (system_id, table_name, column_name)
 )
 """
+LOOKS = "create table if not exists looks (look varchar primary key, looked_at timestamp not null)"
 KEY_VARIABLE = "FAELLESDATA_VAULT_KEY"
 KEY_FILE_VARIABLE = "FAELLESDATA_VAULT_KEY_FILE"
 PSEUDONYM_KEY_VARIABLE = "FAELLESDATA_PSEUDONYM_KEY"
@@ -148,13 +151,15 @@ def build_vault(register: Register, home: Home) -> int:
             connection.execute("use vault")
             connection.execute(PERSON_KEYS)
             connection.execute(PSEUDONYMS)
-            connection.execute(PERSONS_SEEN)
+            connection.execute(NUMBERS_SEEN)
+            connection.execute(LOOKS)
             # One transaction: a vault killed half-way must not have given one person two ids.
             connection.execute("begin")
             new = _add_numbers(connection, register, home)
             _join_earlier_numbers(connection, register, home)
+            _note_moved(connection, register, home)
             _pseudonymise(connection, home)
-            _note_persons(connection)
+            connection.execute("insert into looks values (?, now() at time zone 'UTC')", [str(uuid.uuid4())])
             connection.execute("commit")
             connection.execute("checkpoint vault")
             connection.execute("use memory")
@@ -169,8 +174,18 @@ def _attached(connection: duckdb.DuckDBPyConnection, system: System, home: Home)
 
 
 def _add_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home: Home) -> int:
+    """Give the numbers of rows that came since the last look an id; return how many were new.
+
+    A row's load is written in it, so what was looked through once is not read again.
+    """
     # In memory: it never touches the disk unencrypted.
-    connection.execute("create temporary table seen (system_id varchar, table_name varchar, changed_by varchar, cpr varchar)")
+    connection.execute("create temporary table seen (cpr varchar)")
+    known = {
+        (system, table, column): up_to
+        for system, table, column, up_to in connection.execute(
+            "select system_id, table_name, column_name, up_to from numbers_seen"
+        ).fetchall()
+    }
     changes: dict[str, dict[str, str]] = {}
     for system, name, table, column in cpr_columns(register):
         if not home.raw_file(system.id).exists():
@@ -178,11 +193,21 @@ def _add_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home
         if system.id not in changes:
             # Before the rows are read: what is loaded in between is not said to have been seen.
             changes[system.id] = newest_changes(home.raw_file(system.id))
-        source = f'{_attached(connection, system, home)}.raw."{name}"'
-        number = normalised_cpr(f'"{table.raw_names()[column]}"')
+        newest, up_to = changes[system.id].get(name, ""), known.get((system.id, name, column))
+        if newest == up_to:
+            continue
+        # A clock that was set back gives loads that sort before what was seen.
+        since = up_to if up_to and up_to < newest else ""
+        number = normalised_cpr("written")
         connection.execute(
-            f"insert into seen select distinct ?, ?, ?, {number} from {source} where {number} is not null",
-            [system.id, name, changes[system.id].get(name, "")],
+            f"insert into seen select {number} from"
+            f' (select distinct "{table.raw_names()[column]}" as written from {_attached(connection, system, home)}.raw."{name}"'
+            f" where _dlt_load_id > ?) where {number} is not null",
+            [since],
+        )
+        connection.execute(
+            "insert into numbers_seen values (?, ?, ?, ?, '') on conflict do update set up_to = excluded.up_to",
+            [system.id, name, column, newest],
         )
     numbers = [
         row[0]
@@ -197,40 +222,67 @@ def _add_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home
         {"cpr": pa.array(numbers, pa.string()), "person_id": pa.array([str(uuid.uuid4()) for _ in numbers], pa.string())}
     )
     connection.register("added", added)
+    connection.execute("create temporary table newcomers as select cpr from added")
     connection.execute("insert into person_keys select cpr, cast(person_id as uuid), now() at time zone 'UTC' from added")
     connection.unregister("added")
     return len(numbers)
 
 
-def _note_persons(connection: duckdb.DuckDBPyConnection) -> None:
-    """Keep, by table, a digest of who its numbers are: as long as it stays, nobody in the table has become another person."""
-    connection.execute("delete from persons_seen")
-    connection.execute(
-        """
-        insert into persons_seen
-        select system_id, table_name, max(changed_by), sum(md5_number_lower(cpr || person_id))::varchar
-        from (select distinct * from seen) inner join person_keys using (cpr)
-        group by system_id, table_name
-        """
-    )
+def _note_moved(connection: duckdb.DuckDBPyConnection, register: Register, home: Home) -> None:
+    """Note which tables hold a number that was one person's before this look and is another's now."""
+    if not connection.execute("select 1 from moved limit 1").fetchone():
+        return
+    for system, name, table, column in cpr_columns(register):
+        if home.raw_file(system.id).exists():
+            number = normalised_cpr(f'"{table.raw_names()[column]}"')
+            among = f'select 1 from {_attached(connection, system, home)}.raw."{name}" where {number} in (select cpr from moved)'
+            connection.execute(
+                "update numbers_seen set moved = now()::varchar"
+                f" where (system_id, table_name, column_name) = (?, ?, ?) and exists ({among})",
+                [system.id, name, column],
+            )
 
 
-def persons_seen(home: Home) -> tuple[dict[tuple[str, str], tuple[str, str]], str]:
-    """Return, by system and table, the load that last changed it and a digest of its persons; and a digest of everybody."""
+@dataclass(frozen=True)
+class Seen:
+    """What the vault has seen, for who wants to know what is news to him."""
+
+    up_to: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By system and table with CPR numbers, the load up to which they are known."""
+    moved: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By system and table, when one of its numbers last became another person's; as long as it stays, old rows are who they were."""
+    everyone: str = ""
+    """A digest of all persons and their pseudonyms."""
+    looks: Sequence[str] = ()
+    """A name for each time it was built, the newest last. A vault that does not know one is another, or was put back from a copy."""
+
+
+def seen(home: Home) -> Seen:
+    """Return what the vault has seen; nothing where there is none yet.
+
+    Raises:
+        VaultKeyError: the vault cannot be opened.
+    """
     import duckdb
 
     if not home.vault.exists():
-        return {}, ""
+        return Seen()
     with duckdb.connect() as connection:
         attach_vault(connection, home)
-        known = connection.execute("select 1 from duckdb_tables() where table_name = 'persons_seen'").fetchone()
-        rows = connection.execute("select * from vault.persons_seen").fetchall() if known else []
-        everyone = [connection.execute("select sum(md5_number_lower(cpr || person_id)) from vault.person_keys").fetchone()]
-        if known:
-            everyone.append(
-                connection.execute("select sum(md5_number_lower(one::varchar)) from vault.pseudonyms as one").fetchone()
-            )
-    return {(system, table): (changed_by, persons) for system, table, changed_by, persons in rows}, str(everyone)
+        rows = connection.execute(
+            "select system_id, table_name, min(up_to), max(moved) from vault.numbers_seen group by all"
+        ).fetchall()
+        everyone = [
+            connection.execute(f"select sum(md5_number_lower({digested})) from vault.{table} as one").fetchone()
+            for table, digested in (("person_keys", "cpr || person_id"), ("pseudonyms", "one::varchar"))
+        ]
+        looks = [look for (look,) in connection.execute("select look from vault.looks order by looked_at").fetchall()]
+    return Seen(
+        {(system, table): up_to for system, table, up_to, _ in rows},
+        {(system, table): moved for system, table, _, moved in rows},
+        str(everyone),
+        looks,
+    )
 
 
 def _join_earlier_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home: Home) -> None:
@@ -252,15 +304,16 @@ def _join_earlier_numbers(connection: duckdb.DuckDBPyConnection, register: Regis
     connection.register("persons", persons)
     connection.execute(
         """
-        update person_keys set person_id = kept.person_id
-        from (
-            select cpr, first_value(person_id) over (partition by person order by first_seen, cpr) as person_id
-            from persons inner join person_keys using (cpr)
-        ) as kept
-        where person_keys.cpr = kept.cpr and person_keys.person_id <> kept.person_id
+        create temporary table joined as
+        select cpr, first_value(person_id) over (partition by person order by first_seen, cpr) as kept
+        from persons inner join person_keys using (cpr)
+        qualify kept <> person_id
         """
     )
     connection.unregister("persons")
+    connection.execute("update person_keys set person_id = joined.kept from joined where person_keys.cpr = joined.cpr")
+    # A number that is new itself stands in new rows alone.
+    connection.execute("create temporary table moved as from joined anti join newcomers using (cpr)")
 
 
 def _groups(pairs: list[tuple[str, str]]) -> dict[str, set[str]]:

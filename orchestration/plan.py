@@ -24,11 +24,15 @@ from ingestion.home import Home
 if TYPE_CHECKING:
     import duckdb
 
+    from ingestion.vault import Seen
+
 Node = Mapping[str, Any]
 Reason = Literal["asked for", "new", "changed", "not finished", "news", "new day"]
 MADE = ("seed", "model", "snapshot")
 _DATE = re.compile(r"\b(current_date|today\()", re.IGNORECASE)
 _TIME = re.compile(r"\b(current_timestamp|localtimestamp|now\(|get_current_time|current_localtime)", re.IGNORECASE)
+_VAULT = "vault"
+"""Under this name the state keeps which vault the warehouse was made with."""
 _ALL = re.compile(r"\bgraph\.nodes\b")
 _STATE = {
     "unique_id": "varchar primary key",
@@ -71,7 +75,7 @@ class Facts:
     sources: Mapping[str, str] = field(default_factory=dict)
     """A version for each source."""
     persons: Mapping[str, str] = field(default_factory=dict)
-    """By source with CPR numbers, a digest of who they are."""
+    """By source with CPR numbers, what changes when one of them becomes another person's."""
     early: Collection[str] = ()
     """Sources with CPR numbers that were loaded after the vault looked."""
     state: Mapping[str, Made] = field(default_factory=dict)
@@ -239,12 +243,25 @@ def summary(steps: Iterable[Step], unchanged: int) -> str:
 
 def read_facts(manifest: Mapping[str, Any], home: Home) -> Facts:
     """Return what a plan follows from, as it is now."""
-    versions, persons, early = _read_sources(manifest, home)
+    from ingestion.vault import seen
+
+    vault = seen(home)
+    state = read_state(home)
+    era = _era(home, vault.looks, state.get(_VAULT))
+    versions, persons, early = _read_sources(manifest, home, vault, era)
     with _open(home) as connection:
         relations = set(connection.execute("select table_schema, table_name from information_schema.tables").fetchall())
         row = connection.execute("select current_date::varchar, now()::varchar").fetchone()
     today, now = row or ("", "")
-    return Facts(versions, persons, early, read_state(home), relations, today, now)
+    return Facts(versions, persons, early, state, relations, today, now)
+
+
+def _era(home: Home, looks: Sequence[str], before: Made | None) -> str:
+    """Return what stays as long as the vault is the one that the warehouse was made with, or has grown out of it."""
+    look = looks[-1] if looks else ""
+    era = before.code if before and before.version in (*looks, look) else look
+    write_state(home, {_VAULT: Made(version=look, code=era, moment="", status="ok")})
+    return era
 
 
 def read_state(home: Home) -> dict[str, Made]:
@@ -268,30 +285,30 @@ def write_state(home: Home, made: Mapping[str, Made]) -> None:
         )
 
 
-def _read_sources(manifest: Mapping[str, Any], home: Home) -> tuple[dict[str, str], dict[str, str], set[str]]:
-    """Return a version for each source; of those with CPR numbers a digest of the persons, and which the vault has not seen."""
+def _read_sources(
+    manifest: Mapping[str, Any], home: Home, vault: Seen, era: str
+) -> tuple[dict[str, str], dict[str, str], set[str]]:
+    """Return a version for each source; of those with CPR numbers who they are, and which the vault has not seen whole."""
     from ingestion.platform import SYSTEM_ID
     from ingestion.raw_file import newest_changes
-    from ingestion.vault import persons_seen
 
     versions: dict[str, str] = {}
     persons: dict[str, str] = {}
     early: set[str] = set()
-    seen, everyone = persons_seen(home)
     changes: dict[str, dict[str, str]] = {}
     for unique_id, source in manifest["sources"].items():
         system, table = source["source_name"], source["name"]
         if system == "vault":
-            versions[unique_id] = everyone
+            versions[unique_id] = vault.everyone
         elif system == SYSTEM_ID:
             versions[unique_id] = _content(home.raw_file(SYSTEM_ID), f'{source["schema"]}."{table}"')
         else:
             if system not in changes:
                 changes[system] = newest_changes(home.raw_file(system))
             versions[unique_id] = changes[system].get(table, "")
-            if (system, table) in seen:
-                changed_by, persons[unique_id] = seen[system, table]
-                if changed_by != versions[unique_id]:
+            if (system, table) in vault.up_to:
+                persons[unique_id] = era + vault.moved[system, table]
+                if vault.up_to[system, table] != versions[unique_id]:
                     early.add(unique_id)
     return versions, persons, early
 

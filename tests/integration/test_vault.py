@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -23,8 +24,10 @@ from ingestion.vault import (
     VaultKeyError,
     attach_vault,
     build_vault,
+    seen,
     vault_key,
 )
+from orchestration.plan import read_facts
 
 CPR = {"pii": "P2", "key_domain": "citizen"}
 
@@ -84,11 +87,38 @@ def test_a_changed_number_stays_one_person_also_in_chains_and_when_told_late(reg
     put(drop, "personer.csv", "cpr", "0101901111", "0101903333", "0505905555")
     put(drop, "skift.csv", "cpr;før", "0101903333;0101902222")
     refresh(register, home)
+    assert set(seen(home).moved.values()) == {""}, "0101903333 has had no other id before"
     put(drop, "skift.csv", "cpr;før", "0101902222;0101901111", "0101903333;0101902222")
     refresh(register, home)
+    moved = seen(home).moved
+    assert all(moved[name] for name in (("borger", "personer"), ("borger", "skift"))), "0101903333 is another person now"
+    refresh(register, home)
+    assert seen(home).moved == moved
     found = ids(home)
     assert {found["0101901111"], found["0101902222"], found["0101903333"]} == {first}
     assert found["0505905555"] != first
+
+
+def test_a_vault_that_was_put_back_is_noticed(register: Register, drop: Path, home: Home, tmp_path: Path) -> None:
+    """Whom it met since the copy gets another id: what the warehouse holds of them is of no use."""
+    put(drop, "personer.csv", "cpr", "0101901111")
+    put(drop, "skift.csv", "cpr;før")
+    refresh(register, home)
+    home.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    manifest = {"sources": {"personer": {"source_name": "borger", "name": "personer", "schema": "raw"}}}
+    first = read_facts(manifest, home).persons["personer"]
+    copy = shutil.copyfile(home.vault, tmp_path / "copy")
+    put(drop, "personer.csv", "cpr", "0101901111", "0202904321")
+    refresh(register, home)
+    met = ids(home)["0202904321"]
+    assert read_facts(manifest, home).persons["personer"] == first, "a newcomer stands in new rows alone"
+    shutil.copyfile(copy, home.vault)
+    refresh(register, home)
+    assert ids(home)["0202904321"] != met
+    again = read_facts(manifest, home).persons["personer"]
+    assert again != first
+    refresh(register, home)
+    assert read_facts(manifest, home).persons["personer"] == again
 
 
 def test_the_platform_file_tells_of_systems_that_never_loaded(register: Register, drop: Path, home: Home) -> None:
