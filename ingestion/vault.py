@@ -250,11 +250,11 @@ class Seen:
     up_to: dict[tuple[str, str], str] = field(default_factory=dict)
     """By system and table with CPR numbers, the load up to which they are known."""
     moved: dict[tuple[str, str], str] = field(default_factory=dict)
-    """By system and table, when one of its numbers last became another person's; as long as it stays, old rows are who they were."""
+    """By system and table, when one of its numbers last became another person's: until then, its rows are who they were."""
     everyone: str = ""
     """A digest of all persons and their pseudonyms."""
     looks: Sequence[str] = ()
-    """A name for each time it was built, the newest last. A vault that does not know one is another, or was put back from a copy."""
+    """A name for each time it was built, the newest last. A vault without one of them is another, or was put back from a copy."""
 
 
 def seen(home: Home) -> Seen:

@@ -23,28 +23,37 @@ sommerhuse as (
     where bygning.anvendelseskode = '510'
 ),
 
-bopaele as (
+-- An address holds until the day before the next; of two from the same day one counts.
+adresser as (
     select
-        borger.person_id,
-        borger.skoledistrikt,
-        borger.aldersgruppe,
-        maaneder.maaned,
-        maaneder.dag,
-        arg_max(adresser.vejkode, adresser.tilflytningsdato) as vejkode,
-        arg_max(coalesce(upper(ltrim(adresser.husnr, '0')), ''), adresser.tilflytningsdato) as husnummer
-    from maaneder
-    inner join {{ ref('dim_borger') }} as borger on maaneder.dag between borger.gyldig_fra and borger.gyldig_til
-    inner join {{ ref('stg_cpr_sf6002__adresser') }} as adresser
-        on borger.person_id = adresser.person_id and maaneder.dag >= adresser.tilflytningsdato
-    where borger.kommunekode = '0306'
-    group by all
+        person_id,
+        vejkode,
+        coalesce(upper(ltrim(husnr, '0')), '') as husnummer,
+        tilflytningsdato as fra_dato,
+        coalesce(lead(tilflytningsdato) over flytninger - 1, date '9999-12-31') as til_dato
+    from {{ ref('stg_cpr_sf6002__adresser') }}
+    where person_id is not null
+    window flytninger as (partition by person_id order by tilflytningsdato, vejkode, husnr)
+),
+
+-- The few first: joined with months, all addresses are forty times as many.
+boende as materialized (
+    select
+        adresser.person_id,
+        adresser.fra_dato,
+        adresser.til_dato
+    from adresser
+    inner join sommerhuse on adresser.vejkode = sommerhuse.vejkode and adresser.husnummer = sommerhuse.husnummer
 )
 
 select
-    bopaele.maaned,
-    bopaele.dag,
-    bopaele.person_id,
-    bopaele.skoledistrikt,
-    case when bopaele.aldersgruppe in ('67-79 år', '80 år og derover') then bopaele.aldersgruppe else 'Under 67 år eller ukendt' end as aldersgruppe
-from bopaele
-inner join sommerhuse on bopaele.vejkode = sommerhuse.vejkode and bopaele.husnummer = sommerhuse.husnummer
+    maaneder.maaned,
+    maaneder.dag,
+    boende.person_id,
+    borger.skoledistrikt,
+    case when borger.aldersgruppe in ('67-79 år', '80 år og derover') then borger.aldersgruppe else 'Under 67 år eller ukendt' end as aldersgruppe
+from boende
+inner join maaneder on maaneder.dag between boende.fra_dato and boende.til_dato
+inner join {{ ref('dim_borger') }} as borger
+    on boende.person_id = borger.person_id and maaneder.dag between borger.gyldig_fra and borger.gyldig_til
+where borger.kommunekode = '0306'
