@@ -241,9 +241,9 @@ def _make(command: list[str], steps: list[plan.Step], home: Home, manifest: Mani
     finally:
         for node in chosen:
             node.tags.remove(_NOW)
-    plan.write_state(
-        home, {name: by_id[name].made if ok else replace(by_id[name].made, status="failed") for name, ok in results.items()}
-    )
+    # Beside the nodes there are the project's hooks.
+    ended = {name: (by_id[name].made, ok) for name, ok in results.items() if name in by_id}
+    plan.write_state(home, {name: made if ok else replace(made, status="failed") for name, (made, ok) in ended.items()})
 
 
 def one_line(error: BaseException | str | None) -> str:

@@ -330,5 +330,14 @@ def test_a_known_cpr_number_in_new_rows_is_found_that_night(municipality: Munici
     arrive(municipality, "posteringer", POSTINGS, [posting], "belnr = 'med-cpr'")
     assert [name for name in municipality.build("stg_opus_oekonomi__posteringer").failed_tests if "in_no_model" in name]
     municipality.night += 1
+    stranger = cpr(4711)
+    arrive(municipality, "posteringer", POSTINGS, [(*posting[:6], stranger, *posting[7:])], "belnr = 'med-cpr'")
+    assert not [name for name in municipality.build().failed_tests if "in_no_model" in name]
+    # It turns out to be somebody's, while the table that holds it has no news.
+    municipality.night += 1
+    municipality.load(come=range(4711, 4712), change=0, go=0, without=[table for table in KEYS if table != "cpr_sf6002.personer"])
+    outcome = municipality.build("stg_cpr_sf6002__personer")
+    assert [name for name in outcome.failed_tests if "in_no_model" in name]
+    municipality.night += 1
     arrive(municipality, "posteringer", POSTINGS, [(*posting[:6], "42", *posting[7:])], "belnr = 'med-cpr'")
     assert not [name for name in municipality.build().failed_tests if "in_no_model" in name]
