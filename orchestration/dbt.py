@@ -38,6 +38,8 @@ INPUTS = (PROJECT, ROOT / "seeds")
 _MADE_BY_DBT = {"target", "logs", "dbt_packages", "__pycache__"}
 _RESULTS = {"LogSeedResult", "LogModelResult", "LogSnapshotResult", "LogTestResult"}
 _NOW = "to_be_made_now"
+_MEND = "mend"
+"""What `rows_of` and the materialization of tables look for in a model's configuration."""
 _FAILED = {"error", "fail", "runtime error"}
 
 Event = dict[str, Any]
@@ -233,14 +235,16 @@ def _make(command: list[str], steps: list[plan.Step], home: Home, manifest: Mani
     results: dict[str, bool] = {}
     chosen = [manifest.nodes[unique_id] for unique_id in by_id]
     # By a tag: dbt would look for each of 600 names through all nodes, which takes seconds.
-    for node in chosen:
+    for node, step in zip(chosen, steps, strict=True):
         node.tags.append(_NOW)
+        node.config[_MEND] = step.mend
     try:
         # Nobody reads the artifacts of a build, and to write the manifest once more takes a second.
         yield from _stream([*command, "--no-write-json", "--select", f"tag:{_NOW}"], home, manifest, outcome, results)
     finally:
         for node in chosen:
             node.tags.remove(_NOW)
+            del node.config[_MEND]
     # Beside the nodes there are the project's hooks.
     ended = {name: (by_id[name].made, ok) for name, ok in results.items() if name in by_id}
     plan.write_state(home, {name: made if ok else replace(made, status="failed") for name, (made, ok) in ended.items()})

@@ -41,6 +41,7 @@ _STATE = {
     "moment": "varchar not null",
     "status": "varchar not null",
     "built_at": "timestamp not null",
+    "persons": "varchar default ''",
 }
 
 
@@ -56,6 +57,8 @@ class Made:
     moment: str
     """The date or the time of which its SQL made use; empty where it asks for neither."""
     status: str
+    persons: str = ""
+    """What changes when a CPR number in it becomes another person's."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Step:
     name: str
     reason: Reason
     made: Made
+    mend: bool = False
+    """Whether the table stays, and takes in the rows that came and gives up those that went."""
 
 
 @dataclass
@@ -124,7 +129,7 @@ class Project:
             reason: Reason | None = "asked for" if full or only is not None else self._reason(node, made, before, facts, versions)
             if reason:
                 versions[unique_id] = made.version
-                steps.append(Step(unique_id, node["name"], reason, made))
+                steps.append(Step(unique_id, node["name"], reason, made, not full and _can_be_mended(node, made, before)))
         return steps
 
     def looks_within(self, unique_id: str, made: Collection[str]) -> bool:
@@ -159,7 +164,9 @@ class Project:
     def _made(self, node: Node, facts: Facts, versions: Mapping[str, str]) -> Made:
         code, moment = self.code[node["unique_id"]], self._moment(node, facts)
         status = "early" if any(name in facts.early for name in _parents(node)) else "ok"
-        return Made(_digest(code, moment, *self._read(node, facts, versions)), code, moment, status)
+        return Made(
+            _digest(code, moment, *self._read(node, facts, versions)), code, moment, status, self._persons(_parents(node), facts)
+        )
 
     def _reason(self, node: Node, made: Made, before: Made | None, facts: Facts, versions: Mapping[str, str]) -> Reason | None:
         if before is None:
@@ -190,12 +197,13 @@ class Project:
         )
 
     def _source(self, name: str, parents: Sequence[str], facts: Facts) -> str:
-        if name in self._sources and self._sources[name]["source_name"] == "vault":
-            # A table sees of the vault who its own numbers are: new persons elsewhere are no news here.
-            seen = [facts.persons[other] for other in parents if other in facts.persons]
-            if seen:
-                return _digest(*seen)
-        return facts.sources.get(name, "")
+        of_the_vault = name in self._sources and self._sources[name]["source_name"] == "vault"
+        # A table sees of the vault who its own numbers are: new persons elsewhere are no news here.
+        return (self._persons(parents, facts) if of_the_vault else "") or facts.sources.get(name, "")
+
+    def _persons(self, parents: Sequence[str], facts: Facts) -> str:
+        seen = [facts.persons[name] for name in sorted(parents) if name in facts.persons]
+        return _digest(*seen) if seen else ""
 
     def _moment(self, node: Node, facts: Facts) -> str:
         """Return the date or the time, where the node's SQL asks for it, itself or by a macro of ours."""
@@ -234,6 +242,19 @@ class Project:
         return self._texts[name]
 
 
+def _can_be_mended(node: Node, made: Made, before: Made | None) -> bool:
+    """Return whether the rows that stayed are what they would be made now: nothing has changed but which rows there are.
+
+    Only of staging can that be said, since each of its rows comes of one row of raw: its SQL asks for them by `rows_of`.
+    """
+    return (
+        before is not None
+        and before.status == "ok"
+        and (before.code, before.moment, before.persons) == (made.code, made.moment, made.persons)
+        and any(name.endswith(".rows_of") for name in node["depends_on"].get("macros", []))
+    )
+
+
 def summary(steps: Iterable[Step], unchanged: int) -> str:
     """Say how many are to be made, and why."""
     reasons = Counter(step.reason for step in steps)
@@ -267,7 +288,7 @@ def _era(home: Home, looks: Sequence[str], before: Made | None) -> str:
 def read_state(home: Home) -> dict[str, Made]:
     """Return how each node was last made."""
     with _open(home) as connection:
-        rows = connection.execute("select unique_id, version, code, moment, status from main.build_state").fetchall()
+        rows = connection.execute("select unique_id, version, code, moment, status, persons from main.build_state").fetchall()
     return {unique_id: Made(*made) for unique_id, *made in rows}
 
 
@@ -276,12 +297,13 @@ def write_state(home: Home, made: Mapping[str, Made]) -> None:
     if not made:
         return
     now = datetime.now(UTC).replace(tzinfo=None)
-    rows = [(unique_id, one.version, one.code, one.moment, one.status, now) for unique_id, one in made.items()]
+    rows = [(unique_id, one.version, one.code, one.moment, one.status, now, one.persons) for unique_id, one in made.items()]
     with _open(home) as connection:
         # One statement: row by row, 650 nodes take a second.
-        columns = ", ".join(["unnest(?)"] * len(_STATE))
+        columns = ", ".join(f"unnest(?) as {name}" for name in _STATE)
         connection.execute(
-            f"insert or replace into main.build_state select {columns}", [list(column) for column in zip(*rows, strict=True)]
+            f"insert or replace into main.build_state by name select {columns}",
+            [list(column) for column in zip(*rows, strict=True)],
         )
 
 
@@ -327,6 +349,8 @@ def _open(home: Home) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(home.warehouse))
     columns = ", ".join(f"{name} {kind}" for name, kind in _STATE.items())
     connection.execute(f"create table if not exists main.build_state ({columns})")
+    # Homes of earlier versions have no such column.
+    connection.execute(f"alter table main.build_state add column if not exists persons {_STATE['persons']}")
     return connection
 
 

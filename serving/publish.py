@@ -213,13 +213,7 @@ def _unchanged_sets(connection: duckdb.DuckDBPyConnection, table: PublishedTable
     A table with other columns than before is a new one, as is one whose cells cannot be told apart: nothing is compared.
     """
     before = f'before.main."{table.name}"'
-    columns = "select list((column_name, data_type) order by column_name) from duckdb_columns() where table_name = ?"
-    databases = (("before", "main"), (table.database, table.schema))
-    described = [
-        connection.execute(f"{columns} and database_name = ? and schema_name = ?", [table.name, *place]).fetchone()
-        for place in databases
-    ]
-    if table.question is None or not table.grain or described[0] != described[1]:
+    if table.question is None or not table.grain or _columns(connection, before) != _columns(connection, table.relation):
         return ""
     if not told_by_two(connection, before, table.relation, table.grain, table.question, "told_by_two"):
         return ""
@@ -227,6 +221,16 @@ def _unchanged_sets(connection: duckdb.DuckDBPyConnection, table: PublishedTable
         " and ".join(f"one.{column} is not distinct from told.{column}" for column in table.question["within"])
     )
     return f"where not {told} union all by name from {before} as one where {told}"
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> set[tuple[str, str]]:
+    """Return names and types; none where there is no such table."""
+    import duckdb
+
+    try:
+        return {(name, kind) for name, kind, *_ in connection.execute(f"describe {relation}").fetchall()}
+    except duckdb.CatalogException:
+        return set()
 
 
 def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *, vault: bool) -> None:

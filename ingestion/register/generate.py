@@ -331,13 +331,15 @@ def _staging(system: System, name: str, table: Table, mendings: Mendings) -> str
     final += [f"    {meta}" for meta in META_COLUMNS]
     conditions = "\n    and ".join(f"{internal[source]} is not null" for source in table.columns if source in needed)
     key = ", ".join(internal[source] for source in table.key)
+    # Rows are mended by a key that is there to be found.
+    rows = "source" if any(hidden(table.columns[source]) for source in table.key) else "rows_of"
     lines = [
         "with",
         "",
         "converted as (",
         "    select",
         ",\n".join(converted),
-        f"    from {{{{ source('{system.id}', '{name}') }}}} as source",
+        f"    from {{{{ {rows}('{system.id}', '{name}') }}}} as source",
         *joins,
         ")",
         "",

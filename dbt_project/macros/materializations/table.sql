@@ -13,7 +13,9 @@
     {%- if existing is not none and existing.type != "table" -%}
         {%- do adapter.drop_relation(existing) -%}
     {%- endif -%}
-    {%- if model["language"] == "python" -%}
+    {%- if config.get("mend") -%}
+        {{ mend_rows(target_relation, sql) }}
+    {%- elif model["language"] == "python" -%}
         {#- The adapter's own statement makes a table, and replaces none. -#}
         {%- if existing is not none and existing.type == "table" -%}
             {%- do adapter.drop_relation(existing) -%}
@@ -38,3 +40,41 @@
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({"relations": [target_relation]}) }}
 {% endmaterialization %}
+
+{#-
+    Mends a staging table in place: `sql` gives what it lacks of raw (`rows_of`). Rows that raw no longer has go, and of the rows with one key
+    the last stays, as when the table is made whole; so one that was dropped for another comes back when that one goes.
+-#}
+{% macro mend_rows(relation, sql) %}
+    {%- set raw = source(*(model.sources | rejectattr(0, "equalto", "vault") | first)) -%}
+    {%- set key = model.config.meta.grain | join(", ") -%}
+    {%- set news = news_of(relation) -%}
+    {%- call statement("lacking") -%}
+        create or replace temp table {{ news }} as (
+            {{ sql }}
+        )
+    {%- endcall -%}
+    {%- call statement("gone") -%}
+        delete from {{ relation }} as staged
+        where not exists (select 1 from {{ raw }} as source where {{ same_row("source", "staged") }})
+    {%- endcall -%}
+    {%- call statement("last") -%}
+        create or replace temp table {{ news }} as
+        select *
+        from (
+            from {{ news }}
+            union all by name
+            from {{ relation }} where ({{ key }}) in (select ({{ key }}) from {{ news }})
+        )
+        qualify row_number() over (partition by {{ key }} order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+    {%- endcall -%}
+    {%- call statement("earlier") -%}
+        delete from {{ relation }} where ({{ key }}) in (select ({{ key }}) from {{ news }})
+    {%- endcall -%}
+    {%- call statement("main") -%}
+        insert into {{ relation }} by name from {{ news }}
+    {%- endcall -%}
+{% endmacro %}
+
+{#- Where the rows are by which a table was mended. -#}
+{% macro news_of(relation) %}{{ return("temp.news_of_" ~ relation.identifier) }}{% endmacro %}

@@ -1,8 +1,8 @@
 {#-
-    SQL for all that could be a CPR number in a table: nine or ten digits, dash or not, in no matter which column; NULL where no column could
-    hold one.
+    SQL for all that could be a CPR number in a table, or in the `rows` of its columns: nine or ten digits, dash or not, in no matter which
+    column; NULL where no column could hold one.
 -#}
-{%- macro digits_in(relation) -%}
+{%- macro digits_in(relation, rows=none) -%}
 {%- set texts = [] -%}
 {#- The load's id is landing's own: ten digits in every row, and from no source. -#}
 {%- for column in adapter.get_columns_in_relation(relation) if column.name != '_dlt_load_id' -%}
@@ -20,16 +20,22 @@
 {%- endfor -%}
 {%- if texts -%}
 {{ return("select lpad(regexp_replace(found, '[- ]', ''), 10, '0') as digits from (select unnest(regexp_extract_all(concat_ws(' | ', "
-    ~ texts | join(', ') ~ "), '\\b\\d{5,6}[- ]?\\d{4}\\b')) as found from " ~ relation ~ ")") }}
+    ~ texts | join(', ') ~ "), '\\b\\d{5,6}[- ]?\\d{4}\\b')) as found from " ~ (rows or relation) ~ ")") }}
 {%- endif -%}
 {{ return(none) }}
 {%- endmacro -%}
 
 {#- Writes down what could be a CPR number in a table or view, in the transaction in which it is made, so that nobody has to read it again to
-    look for one. A view is made anew with what it reads. A post-hook of all models and seeds. -#}
+    look for one. A view is made anew with what it reads. Of a table that was mended what has gone stays noted, until it is made whole: who
+    finds it among persons reads the table. A post-hook of all models and seeds. -#}
 {%- macro note_digits(relation) -%}
 {%- if execute -%}
+{%- set mended = config.get('mend') -%}
+{%- set name = "'" ~ relation.schema ~ "." ~ relation.identifier ~ "'" -%}
+{%- set found = digits_in(relation, news_of(relation) if mended) or "select null as digits where false" -%}
 insert or replace into main.digits
-select '{{ relation.schema }}.{{ relation.identifier }}', coalesce((select list(distinct digits) from ({{ digits_in(relation) or "select null as digits where false" }})), [])
+select {{ name }}, coalesce(list(distinct digits), [])
+from ({{ found }}{% if mended %} union all select unnest(digits) from main.digits where model_name = {{ name }}{% endif %})
+{%- if mended %} having exists (select 1 from main.digits where model_name = {{ name }}){% endif %}
 {%- endif -%}
 {%- endmacro -%}

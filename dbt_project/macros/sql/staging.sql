@@ -87,6 +87,24 @@ case
         and {{ one }}._source_ref = {{ other }}._source_ref
 {%- endmacro -%}
 
+{#-
+    The rows of a raw table that a staging model converts: all, or where `orchestration/plan.py` says that the table can be mended, those that
+    are not in it: what came since, and what was dropped then.
+-#}
+{%- macro rows_of(system, table) -%}
+{%- if config.get('mend') -%}
+(
+        select source.*
+        from {{ source(system, table) }} as source
+        where not exists (
+            select 1 from {{ this }} as staged where {{ same_row('source', 'staged') }}
+        )
+    )
+{%- else -%}
+{{ source(system, table) }}
+{%- endif -%}
+{%- endmacro -%}
+
 {#- Rows that are not in staging, those in staging that share a key with one of them, and those of which a value is missing there. -#}
 {%- macro suspects_of(system, table, spec, key_columns) -%}
 {%- set staged = ref('stg_' ~ system ~ '__' ~ table) -%}

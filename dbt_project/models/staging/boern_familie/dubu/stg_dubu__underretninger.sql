@@ -14,7 +14,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('dubu', 'underretninger') }} as source
+    from {{ rows_of('dubu', 'underretninger') }} as source
     {{ person_of('barn_cpr') }}
 )
 

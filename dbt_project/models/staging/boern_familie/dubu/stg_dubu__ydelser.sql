@@ -16,7 +16,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('dubu', 'ydelser') }} as source
+    from {{ rows_of('dubu', 'ydelser') }} as source
     {{ person_of('cpr') }}
 )
 

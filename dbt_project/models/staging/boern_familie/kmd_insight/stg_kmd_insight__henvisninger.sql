@@ -15,7 +15,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('kmd_insight', 'henvisninger') }} as source
+    from {{ rows_of('kmd_insight', 'henvisninger') }} as source
     {{ person_of('cpr_nummer') }}
 )
 

@@ -14,7 +14,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('novax', 'boern') }} as source
+    from {{ rows_of('novax', 'boern') }} as source
     {{ person_of('cprnr') }}
 )
 

@@ -12,7 +12,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('aula', 'fravaer') }} as source
+    from {{ rows_of('aula', 'fravaer') }} as source
 )
 
 select

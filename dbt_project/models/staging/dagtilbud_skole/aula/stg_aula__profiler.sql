@@ -12,7 +12,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('aula', 'profiler') }} as source
+    from {{ rows_of('aula', 'profiler') }} as source
 )
 
 select

@@ -14,7 +14,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('kmd_elev', 'fravaer') }} as source
+    from {{ rows_of('kmd_elev', 'fravaer') }} as source
     {{ person_of('cpr_nr') }}
 )
 

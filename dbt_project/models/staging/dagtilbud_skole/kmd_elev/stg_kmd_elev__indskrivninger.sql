@@ -14,7 +14,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('kmd_elev', 'indskrivninger') }} as source
+    from {{ rows_of('kmd_elev', 'indskrivninger') }} as source
     {{ person_of('cpr_nr') }}
 )
 

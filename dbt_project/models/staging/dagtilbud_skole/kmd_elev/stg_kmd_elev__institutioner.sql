@@ -18,7 +18,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('kmd_elev', 'institutioner') }} as source
+    from {{ rows_of('kmd_elev', 'institutioner') }} as source
 )
 
 select

@@ -17,7 +17,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('specialtilbud', 'placeringer') }} as source
+    from {{ rows_of('specialtilbud', 'placeringer') }} as source
     {{ person_of('cpr_nummer') }}
 )
 

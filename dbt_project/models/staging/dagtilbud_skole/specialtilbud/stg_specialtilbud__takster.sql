@@ -10,7 +10,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('specialtilbud', 'takster') }} as source
+    from {{ rows_of('specialtilbud', 'takster') }} as source
 )
 
 select

@@ -11,7 +11,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('stil_ws17', 'grupper') }} as source
+    from {{ rows_of('stil_ws17', 'grupper') }} as source
 )
 
 select

@@ -12,7 +12,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('stil_ws17', 'personer') }} as source
+    from {{ rows_of('stil_ws17', 'personer') }} as source
     {{ person_of('civil_registration_number') }}
 )
 

@@ -15,7 +15,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('opus_loen', 'fravaer') }} as source
+    from {{ rows_of('opus_loen', 'fravaer') }} as source
 )
 
 select

@@ -21,7 +21,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('opus_loen', 'org_enheder') }} as source
+    from {{ rows_of('opus_loen', 'org_enheder') }} as source
 )
 
 select

@@ -25,7 +25,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('os2kitos', 'it_systemer') }} as source
+    from {{ rows_of('os2kitos', 'it_systemer') }} as source
 )
 
 select

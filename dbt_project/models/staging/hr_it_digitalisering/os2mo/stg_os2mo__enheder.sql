@@ -19,7 +19,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('os2mo', 'enheder') }} as source
+    from {{ rows_of('os2mo', 'enheder') }} as source
 )
 
 select

@@ -13,7 +13,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('os2mo', 'kle_opgaver') }} as source
+    from {{ rows_of('os2mo', 'kle_opgaver') }} as source
 )
 
 select

@@ -12,7 +12,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('os2mo', 'ledere') }} as source
+    from {{ rows_of('os2mo', 'ledere') }} as source
 )
 
 select

@@ -15,7 +15,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('cpr_sf6002', 'adresser') }} as source
+    from {{ rows_of('cpr_sf6002', 'adresser') }} as source
     {{ person_of('cpr') }}
 )
 

@@ -9,7 +9,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('cpr_sf6002', 'boern') }} as source
+    from {{ rows_of('cpr_sf6002', 'boern') }} as source
     {{ person_of('cpr') }}
     {{ person_of('pnrbarn') }}
 )

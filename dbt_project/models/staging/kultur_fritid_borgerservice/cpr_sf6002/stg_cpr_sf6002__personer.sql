@@ -12,7 +12,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('cpr_sf6002', 'personer') }} as source
+    from {{ rows_of('cpr_sf6002', 'personer') }} as source
     {{ person_of('cpr') }}
 )
 

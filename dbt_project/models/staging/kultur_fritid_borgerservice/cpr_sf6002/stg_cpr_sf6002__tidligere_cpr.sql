@@ -10,7 +10,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('cpr_sf6002', 'tidligere_cpr') }} as source
+    from {{ rows_of('cpr_sf6002', 'tidligere_cpr') }} as source
     {{ person_of('cpr') }}
     {{ person_of('tidligere_cpr') }}
 )

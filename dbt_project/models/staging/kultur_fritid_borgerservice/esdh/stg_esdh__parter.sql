@@ -13,7 +13,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('esdh', 'parter') }} as source
+    from {{ rows_of('esdh', 'parter') }} as source
     {{ person_of('cpr_nummer') }}
 )
 

@@ -17,7 +17,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('esdh', 'sager') }} as source
+    from {{ rows_of('esdh', 'sager') }} as source
 )
 
 select

@@ -15,7 +15,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('esdh_visning', 'haendelser') }} as source
+    from {{ rows_of('esdh_visning', 'haendelser') }} as source
 )
 
 select

@@ -13,7 +13,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('fbs', 'udlaan') }} as source
+    from {{ rows_of('fbs', 'udlaan') }} as source
 )
 
 select

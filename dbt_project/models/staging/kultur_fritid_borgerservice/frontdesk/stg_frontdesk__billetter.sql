@@ -15,7 +15,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('frontdesk', 'billetter') }} as source
+    from {{ rows_of('frontdesk', 'billetter') }} as source
 )
 
 select

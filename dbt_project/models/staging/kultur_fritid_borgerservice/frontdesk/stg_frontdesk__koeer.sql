@@ -11,7 +11,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('frontdesk', 'koeer') }} as source
+    from {{ rows_of('frontdesk', 'koeer') }} as source
 )
 
 select

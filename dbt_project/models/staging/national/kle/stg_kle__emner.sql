@@ -20,7 +20,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('kle', 'emner') }} as source
+    from {{ rows_of('kle', 'emner') }} as source
 )
 
 select

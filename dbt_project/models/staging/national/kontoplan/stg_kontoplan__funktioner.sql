@@ -13,7 +13,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('kontoplan', 'funktioner') }} as source
+    from {{ rows_of('kontoplan', 'funktioner') }} as source
 )
 
 select

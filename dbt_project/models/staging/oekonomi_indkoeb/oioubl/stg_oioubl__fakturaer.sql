@@ -20,7 +20,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('oioubl', 'fakturaer') }} as source
+    from {{ rows_of('oioubl', 'fakturaer') }} as source
 )
 
 select

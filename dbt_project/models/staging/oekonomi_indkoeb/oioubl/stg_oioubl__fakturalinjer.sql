@@ -17,7 +17,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('oioubl', 'fakturalinjer') }} as source
+    from {{ rows_of('oioubl', 'fakturalinjer') }} as source
 )
 
 select

@@ -19,7 +19,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('oioubl', 'kreditnotaer') }} as source
+    from {{ rows_of('oioubl', 'kreditnotaer') }} as source
 )
 
 select

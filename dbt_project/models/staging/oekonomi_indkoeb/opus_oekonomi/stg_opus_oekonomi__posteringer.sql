@@ -19,7 +19,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('opus_oekonomi', 'posteringer') }} as source
+    from {{ rows_of('opus_oekonomi', 'posteringer') }} as source
 )
 
 select

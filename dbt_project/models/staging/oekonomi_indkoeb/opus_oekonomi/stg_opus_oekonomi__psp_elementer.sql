@@ -12,7 +12,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('opus_oekonomi', 'psp_elementer') }} as source
+    from {{ rows_of('opus_oekonomi', 'psp_elementer') }} as source
 )
 
 select

@@ -26,7 +26,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('truelink', 'indkoebslinjer') }} as source
+    from {{ rows_of('truelink', 'indkoebslinjer') }} as source
 )
 
 select

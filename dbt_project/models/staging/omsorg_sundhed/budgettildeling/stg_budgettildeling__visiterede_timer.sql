@@ -16,7 +16,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('budgettildeling', 'visiterede_timer') }} as source
+    from {{ rows_of('budgettildeling', 'visiterede_timer') }} as source
 )
 
 select

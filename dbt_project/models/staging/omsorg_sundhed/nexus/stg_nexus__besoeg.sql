@@ -17,7 +17,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('nexus', 'besoeg') }} as source
+    from {{ rows_of('nexus', 'besoeg') }} as source
 )
 
 select

@@ -10,7 +10,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('nexus', 'borgere') }} as source
+    from {{ rows_of('nexus', 'borgere') }} as source
     {{ person_of('cpr') }}
 )
 

@@ -15,7 +15,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('nexus', 'indsatser') }} as source
+    from {{ rows_of('nexus', 'indsatser') }} as source
 )
 
 select

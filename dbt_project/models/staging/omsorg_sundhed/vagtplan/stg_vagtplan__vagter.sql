@@ -15,7 +15,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('vagtplan', 'vagter') }} as source
+    from {{ rows_of('vagtplan', 'vagter') }} as source
 )
 
 select

@@ -20,7 +20,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('datafordeler', 'bygninger') }} as source
+    from {{ rows_of('datafordeler', 'bygninger') }} as source
 )
 
 select

@@ -15,7 +15,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('datafordeler', 'enheder') }} as source
+    from {{ rows_of('datafordeler', 'enheder') }} as source
 )
 
 select

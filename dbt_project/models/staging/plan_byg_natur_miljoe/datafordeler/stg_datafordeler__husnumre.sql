@@ -21,7 +21,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('datafordeler', 'husnumre') }} as source
+    from {{ rows_of('datafordeler', 'husnumre') }} as source
 )
 
 select

@@ -15,7 +15,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('marius_pedersen', 'toemninger') }} as source
+    from {{ rows_of('marius_pedersen', 'toemninger') }} as source
 )
 
 select

@@ -16,7 +16,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('scanxnet', 'vejninger') }} as source
+    from {{ rows_of('scanxnet', 'vejninger') }} as source
 )
 
 select

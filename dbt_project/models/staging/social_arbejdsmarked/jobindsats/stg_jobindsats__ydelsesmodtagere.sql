@@ -14,7 +14,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('jobindsats', 'ydelsesmodtagere') }} as source
+    from {{ rows_of('jobindsats', 'ydelsesmodtagere') }} as source
 )
 
 select

@@ -12,7 +12,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('momentum', 'borgere') }} as source
+    from {{ rows_of('momentum', 'borgere') }} as source
     {{ person_of('cpr') }}
 )
 

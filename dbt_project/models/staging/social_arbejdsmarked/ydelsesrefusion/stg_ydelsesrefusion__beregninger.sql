@@ -16,7 +16,7 @@ converted as (
         source._dlt_load_id,
         source._source_ref,
         source._source_row
-    from {{ source('ydelsesrefusion', 'beregninger') }} as source
+    from {{ rows_of('ydelsesrefusion', 'beregninger') }} as source
     {{ person_of('cpr_nummer') }}
 )
 
