@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -210,3 +211,29 @@ def test_why_a_node_is_made() -> None:
     assert [step.reason for step in of.plan(facts, ("model",))] == ["not finished"]
     facts.relations = ()
     assert [step.reason for step in of.plan(facts, ("model",))] == ["new"]
+
+
+def test_a_table_is_mended_where_nothing_but_its_rows_has_changed() -> None:
+    vault = "source.f.vault.person_keys"
+    staging = node("a", ["source.f.a.t", vault])
+    staging["depends_on"]["macros"] = ["macro.f.rows_of"]
+    of = project(staging, node("b", ["source.f.a.t"]), rows_of="")
+    facts = Facts(sources={"source.f.a.t": "1", vault: "1"}, persons={"source.f.a.t": "x"})
+
+    def mended(to_make: Project = of, **arguments: Any) -> dict[str, bool]:
+        return {step.name: step.mend for step in to_make.plan(facts, ("model",), **arguments)}
+
+    assert mended() == {"a": False, "b": False}, "there is nothing to mend"
+    build(of, facts)
+    made = facts.state
+    facts.sources = {**facts.sources, "source.f.a.t": "2"}
+    assert mended() == {"a": True, "b": False}, "only staging says which rows it is made of"
+    assert mended(only={"a"}) == {"a": True}
+    assert mended(full=True) == {"a": False, "b": False}
+    changed = project(staging | {"raw_code": "select 2"}, rows_of="")
+    assert mended(changed) == {"a": False}
+    facts.persons = {"source.f.a.t": "y"}
+    assert mended() == {"a": False, "b": False}, "a number in it is another person's"
+    facts.persons = {"source.f.a.t": "x"}
+    facts.state = {name: replace(one, status="early") for name, one in made.items()}
+    assert mended() == {"a": False, "b": False}

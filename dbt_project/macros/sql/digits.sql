@@ -1,6 +1,6 @@
 {#-
     SQL for all that could be a CPR number in a table, or in the `rows` of its columns: nine or ten digits, dash or not, in no matter which
-    column; NULL where no column could hold one.
+    column; empty where no column could hold one.
 -#}
 {%- macro digits_in(relation, rows=none) -%}
 {%- set texts = [] -%}
@@ -19,10 +19,8 @@
 {%- endif -%}
 {%- endfor -%}
 {%- if texts -%}
-{{ return("select lpad(regexp_replace(found, '[- ]', ''), 10, '0') as digits from (select unnest(regexp_extract_all(concat_ws(' | ', "
-    ~ texts | join(', ') ~ "), '\\b\\d{5,6}[- ]?\\d{4}\\b')) as found from " ~ (rows or relation) ~ ")") }}
+select lpad(regexp_replace(found, '[- ]', ''), 10, '0') as digits from (select unnest(regexp_extract_all(concat_ws(' | ', {{ texts | join(', ') }}), '\b\d{5,6}[- ]?\d{4}\b')) as found from {{ rows or relation }})
 {%- endif -%}
-{{ return(none) }}
 {%- endmacro -%}
 
 {#- Writes down what could be a CPR number in a table or view, in the transaction in which it is made, so that nobody has to read it again to
