@@ -13,6 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from browser_support import CHROMIUM
 from dagster._core.storage.defs_state import DefsStateStorage
+from manifest_support import lend_manifest
 from municipality_support import Municipality
 from postbox_support import Postbox
 from programs_support import AZURITE, IMAGE_BASE, MARIADB, NGINX, POSTGRES
@@ -22,6 +23,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 import orchestration.dbt
 from ingestion.home import Home
+from ingestion.register import read_register
 
 HERE = Path(__file__).parent
 
@@ -59,14 +61,22 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the processes of a run have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture
-def municipality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Municipality:
+def municipality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path) -> Municipality:
     made = Municipality(tmp_path)
     monkeypatch.setattr(orchestration.dbt, "PROJECT", made.project)
     monkeypatch.setattr(orchestration.dbt, "ROOT", tmp_path)
     monkeypatch.setattr(orchestration.dbt, "INPUTS", (made.project,))
     for name in ("FAELLESDATA_HOME", "DAGSTER_HOME"):
         monkeypatch.setenv(name, "")  # refresh sets them; monkeypatch puts back what was
+    lend_manifest(read_register(made.register), made.home, shared)
     return made
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from manifest_support import lend_manifest
 
 import orchestration.dbt
 from ingestion.home import Home
@@ -178,8 +179,9 @@ class Municipality:
 
 
 @pytest.fixture(scope="module")
-def municipality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Municipality]:
+def municipality(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Municipality]:
     made = Municipality(tmp_path_factory.mktemp("nights"))
+    lend_manifest(made.register, made.home, shared)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FBS_FOLDER", str(made.root / "fbs"))
         for name, value in (

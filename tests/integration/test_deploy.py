@@ -20,7 +20,11 @@ from pathlib import Path
 import pytest
 import trustme
 import yaml
+from manifest_support import lend_manifest
 from programs_support import NGINX
+
+from ingestion.home import Home
+from ingestion.register import read_leniently
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 OPERATOR, READER = ("drift", "a-test-password"), ("laeser", "another-test-password")
@@ -118,7 +122,7 @@ def up(port: int, process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+def proxy(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Proxy]:
     """nginx before the read-only web UI of an empty home; nobody is behind the operators' address.
 
     The UI's own copy of the code has a register file that cannot be read.
@@ -135,6 +139,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
         )
     (path,) = (folder / "code").rglob(f"{BROKEN}.yml")
     path.write_text(path.read_text(encoding="utf-8").replace("\ncadence: ", "\ncadence: engang "), encoding="utf-8")
+    register, _ = read_leniently(folder / "code" / "ingestion" / "systems")
+    lend_manifest(register, Home(folder / "home"), shared)
     with (folder / "ui.log").open("wb") as log:
         ui = subprocess.Popen(command, cwd=folder / "code", stdout=log, stderr=subprocess.STDOUT)
     nginx = subprocess.Popen([NGINX, "-c", written(folder, port, nobody, readers), "-e", folder / "error.log"])

@@ -18,10 +18,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from manifest_support import lend_manifest
 
 import demo
 from ingestion.home import Home
-from ingestion.register import SYSTEMS
+from ingestion.register import SYSTEMS, read_register
 
 ROLE = "bi_netvaerk"
 FAULTS = {
@@ -89,7 +90,7 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def town(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Town]:
     home = Home(tmp_path_factory.mktemp("town"))
     # The practice systems answer at once; a hanging one is to be given up after seconds, not minutes.
     register = tmp_path_factory.mktemp("register") / "systems"
@@ -98,6 +99,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         text = re.sub(r"(?m)^limits:.*\n(  .*\n)*", "", path.read_text(encoding="utf-8"))
         path.write_text(text + "limits: {timeout_seconds: 3, retries: 1}\n", encoding="utf-8")
     demo.build(home, scale=0.02)
+    lend_manifest(read_register(register), home, shared)
     # More nights than four in a day, which is what STIL allows.
     (home.demo / "stil_ws17" / "quota.json").write_text('{"per_day": 100}', encoding="utf-8")
     with demo.serve(home):

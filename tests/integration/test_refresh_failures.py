@@ -210,6 +210,7 @@ def test_the_manifest_is_prepared_once(municipality: Municipality, monkeypatch: 
     from ingestion.register import read_register
 
     register = read_register(municipality.register)
+    municipality.model("alfa", MODEL.format(id="alfa") + "\n")  # so that what the fixture lends is no help
     path = orchestration.dbt.prepare_manifest(register, municipality.home)
     assert json.loads(path.read_text())["nodes"]
 

@@ -22,6 +22,7 @@ import dagster as dg
 import pytest
 from browser_support import browser
 from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
+from manifest_support import lend_manifest
 
 import demo
 from ingestion.home import Home
@@ -118,9 +119,10 @@ def fault(home: Home, system_id: str, content: dict[str, str]) -> Iterator[None]
 
 
 @pytest.fixture(scope="module")
-def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+def ui(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Ui]:
     home = Home(tmp_path_factory.mktemp("town"))
     demo.build(home, scale=0.02)
+    lend_manifest(read_register(), home, shared)
     before = dict(os.environ)
     made = Ui(home, home.path / "ui.log")
     with demo.serve(home):

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import duckdb
 import pytest
+from manifest_support import lend_manifest
 
 import demo
 from ingestion.home import Home
@@ -21,14 +23,14 @@ from ingestion.landing import land_system
 from ingestion.platform import build_platform
 from ingestion.register import read_register
 from ingestion.vault import build_vault
-from orchestration.dbt import DbtOutcome, build, prepare_manifest
+from orchestration.dbt import DbtOutcome, build
 from serving.publish import publish
 
 ROLE = "bi_netvaerk"
 
 
 @pytest.fixture(scope="package")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Home:
     home, register = Home(tmp_path_factory.mktemp("questions")), read_register()
     demo.build(home, scale=0.05)
     # Its settings end here: what stands in the environment would win over those of the next municipality of this process.
@@ -37,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         for system in register.systems.values():
             assert not land_system(system, home).failed
     build_vault(register, home)
-    prepare_manifest(register, home)
+    lend_manifest(register, home, shared)
     build_platform(register, home)
     outcome = DbtOutcome()
     list(build(register, home, [], outcome))
