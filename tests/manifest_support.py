@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
+from unittest import mock
 
 from ingestion.home import Home
 from ingestion.register import Register
@@ -21,7 +23,8 @@ def lend_manifest(register: Register, home: Home, shared: Path) -> None:
     lender = Home(shared / "manifests" / _fingerprint(Register(systems={})))
     with exclusive(lender, "lend"):
         if not _stamp(lender).exists():
-            prepare_manifest(register, lender)
+            with mock.patch.dict(os.environ):  # dbt is given the key of the lender's vault there
+                prepare_manifest(register, lender)
     home.dbt.mkdir(parents=True, exist_ok=True)
     for path in lender.dbt.iterdir():
         if path.is_file() and path.name != "profiles.yml":

@@ -16,12 +16,14 @@ from typing import Any
 
 import duckdb
 import pytest
+from manifest_support import lend_manifest
 
 from ingestion.dbt_profile import dbt_environment, write_profile
 from ingestion.home import Home
 from ingestion.platform import build_platform
 from ingestion.register import read_register
 from ingestion.vault import attach_vault, build_vault, purpose_key
+from orchestration.dbt import _invoke, manifest_path, prepared
 from serving.purposes import misused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,20 +50,16 @@ ADDRESSES = [
 ]
 
 
-def dbt(home: Home, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", *arguments],
-        cwd=ROOT / "dbt_project",
-        env={**os.environ, **dbt_environment(home)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    return done.stdout
+def dbt(home: Home, *arguments: str) -> None:
+    """Run dbt on the home's manifest; what fails is told by name."""
+    manifest, _ = prepared(read_register(), home)
+    done = _invoke([*arguments], home, manifest)
+    assert done.exception is None, done.exception
+    assert done.success, [f"{result.node.name}: {result.message}" for result in done.result if result.status in ("error", "fail")]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Home:
     home = Home(tmp_path_factory.mktemp("home"))
     register = read_register()
     build_platform(register, home)
@@ -106,6 +104,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     build_platform(register, home)
     build_vault(register, home)
     write_profile(register, home)
+    lend_manifest(register, home, shared)
     dbt(home, "build")  # seeds, models, data tests and unit tests
     return home
 
@@ -118,7 +117,7 @@ def warehouse(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture(scope="module")
 def models(home: Home) -> dict[str, Any]:
-    manifest = json.loads((home.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads(manifest_path(home).read_text(encoding="utf-8"))
     nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
     for test in manifest["nodes"].values():
         if test["resource_type"] == "test" and test.get("attached_node"):
@@ -272,6 +271,19 @@ def test_a_cpr_number_in_any_model_is_found(home: Home) -> None:
         dbt(home, "run", "--select", "stg_ydelsesrefusion__beregninger")
 
 
+def test_dbt_by_hand_finds_the_home_and_opens_its_vault(home: Home) -> None:
+    """In the environment that the project's README names."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", "debug"],
+        cwd=ROOT / "dbt_project",
+        env={**os.environ, **dbt_environment(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert str(home.warehouse) in done.stdout
+
+
 def test_every_model_is_described_and_owned(models: dict[str, Any]) -> None:
     for name, node in models.items():
         assert node["description"].startswith("Én række pr. "), f"{name}: the description's first line states the grain"
@@ -330,7 +342,7 @@ def test_the_rules_of_the_manifest(models: dict[str, Any]) -> None:
 
 
 def test_every_mart_has_a_purpose_its_systems_allow(home: Home) -> None:
-    manifest = json.loads((home.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads(manifest_path(home).read_text(encoding="utf-8"))
     assert misused(manifest) == []
     manifest["nodes"]["model.faellesdata.mart_ydelse_refusion"]["config"]["meta"]["purpose"] = ["personaleadministration"]
     assert [line.split(",")[0] for line in misused(manifest)] == ["mart_ydelse_refusion is for personaleadministration"] * 3
@@ -343,7 +355,7 @@ def test_every_mart_has_a_purpose_its_systems_allow(home: Home) -> None:
 def test_holidays_and_health_visits_serve_a_mart_only_as_long_as_their_owners_say_so(
     home: Home, system: str, purpose: str, mart: str
 ) -> None:
-    manifest = json.loads((home.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads(manifest_path(home).read_text(encoding="utf-8"))
     for node in (*manifest["nodes"].values(), *manifest["sources"].values()):
         meta = node["config"]["meta"]
         if meta.get("system") == system:
