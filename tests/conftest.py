@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
+from alembic.script import ScriptDirectory
 from browser_support import CHROMIUM
 from dagster._core.storage.defs_state import DefsStateStorage
 from manifest_support import lend_manifest
@@ -26,6 +28,8 @@ from ingestion.home import Home
 from ingestion.register import read_register
 
 HERE = Path(__file__).parent
+# Alembic imports all of Dagster's migrations whenever a storage is opened or a run's file is made: a tenth of a small refresh.
+ScriptDirectory.from_config = functools.cache(ScriptDirectory.from_config)  # type: ignore[method-assign, assignment]
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +50,8 @@ def _settings_end_with_their_module() -> Iterator[None]:
     # A schedule's or sensor's context that is not closed leaves its dead instance to whatever loads definitions next, whenever
     # the garbage collector comes by: seen here, in the module that did it.
     gc.collect()
+    # What is left is imported and stays: half a second of each further collection, until a refresh thaws it.
+    gc.freeze()
     assert DefsStateStorage.get() is None, "a Dagster context was opened without `with`"
 
 
@@ -110,10 +116,15 @@ NEEDS = {
     "systemd": (shutil.which("systemd-analyze") is not None, "systemd"),
 }
 _LEFT_OUT: dict[str, str] = {}
+LONG = ("test_kills", "test_ui", "test_nights", "test_changes", "questions", "test_warehouse", "test_the_201st_system")
+"""What takes a minute or more, and so comes first: else one process would do it in the end while the other has nothing left."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs a program that is not here; `pytest_terminal_summary` says so."""
+    items.sort(
+        key=lambda item: next((place for place, name in enumerate(LONG) if name in item.path.with_suffix("").parts), len(LONG))
+    )
     missing = {marker: package for marker, (here, package) in NEEDS.items() if not here}
     for item in items:
         for marker in item.iter_markers():

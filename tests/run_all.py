@@ -21,7 +21,7 @@ STEPS = {
     "import-linter": [BIN / "lint-imports", "--no-cache"],
     "sqlfluff": [BIN / "sqlfluff", "lint", "--processes", "2", "--nocolor", "dbt_project/models", "dbt_project/tests"],
     "generated files": [BIN / "faellesdata", "systems", "generate", "--check"],
-    # Which tests keep together, `tests/conftest.py` says. As they stand: the long ones first.
+    # Which tests keep together, `tests/conftest.py` says, and that the long ones come first.
     "pytest": [
         *(BIN / "python", "-m", "pytest", "--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
         *("--durations", "25", *sys.argv[1:]),
