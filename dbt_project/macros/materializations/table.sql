@@ -35,6 +35,7 @@
     {%- endif -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {%- if config.get("mend") -%}{%- do run_query("drop table " ~ news_of(target_relation)) -%}{%- endif -%}
     {%- do persist_docs(target_relation, model) -%}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
