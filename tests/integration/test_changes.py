@@ -347,3 +347,6 @@ def test_a_known_cpr_number_in_new_rows_is_found_that_night(municipality: Munici
     municipality.night += 1
     arrive(municipality, "posteringer", POSTINGS, [(*posting[:6], "42", *posting[7:])], "belnr = 'med-cpr'")
     assert not [name for name in municipality.build().failed_tests if "in_no_model" in name]
+    # Nor is it kept where what could be one is written down.
+    noted = "select count(*) from (select unnest(digits) as one from main.digits) where one in "
+    assert ask(municipality.home.warehouse, f"{noted} ('{known}', '{stranger}')") == [(0,)]

@@ -24,16 +24,17 @@ select lpad(regexp_replace(found, '[- ]', ''), 10, '0') as digits from (select u
 {%- endmacro -%}
 
 {#- Writes down what could be a CPR number in a table or view, in the transaction in which it is made, so that nobody has to read it again to
-    look for one. A view is made anew with what it reads. Of a table that was mended what has gone stays noted, until it is made whole: who
-    finds it among persons reads the table. A post-hook of all models and seeds. -#}
+    look for one. A view is made anew with what it reads. Of a table that was mended the new rows are read; what has gone stays noted until it
+    is made whole, unless a number turned out to be somebody's: then the table is read. A post-hook of all models and seeds. -#}
 {%- macro note_digits(relation) -%}
 {%- if execute -%}
-{%- set mended = config.get('mend') -%}
 {%- set name = "'" ~ relation.schema ~ "." ~ relation.identifier ~ "'" -%}
+{%- set noted = "select unnest(digits) as digits from main.digits where model_name = " ~ name -%}
+{%- set mended = config.get('mend') and not run_query("select 1 from (" ~ noted ~ ") where digits in (select cpr from " ~ source('vault', 'person_keys') ~ ") limit 1") -%}
 {%- set found = digits_in(relation, news_of(relation) if mended) or "select null as digits where false" -%}
 insert or replace into main.digits
 select {{ name }}, coalesce(list(distinct digits), [])
-from ({{ found }}{% if mended %} union all select unnest(digits) from main.digits where model_name = {{ name }}{% endif %})
+from ({{ found }}{% if mended %} union all {{ noted }}{% endif %})
 {%- if mended %} having exists (select 1 from main.digits where model_name = {{ name }}){% endif %}
 {%- endif -%}
 {%- endmacro -%}
