@@ -210,12 +210,22 @@ def build(
     _write_profile(register, home)
     project = plan.Project(written, PROJECT)
     facts = plan.read_facts(written, home)
-    steps = project.plan(facts, plan.MADE, only=selection or None, without=without, full=full)
-    outcome.planned = steps
-    outcome.unchanged = project.unchanged(steps, without=without) if not selection else []
     # Unit tests look at logic, not at data: they are the developers', and run with the test suite.
-    kinds = [part for kind in plan.MADE for part in ("--resource-type", kind)]
-    yield from _make(["build", *kinds], steps, home, manifest, outcome)
+    command = ["build", *(part for kind in plan.MADE for part in ("--resource-type", kind))]
+
+    def planned() -> list[plan.Step]:
+        return project.plan(facts, plan.MADE, only=selection or None, without=without, full=full)
+
+    steps = planned()
+    # What is new for the date alone goes first: on most days it comes out as it was, and is no news to what reads it.
+    while (of_the_day := [step for step in steps if step.reason == "new day"]) and len(of_the_day) < len(steps):
+        outcome.planned += of_the_day
+        yield from _make(command, of_the_day, home, manifest, outcome, project, facts)
+        facts.state = plan.read_state(home)
+        steps = planned()
+    outcome.planned += steps
+    outcome.unchanged = project.unchanged(outcome.planned, without=without) if not selection else []
+    yield from _make(command, steps, home, manifest, outcome, project, facts)
     # By what has been made now: a test of a table that failed to be made waits with it.
     facts.state = plan.read_state(home)
     made = {step.unique_id for step in steps}
@@ -223,10 +233,18 @@ def build(
     if selection:
         # Of a part of the models only the tests that look at nothing outside it.
         tests = [step for step in tests if project.looks_within(step.unique_id, made)]
-    yield from _make(["test", "--exclude-resource-type", "unit_test"], tests, home, manifest, outcome)
+    yield from _make(["test", "--exclude-resource-type", "unit_test"], tests, home, manifest, outcome, project, facts)
 
 
-def _make(command: list[str], steps: list[plan.Step], home: Home, manifest: Manifest, outcome: DbtOutcome) -> Iterator[Event]:
+def _make(
+    command: list[str],
+    steps: list[plan.Step],
+    home: Home,
+    manifest: Manifest,
+    outcome: DbtOutcome,
+    project: plan.Project,
+    facts: plan.Facts,
+) -> Iterator[Event]:
     """Have dbt make these nodes. They are marked before and noted after: a build that is killed leaves them to the next."""
     if not steps:
         return
@@ -245,9 +263,13 @@ def _make(command: list[str], steps: list[plan.Step], home: Home, manifest: Mani
         for node in chosen:
             node.tags.remove(_NOW)
             del node.config[_MEND]
-    # Beside the nodes there are the project's hooks.
-    ended = {name: (by_id[name].made, ok) for name, ok in results.items() if name in by_id}
-    plan.write_state(home, {name: made if ok else replace(made, status="failed") for name, (made, ok) in ended.items()})
+    contents = plan.read_contents(home, [chosen[place] for place, step in enumerate(steps) if _of_the_day(step, results)])
+    noted = project.noted([step for step in steps if step.unique_id in results], facts, contents)
+    plan.write_state(home, {name: made if results[name] else replace(made, status="failed") for name, made in noted.items()})
+
+
+def _of_the_day(step: plan.Step, results: Mapping[str, bool]) -> bool:
+    return bool(step.made.moment) and results.get(step.unique_id, False) and not step.unique_id.startswith("test.")
 
 
 def one_line(error: BaseException | str | None) -> str:

@@ -13,7 +13,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,10 @@ _STATE = {
     "status": "varchar not null",
     "built_at": "timestamp not null",
     "persons": "varchar default ''",
+    "content": "varchar default ''",
 }
+_LATER = ("persons", "content")
+"""Columns that homes of earlier versions do not have."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,13 @@ class Made:
     status: str
     persons: str = ""
     """What changes when a CPR number in it becomes another person's."""
+    content: str = ""
+    """Of what asks for the date, a digest of the rows that came of it: on most days they are the same as yesterday's."""
+
+    @property
+    def read_as(self) -> str:
+        """What changes for those who read it."""
+        return self.content or self.version
 
 
 @dataclass(frozen=True)
@@ -120,7 +130,7 @@ class Project:
         for unique_id in self.order:
             node, before = self._nodes[unique_id], facts.state.get(unique_id)
             # What is not made now is read as it was made last.
-            versions[unique_id] = before.version if before else ""
+            versions[unique_id] = before.read_as if before else ""
             if node["resource_type"] not in kinds or node["name"] in without or (only is not None and node["name"] not in only):
                 continue
             made = self._made(node, facts, versions)
@@ -131,6 +141,16 @@ class Project:
                 versions[unique_id] = made.version
                 steps.append(Step(unique_id, node["name"], reason, made, not full and _can_be_mended(node, made, before)))
         return steps
+
+    def noted(self, steps: Iterable[Step], facts: Facts, contents: Mapping[str, str]) -> dict[str, Made]:
+        """Return as what these nodes are noted when they have been made; `contents` are those that are known by now."""
+        versions = {unique_id: made.read_as for unique_id, made in facts.state.items()}
+        noted = {}
+        for step in steps:
+            made = self._made(self._nodes[step.unique_id], facts, versions)
+            noted[step.unique_id] = replace(made, content=contents.get(step.unique_id, ""))
+            versions[step.unique_id] = noted[step.unique_id].read_as
+        return noted
 
     def looks_within(self, unique_id: str, made: Collection[str]) -> bool:
         """Return whether all that the test reads was made; sources are left out. What looks at every model looks at these too."""
@@ -288,8 +308,16 @@ def _era(home: Home, looks: Sequence[str], before: Made | None) -> str:
 def read_state(home: Home) -> dict[str, Made]:
     """Return how each node was last made."""
     with _open(home) as connection:
-        rows = connection.execute("select unique_id, version, code, moment, status, persons from main.build_state").fetchall()
+        rows = connection.execute(
+            "select unique_id, version, code, moment, status, persons, content from main.build_state"
+        ).fetchall()
     return {unique_id: Made(*made) for unique_id, *made in rows}
+
+
+def read_contents(home: Home, nodes: Iterable[Any]) -> dict[str, str]:
+    """Return a digest of the rows of each of these of dbt's nodes, by its unique id."""
+    with _open(home) as connection:
+        return {node.unique_id: _digest_of(connection, f'"{node.schema}"."{node.alias}"') for node in nodes}
 
 
 def write_state(home: Home, made: Mapping[str, Made]) -> None:
@@ -297,7 +325,10 @@ def write_state(home: Home, made: Mapping[str, Made]) -> None:
     if not made:
         return
     now = datetime.now(UTC).replace(tzinfo=None)
-    rows = [(unique_id, one.version, one.code, one.moment, one.status, now, one.persons) for unique_id, one in made.items()]
+    rows = [
+        (unique_id, one.version, one.code, one.moment, one.status, now, one.persons, one.content)
+        for unique_id, one in made.items()
+    ]
     with _open(home) as connection:
         # One statement: row by row, 650 nodes take a second.
         columns = ", ".join(f"unnest(?) as {name}" for name in _STATE)
@@ -340,7 +371,11 @@ def _content(path: Path, table: str) -> str:
     import duckdb
 
     with duckdb.connect(str(path), read_only=True) as connection:
-        return str(connection.execute(f"select count(*), sum(md5_number_lower(one::varchar)) from {table} as one").fetchone())
+        return _digest_of(connection, table)
+
+
+def _digest_of(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    return str(connection.execute(f"select count(*), sum(md5_number_lower(one::varchar)) from {table} as one").fetchone())
 
 
 def _open(home: Home) -> duckdb.DuckDBPyConnection:
@@ -349,8 +384,8 @@ def _open(home: Home) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(home.warehouse))
     columns = ", ".join(f"{name} {kind}" for name, kind in _STATE.items())
     connection.execute(f"create table if not exists main.build_state ({columns})")
-    # Homes of earlier versions have no such column.
-    connection.execute(f"alter table main.build_state add column if not exists persons {_STATE['persons']}")
+    for name in _LATER:
+        connection.execute(f"alter table main.build_state add column if not exists {name} {_STATE[name]}")
     return connection
 
 
