@@ -29,6 +29,7 @@ from typing import Any
 import duckdb
 
 import demo
+import orchestration.dbt
 from ingestion.dbt_profile import MEMORY_VARIABLE
 from ingestion.home import Home
 from ingestion.landing import land_system
@@ -230,6 +231,7 @@ def measure(register: Register, home: Home) -> None:
         )
         _slowest(nodes)
         if name == "full":
+            compile_the_look(home)
             with timed("the same SQL in DuckDB", seconds):
                 straight(register, home)
             print(f"dbt: {seconds['full: build and test'] / seconds['the same SQL in DuckDB']:.2f} x")
@@ -253,6 +255,15 @@ def _slowest(nodes: list[dict[str, Any]], shown: int = 12) -> None:
         ((float(node["data"]["execution_time"] or 0), node["data"]["node_info"]["unique_id"]) for node in nodes), reverse=True
     )
     print(", ".join(f"{unique_id.split('.')[2]} {seconds:.1f}" for seconds, unique_id in spent[:shown]))
+
+
+def compile_the_look(home: Home) -> None:
+    """Have dbt compile the look for CPR numbers at every table, as if nothing had been noted of them when they were made."""
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("create table main.noted as from main.digits; delete from main.digits")
+    orchestration.dbt._invoke(["compile", "--select", "in_no_model__person_keys"], home)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("insert into main.digits from main.noted; drop table main.noted")
 
 
 def straight(register: Register, home: Home) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ import pytest
 from manifest_support import lend_manifest
 
 import orchestration.dbt
+import orchestration.plan
 from ingestion.home import Home
 from ingestion.landing import land_system
 from ingestion.platform import build_platform
@@ -350,3 +352,16 @@ def test_a_known_cpr_number_in_new_rows_is_found_that_night(municipality: Munici
     # Nor is it kept where what could be one is written down.
     noted = "select count(*) from (select unnest(digits) as one from main.digits) where one in "
     assert ask(municipality.home.warehouse, f"{noted} ('{known}', '{stranger}')") == [(0,)]
+
+
+@pytest.mark.timeout(900)
+def test_a_new_day_makes_what_asks_for_it_and_nothing_that_reads_the_same_from_it(
+    municipality: Municipality, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    municipality.build()
+    read = orchestration.plan.read_facts
+    monkeypatch.setattr(orchestration.plan, "read_facts", lambda *given: replace(read(*given), today="tomorrow"))
+    made = {step.name: step.reason for step in municipality.build().planned}
+    assert {made[name] for name in ("dim_organisation", "dim_borger", "dim_medarbejder")} == {"new day"}
+    assert not [name for name in made if name.startswith("fct_")]
+    assert "dim_borger" not in {step.name for step in municipality.build().planned}
