@@ -210,6 +210,8 @@ def build(
     _write_profile(register, home)
     project = plan.Project(written, PROJECT)
     facts = plan.read_facts(written, home)
+    if facts.vault:
+        plan.write_state(home, {plan.VAULT: facts.vault})
     # Unit tests look at logic, not at data: they are the developers', and run with the test suite.
     command = ["build", *(part for kind in plan.MADE for part in ("--resource-type", kind))]
 

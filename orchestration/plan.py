@@ -31,7 +31,7 @@ Reason = Literal["asked for", "new", "changed", "not finished", "news", "new day
 MADE = ("seed", "model", "snapshot")
 _DATE = re.compile(r"\b(current_date|today\()", re.IGNORECASE)
 _TIME = re.compile(r"\b(current_timestamp|localtimestamp|now\(|get_current_time|current_localtime)", re.IGNORECASE)
-_VAULT = "vault"
+VAULT = "vault"
 """Under this name the state keeps which vault the warehouse was made with."""
 _ALL = re.compile(r"\bgraph\.nodes\b")
 _STATE = {
@@ -98,6 +98,8 @@ class Facts:
     """Schema and name of the tables and views that are in the warehouse."""
     today: str = ""
     now: str = ""
+    vault: Made | None = None
+    """What is to be noted of the vault, under `VAULT`."""
 
 
 class Project:
@@ -288,21 +290,23 @@ def read_facts(manifest: Mapping[str, Any], home: Home) -> Facts:
 
     vault = seen(home)
     state = read_state(home)
-    era = _era(home, vault.looks, state.get(_VAULT))
-    versions, persons, early = _read_sources(manifest, home, vault, era)
+    era = _era(vault.looks, state.get(VAULT))
+    versions, persons, early = _read_sources(manifest, home, vault, era.code)
     with _open(home) as connection:
         relations = set(connection.execute("select table_schema, table_name from information_schema.tables").fetchall())
         row = connection.execute("select current_date::varchar, now()::varchar").fetchone()
     today, now = row or ("", "")
-    return Facts(versions, persons, early, state, relations, today, now)
+    return Facts(versions, persons, early, state, relations, today, now, era)
 
 
-def _era(home: Home, looks: Sequence[str], before: Made | None) -> str:
-    """Return what stays as long as the vault is the one that the warehouse was made with, or has grown out of it."""
+def _era(looks: Sequence[str], before: Made | None) -> Made:
+    """Return what is to be noted of the vault: its last look, and as code what stays as long as it is the one known.
+
+    It is, too, where it has grown since; a vault without the look that was noted is another.
+    """
     look = looks[-1] if looks else ""
     era = before.code if before and before.version in (*looks, look) else look
-    write_state(home, {_VAULT: Made(version=look, code=era, moment="", status="ok")})
-    return era
+    return Made(version=look, code=era, moment="", status="ok")
 
 
 def read_state(home: Home) -> dict[str, Made]:

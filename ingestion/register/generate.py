@@ -348,7 +348,7 @@ def _staging(system: System, name: str, table: Table, mendings: Mendings) -> str
         "from converted",
         "where",
         f"    {conditions}",
-        f"qualify row_number() over (partition by {key} order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1",
+        f"qualify row_number() over (partition by {key} order by {{{{ latest_first() }}}}) = 1",
     ]
     return "\n".join(lines) + "\n"
 

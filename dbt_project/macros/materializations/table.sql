@@ -67,7 +67,7 @@
             union all by name
             from {{ relation }} where ({{ key }}) in (select ({{ key }}) from {{ news }})
         )
-        qualify row_number() over (partition by {{ key }} order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+        qualify row_number() over (partition by {{ key }} order by {{ latest_first() }}) = 1
     {%- endcall -%}
     {%- call statement("earlier") -%}
         delete from {{ relation }} where ({{ key }}) in (select ({{ key }}) from {{ news }})

@@ -79,6 +79,11 @@ case
 {%- endif -%}
 {%- endmacro -%}
 
+{#- Of several rows with one key the last that came is the one that counts. -#}
+{%- macro latest_first() -%}
+_dlt_load_id desc, _source_row desc, _source_ref desc
+{%- endmacro -%}
+
 {#- The rows are the same one: no two rows that were loaded have load, source and place in common. A row without a place is like none:
     it is looked at once more. To let it be like others would cost all rows four times the time. -#}
 {%- macro same_row(one, other) -%}
@@ -175,7 +180,7 @@ with
     from {{ table }}_checked
     window latest as (
         partition by {% for column in spec.columns if column.required %}fault_{{ spec.columns.index(column) + 1 }} is null, {% endfor %}{% for column in key_columns %}key_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %}
-        order by _dlt_load_id desc, _source_row desc, _source_ref desc
+        order by {{ latest_first() }}
     )
 ),
 

@@ -104,6 +104,9 @@ least(
 {#- The municipality's own CVR number. -#}
 {%- macro own_cvr() -%}'29188459'{%- endmacro -%}
 
+{#- The municipality's own code, four digits: where somebody lives here, and who acts and pays. -#}
+{%- macro own_municipality() -%}'0306'{%- endmacro -%}
+
 {#- CTEs that end in `perioder`: one row (member, nummersystem, nummer, gyldig_fra, gyldig_til) a spell in which a member has the same
     number in a system; versions of the member that do not change it are one. `rows` has the member, its validity and `fundet`, a struct
     of system and nummer. -#}

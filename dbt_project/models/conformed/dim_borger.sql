@@ -49,7 +49,7 @@ select
     current_date between versioner.gyldig_fra and versioner.gyldig_til as er_gaeldende,
     versioner.kommunekode,
     case
-        when versioner.kommunekode = '0306' and not versioner.adressebeskyttet then coalesce(distrikter.skoledistrikt, {{ unknown_key() }})
+        when versioner.kommunekode = {{ own_municipality() }} and not versioner.adressebeskyttet then coalesce(distrikter.skoledistrikt, {{ unknown_key() }})
         else {{ unknown_key() }}
     end as skoledistrikt,
     -- Neither address nor area of who is protected.

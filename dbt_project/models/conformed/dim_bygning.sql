@@ -16,5 +16,5 @@ select
 from {{ ref('stg_datafordeler__bygninger') }} as bygninger
 left join {{ ref('dim_adresse') }} as adresser on bygninger.husnummer_id::varchar = adresser.husnummer_id
 left join {{ ref('bygningsanvendelser') }} as anvendelser on bygninger.anvendelse = anvendelser.anvendelseskode
-where bygninger.registrering_til is null and bygninger.virkning_til is null and bygninger.kommunekode = '0306'
+where bygninger.registrering_til is null and bygninger.virkning_til is null and bygninger.kommunekode = {{ own_municipality() }}
 qualify row_number() over (partition by bygninger.bygning_id order by bygninger.registrering_fra desc) = 1

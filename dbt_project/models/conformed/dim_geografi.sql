@@ -46,7 +46,7 @@ omraader as (
         'skoledistrikt' as omraadetype,
         skoledistrikt as kode,
         min(skoledistrikt_navn) as navn,
-        {{ area_key("'kommune'", "'0306'") }} as overordnet_noegle,
+        {{ area_key("'kommune'", own_municipality()) }} as overordnet_noegle,
         null as gyldig_fra,
         null as gyldig_til
     from {{ ref('skoledistrikter') }}

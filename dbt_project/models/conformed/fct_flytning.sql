@@ -22,13 +22,13 @@ flytninger as (
     select
         person_id,
         tilflytningsdato as dato,
-        case when kommunekode = '0306' then 'tilflytning' else 'fraflytning' end as retning,
+        case when kommunekode = {{ own_municipality() }} then 'tilflytning' else 'fraflytning' end as retning,
         fra_kommune,
         kommunekode as til_kommune
     from adresser
     where
-        (kommunekode = '0306' and (fra_kommune <> '0306' or (nummer = 1 and foedselsdato < tilflytningsdato)))
-        or (kommunekode <> '0306' and fra_kommune = '0306')
+        (kommunekode = {{ own_municipality() }} and (fra_kommune <> {{ own_municipality() }} or (nummer = 1 and foedselsdato < tilflytningsdato)))
+        or (kommunekode <> {{ own_municipality() }} and fra_kommune = {{ own_municipality() }})
     union all
     select
         person_id,
@@ -37,7 +37,7 @@ flytninger as (
         kommunekode as fra_kommune,
         null as til_kommune
     from adresser
-    where kommunekode = '0306' and status = '80' and naeste_dato is null and fraflytningsdato is not null
+    where kommunekode = {{ own_municipality() }} and status = '80' and naeste_dato is null and fraflytningsdato is not null
 )
 
 select

@@ -7,7 +7,7 @@ select
     coalesce(borger.borger_noegle, {{ unknown_key() }}) as borger_noegle,
     coalesce(ydelser.ydelsesgruppe, beregninger.ydelse) as ydelsesgruppe,
     coalesce(kommune.kommunekode, {{ unknown_key() }}) as finansieringskommune,
-    '0306' as handlekommune,
+    {{ own_municipality() }} as handlekommune,
     beregninger.beloeb,
     beregninger.refusionsprocent,
     beregninger.refusion,

@@ -5,4 +5,4 @@ select
     lower(husnummer) as husnr,
     postnummer as postnr
 from {{ ref('stg_datafordeler__husnumre') }}
-where kommunekode = '0306' and vejnavn is not null and husnummer is not null
+where kommunekode = {{ own_municipality() }} and vejnavn is not null and husnummer is not null

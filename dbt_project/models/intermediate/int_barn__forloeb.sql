@@ -77,7 +77,7 @@ specialtilbud as (
             daekkede.person_id = placeringer.person_id
             and daekkede.til_dato >= placeringer.startdato
             and daekkede.fra_dato <= placeringer.slutdato
-    where placeringer.betalingskommune = '0306'
+    where placeringer.betalingskommune = {{ own_municipality() }}
     group by daekkede.person_id, daekkede.kvartal
 ),
 

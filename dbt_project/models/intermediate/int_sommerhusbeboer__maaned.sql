@@ -56,4 +56,4 @@ from boende
 inner join maaneder on maaneder.dag between boende.fra_dato and boende.til_dato
 inner join {{ ref('dim_borger') }} as borger
     on boende.person_id = borger.person_id and maaneder.dag between borger.gyldig_fra and borger.gyldig_til
-where borger.kommunekode = '0306'
+where borger.kommunekode = {{ own_municipality() }}

@@ -119,7 +119,7 @@ borgere as (
         count(distinct placering.person_id) as personer
     from maaneder
     inner join {{ ref('fct_specialplacering') }} as placering
-        on maaneder.sidste_dag >= placering.startdato and maaneder.maaned <= placering.slutdato and placering.betalingskommune = '0306'
+        on maaneder.sidste_dag >= placering.startdato and maaneder.maaned <= placering.slutdato and placering.betalingskommune = {{ own_municipality() }}
     group by maaneder.maaned
     union all
     select

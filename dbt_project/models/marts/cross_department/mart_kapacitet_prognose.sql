@@ -18,7 +18,7 @@ fremskrevet as (
         sum(folketal.antal) as boern
     from {{ ref('fct_befolkning') }} as folketal
     inner join grupper on folketal.alder >= grupper.fra_alder and folketal.alder < coalesce(grupper.naeste_fra_alder, 999)
-    where folketal.art = 'fremskrevet' and folketal.kommunekode = '0306' and grupper.tilbudstype is not null
+    where folketal.art = 'fremskrevet' and folketal.kommunekode = {{ own_municipality() }} and grupper.tilbudstype is not null
     group by 1, 2
 ),
 

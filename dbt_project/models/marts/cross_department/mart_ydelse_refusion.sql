@@ -78,8 +78,8 @@ jobindsats as (
     select
         make_date(left(tal.periode, 4)::integer, right(tal.periode, 2)::integer, 1) as maaned,
         benchmark.ydelsesgruppe,
-        sum(tal.fuldtidspersoner) filter (where tal.kommunekode = '0306') as fuldtidspersoner,
-        sum(tal.andel_af_befolkning_pct) filter (where tal.kommunekode = '0306') as andel_kommune,
+        sum(tal.fuldtidspersoner) filter (where tal.kommunekode = {{ own_municipality() }}) as fuldtidspersoner,
+        sum(tal.andel_af_befolkning_pct) filter (where tal.kommunekode = {{ own_municipality() }}) as andel_kommune,
         sum(tal.andel_af_befolkning_pct) filter (where tal.omraadekode = '/0/') as andel_landet
     from {{ ref('stg_jobindsats__ydelsesmodtagere') }} as tal
     inner join benchmark on tal.ydelsesgruppe = benchmark.jobindsats_gruppe

@@ -33,4 +33,4 @@ from converted
 where
     underretning_id is not null
     and modtaget_dato is not null
-qualify row_number() over (partition by underretning_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by underretning_id order by {{ latest_first() }}) = 1

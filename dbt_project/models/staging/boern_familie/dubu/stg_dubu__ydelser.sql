@@ -37,4 +37,4 @@ from converted
 where
     ydelse_id is not null
     and sag_id is not null
-qualify row_number() over (partition by ydelse_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by ydelse_id order by {{ latest_first() }}) = 1

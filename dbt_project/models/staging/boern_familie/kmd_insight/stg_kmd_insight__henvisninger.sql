@@ -35,4 +35,4 @@ from converted
 where
     barn_person_id is not null
     and henvisning_id is not null
-qualify row_number() over (partition by henvisning_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by henvisning_id order by {{ latest_first() }}) = 1

@@ -39,4 +39,4 @@ where
     besoeg_id is not null
     and barn_id is not null
     and dato is not null
-qualify row_number() over (partition by besoeg_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by besoeg_id order by {{ latest_first() }}) = 1

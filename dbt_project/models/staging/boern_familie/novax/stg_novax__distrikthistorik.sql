@@ -26,4 +26,4 @@ from converted
 where
     barn_id is not null
     and fra_dato is not null
-qualify row_number() over (partition by barn_id, fra_dato order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by barn_id, fra_dato order by {{ latest_first() }}) = 1

@@ -28,4 +28,4 @@ from converted
 where
     fravaer_id is not null
     and dato is not null
-qualify row_number() over (partition by fravaer_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by fravaer_id order by {{ latest_first() }}) = 1

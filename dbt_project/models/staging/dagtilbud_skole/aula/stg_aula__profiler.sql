@@ -28,4 +28,4 @@ from converted
 where
     profil_id is not null
     and institutionsnummer is not null
-qualify row_number() over (partition by profil_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by profil_id order by {{ latest_first() }}) = 1

@@ -34,4 +34,4 @@ where
     indskrivning_id is not null
     and barn_person_id is not null
     and institutionsnummer is not null
-qualify row_number() over (partition by indskrivning_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by indskrivning_id order by {{ latest_first() }}) = 1

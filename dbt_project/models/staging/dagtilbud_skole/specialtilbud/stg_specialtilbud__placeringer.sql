@@ -39,4 +39,4 @@ from converted
 where
     placeringsnummer is not null
     and barn_person_id is not null
-qualify row_number() over (partition by placeringsnummer order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by placeringsnummer order by {{ latest_first() }}) = 1

@@ -24,4 +24,4 @@ from converted
 where
     takstgruppe is not null
     and aar is not null
-qualify row_number() over (partition by takstgruppe, aar order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by takstgruppe, aar order by {{ latest_first() }}) = 1

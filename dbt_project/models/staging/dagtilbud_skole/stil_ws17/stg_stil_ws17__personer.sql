@@ -29,4 +29,4 @@ from converted
 where
     institutionsnummer is not null
     and unilogin is not null
-qualify row_number() over (partition by institutionsnummer, unilogin order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by institutionsnummer, unilogin order by {{ latest_first() }}) = 1

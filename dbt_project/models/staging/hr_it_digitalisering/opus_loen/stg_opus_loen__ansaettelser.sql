@@ -49,4 +49,4 @@ from converted
 where
     medarbejdernummer is not null
     and aendret is not null
-qualify row_number() over (partition by medarbejdernummer, aendret order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by medarbejdernummer, aendret order by {{ latest_first() }}) = 1

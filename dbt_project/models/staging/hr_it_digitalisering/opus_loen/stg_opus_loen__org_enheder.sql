@@ -46,4 +46,4 @@ from converted
 where
     enhed_id is not null
     and aendret is not null
-qualify row_number() over (partition by enhed_id, aendret order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by enhed_id, aendret order by {{ latest_first() }}) = 1

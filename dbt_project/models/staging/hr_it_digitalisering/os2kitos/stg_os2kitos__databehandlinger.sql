@@ -33,4 +33,4 @@ select
 from converted
 where
     databehandling_uuid is not null
-qualify row_number() over (partition by databehandling_uuid order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by databehandling_uuid order by {{ latest_first() }}) = 1

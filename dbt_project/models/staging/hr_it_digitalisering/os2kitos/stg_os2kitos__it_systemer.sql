@@ -54,4 +54,4 @@ from converted
 where
     it_system_uuid is not null
     and it_system_navn is not null
-qualify row_number() over (partition by it_system_uuid order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by it_system_uuid order by {{ latest_first() }}) = 1

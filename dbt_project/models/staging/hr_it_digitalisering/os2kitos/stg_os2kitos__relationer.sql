@@ -31,4 +31,4 @@ where
     relation_uuid is not null
     and fra_it_system_uuid is not null
     and til_it_system_uuid is not null
-qualify row_number() over (partition by relation_uuid order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by relation_uuid order by {{ latest_first() }}) = 1

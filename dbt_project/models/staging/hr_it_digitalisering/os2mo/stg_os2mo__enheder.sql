@@ -43,4 +43,4 @@ where
     enhed_uuid is not null
     and gyldig_fra is not null
     and enhed_id is not null
-qualify row_number() over (partition by enhed_uuid, gyldig_fra order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by enhed_uuid, gyldig_fra order by {{ latest_first() }}) = 1

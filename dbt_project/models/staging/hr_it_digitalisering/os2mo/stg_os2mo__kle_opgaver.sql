@@ -31,4 +31,4 @@ where
     kle_opgave_uuid is not null
     and gyldig_fra is not null
     and enhed_uuid is not null
-qualify row_number() over (partition by kle_opgave_uuid, gyldig_fra order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by kle_opgave_uuid, gyldig_fra order by {{ latest_first() }}) = 1

@@ -35,4 +35,4 @@ from converted
 where
     person_id is not null
     and tilflytningsdato is not null
-qualify row_number() over (partition by person_id, tilflytningsdato order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by person_id, tilflytningsdato order by {{ latest_first() }}) = 1

@@ -28,4 +28,4 @@ where
     person_id is not null
     and beskyttelsestype is not null
     and startdato is not null
-qualify row_number() over (partition by person_id, beskyttelsestype, startdato order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by person_id, beskyttelsestype, startdato order by {{ latest_first() }}) = 1

@@ -24,4 +24,4 @@ from converted
 where
     foraelder_person_id is not null
     and barn_person_id is not null
-qualify row_number() over (partition by foraelder_person_id, barn_person_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by foraelder_person_id, barn_person_id order by {{ latest_first() }}) = 1

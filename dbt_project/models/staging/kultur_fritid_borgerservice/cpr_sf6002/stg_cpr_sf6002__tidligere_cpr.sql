@@ -26,4 +26,4 @@ from converted
 where
     person_id is not null
     and tidligere_person_id is not null
-qualify row_number() over (partition by person_id, tidligere_person_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by person_id, tidligere_person_id order by {{ latest_first() }}) = 1

@@ -31,4 +31,4 @@ from converted
 where
     part_id is not null
     and sag_id is not null
-qualify row_number() over (partition by part_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by part_id order by {{ latest_first() }}) = 1

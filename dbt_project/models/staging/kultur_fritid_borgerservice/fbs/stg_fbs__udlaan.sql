@@ -32,4 +32,4 @@ where
     and filialnummer is not null
     and laanernummer is not null
     and materialetype is not null
-qualify row_number() over (partition by maaned, filialnummer, laanernummer, materialetype order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by maaned, filialnummer, laanernummer, materialetype order by {{ latest_first() }}) = 1

@@ -31,4 +31,4 @@ select
 from converted
 where
     kommunekode is not null
-qualify row_number() over (partition by kommunekode order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by kommunekode order by {{ latest_first() }}) = 1

@@ -26,4 +26,4 @@ from converted
 where
     postnummer is not null
     and kommunekode is not null
-qualify row_number() over (partition by postnummer, kommunekode order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by postnummer, kommunekode order by {{ latest_first() }}) = 1

@@ -29,4 +29,4 @@ select
 from converted
 where
     sognekode is not null
-qualify row_number() over (partition by sognekode order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by sognekode order by {{ latest_first() }}) = 1

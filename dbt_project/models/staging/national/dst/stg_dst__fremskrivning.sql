@@ -32,4 +32,4 @@ where
     and koen is not null
     and alder is not null
     and aar is not null
-qualify row_number() over (partition by kommunekode, koen, alder, aar order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by kommunekode, koen, alder, aar order by {{ latest_first() }}) = 1

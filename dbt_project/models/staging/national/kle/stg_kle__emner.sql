@@ -44,4 +44,4 @@ from converted
 where
     udgave is not null
     and kle_emne is not null
-qualify row_number() over (partition by udgave, kle_emne order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by udgave, kle_emne order by {{ latest_first() }}) = 1

@@ -30,4 +30,4 @@ from converted
 where
     regnskabsaar is not null
     and funktion is not null
-qualify row_number() over (partition by regnskabsaar, funktion order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by regnskabsaar, funktion order by {{ latest_first() }}) = 1

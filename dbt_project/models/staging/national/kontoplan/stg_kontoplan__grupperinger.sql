@@ -30,4 +30,4 @@ where
     and funktion is not null
     and dranst is not null
     and gruppering is not null
-qualify row_number() over (partition by regnskabsaar, funktion, dranst, gruppering order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by regnskabsaar, funktion, dranst, gruppering order by {{ latest_first() }}) = 1

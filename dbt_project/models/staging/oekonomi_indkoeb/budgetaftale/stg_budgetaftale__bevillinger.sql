@@ -28,4 +28,4 @@ where
     and center is not null
     and bevilling is not null
     and mio_kr is not null
-qualify row_number() over (partition by budgetaar, center, bevilling order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by budgetaar, center, bevilling order by {{ latest_first() }}) = 1

@@ -39,4 +39,4 @@ where
     cvr_nummer is not null
     and fakturanummer is not null
     and linjenummer is not null
-qualify row_number() over (partition by cvr_nummer, fakturanummer, linjenummer order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by cvr_nummer, fakturanummer, linjenummer order by {{ latest_first() }}) = 1

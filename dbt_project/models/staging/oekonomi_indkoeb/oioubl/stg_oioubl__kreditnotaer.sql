@@ -42,4 +42,4 @@ from converted
 where
     kreditnotanummer is not null
     and cvr_nummer is not null
-qualify row_number() over (partition by cvr_nummer, kreditnotanummer order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by cvr_nummer, kreditnotanummer order by {{ latest_first() }}) = 1

@@ -36,4 +36,4 @@ where
     and artskonto is not null
     and funktion is not null
     and dranst is not null
-qualify row_number() over (partition by regnskabsaar, budgetversion, omkostningssted, artskonto, funktion, dranst order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by regnskabsaar, budgetversion, omkostningssted, artskonto, funktion, dranst order by {{ latest_first() }}) = 1

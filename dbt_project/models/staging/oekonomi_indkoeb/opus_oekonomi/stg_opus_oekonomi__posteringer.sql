@@ -45,4 +45,4 @@ where
     and bilagslinje is not null
     and bogfoeringsdato is not null
     and artskonto is not null
-qualify row_number() over (partition by regnskabsaar, bilagsnummer, bilagslinje order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by regnskabsaar, bilagsnummer, bilagslinje order by {{ latest_first() }}) = 1

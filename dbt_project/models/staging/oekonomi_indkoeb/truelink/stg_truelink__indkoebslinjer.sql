@@ -57,4 +57,4 @@ where
     fakturanummer is not null
     and linjenummer is not null
     and cvr_nummer is not null
-qualify row_number() over (partition by cvr_nummer, fakturanummer, linjenummer order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by cvr_nummer, fakturanummer, linjenummer order by {{ latest_first() }}) = 1

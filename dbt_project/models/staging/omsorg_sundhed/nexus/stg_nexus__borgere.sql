@@ -25,4 +25,4 @@ from converted
 where
     borger_id is not null
     and person_id is not null
-qualify row_number() over (partition by borger_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by borger_id order by {{ latest_first() }}) = 1

@@ -34,4 +34,4 @@ from converted
 where
     indsats_id is not null
     and borger_id is not null
-qualify row_number() over (partition by indsats_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by indsats_id order by {{ latest_first() }}) = 1

@@ -44,4 +44,4 @@ from converted
 where
     bygning_id is not null
     and registrering_fra is not null
-qualify row_number() over (partition by bygning_id, registrering_fra order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by bygning_id, registrering_fra order by {{ latest_first() }}) = 1

@@ -24,4 +24,4 @@ from converted
 where
     installationsnummer is not null
     and maaned is not null
-qualify row_number() over (partition by installationsnummer, maaned order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by installationsnummer, maaned order by {{ latest_first() }}) = 1

@@ -27,4 +27,4 @@ where
     installationsnummer is not null
     and tidspunkt is not null
     and sommertid is not null
-qualify row_number() over (partition by installationsnummer, tidspunkt, sommertid order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by installationsnummer, tidspunkt, sommertid order by {{ latest_first() }}) = 1

@@ -23,4 +23,4 @@ select
 from converted
 where
     varenummer is not null
-qualify row_number() over (partition by varenummer order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by varenummer order by {{ latest_first() }}) = 1

@@ -36,4 +36,4 @@ from converted
 where
     vejeseddelnummer is not null
     and kundenummer is not null
-qualify row_number() over (partition by vejeseddelnummer order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by vejeseddelnummer order by {{ latest_first() }}) = 1

@@ -33,4 +33,4 @@ where
     periode is not null
     and omraadekode is not null
     and ydelsesgruppe is not null
-qualify row_number() over (partition by periode, omraadekode, ydelsesgruppe order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by periode, omraadekode, ydelsesgruppe order by {{ latest_first() }}) = 1

@@ -33,4 +33,4 @@ where
     samtale_id is not null
     and borger_id is not null
     and tidspunkt is not null
-qualify row_number() over (partition by samtale_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by samtale_id order by {{ latest_first() }}) = 1

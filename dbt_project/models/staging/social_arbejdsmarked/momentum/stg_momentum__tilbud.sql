@@ -32,4 +32,4 @@ from converted
 where
     tilbud_id is not null
     and borger_id is not null
-qualify row_number() over (partition by tilbud_id order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by tilbud_id order by {{ latest_first() }}) = 1

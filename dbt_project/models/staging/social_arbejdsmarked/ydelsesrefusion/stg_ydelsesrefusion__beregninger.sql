@@ -38,4 +38,4 @@ where
     person_id is not null
     and ydelse is not null
     and uge_mandag is not null
-qualify row_number() over (partition by person_id, ydelse, uge_mandag order by _dlt_load_id desc, _source_row desc, _source_ref desc) = 1
+qualify row_number() over (partition by person_id, ydelse, uge_mandag order by {{ latest_first() }}) = 1
