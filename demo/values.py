@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+
+from ingestion.danish_time import DENMARK
 
 
 @lru_cache(maxsize=4096)
 def _offset_hours(day: date, hour: int) -> int:
-    moment = datetime(day.year, day.month, day.day, hour, tzinfo=ZoneInfo("Europe/Copenhagen"))
+    moment = datetime(day.year, day.month, day.day, hour, tzinfo=DENMARK)
     offset = moment.utcoffset()
     return 0 if offset is None else int(offset.total_seconds()) // 3600
 

@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
+from ingestion.danish_time import written
 from ingestion.home import Home
 from orchestration.locks import exclusive
 from orchestration.troubles import PLATFORM, Owner, Trouble
 
-COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 MAIL, PREFIX, UI_URL = "FAELLESDATA_ALERT_MAIL", "FAELLESDATA_ALERT_", "FAELLESDATA_UI_URL"
 SHOWN = 12
 """Details and marts listed before the rest are only counted: a message is to be read on a telephone."""
@@ -174,7 +173,7 @@ def _since(trouble: Trouble, known: Mapping[str, Any] | None, now: datetime) -> 
 
 
 def _time(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone(COPENHAGEN):%d-%m-%Y kl. %H:%M}"
+    return written(datetime.fromisoformat(moment))
 
 
 def _owners(before: Mapping[str, Mapping[str, Any]], troubles: Sequence[Trouble]) -> list[Owner]:

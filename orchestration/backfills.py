@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.register import Register, System
 from ingestion.register.files import FilesTable, Period
 from orchestration.keys import raw_table, system_pool
 from orchestration.locks import exclusive
 from orchestration.raw import fault, table_loaded
-from orchestration.schedules import TIMEZONE
 
 _CRON = {"day": "0 0 * * *", "month": "0 0 1 * *", "year": "0 0 1 1 *"}
 
@@ -36,7 +36,7 @@ def job_name(system_id: str, table_name: str) -> str:
 def partitions(period: Period) -> dg.TimeWindowPartitionsDefinition:
     """Return the periods from the first to the one under way, named as the files name them."""
     return dg.TimeWindowPartitionsDefinition(
-        start=period.first, fmt=period.written, cron_schedule=_CRON[period.every], timezone=TIMEZONE, end_offset=1
+        start=period.first, fmt=period.written, cron_schedule=_CRON[period.every], timezone=DENMARK.key, end_offset=1
     )
 
 

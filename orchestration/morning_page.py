@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster import DagsterEventType
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from ingestion.danish_time import written
 from ingestion.home import Home
 from ingestion.register import Register, System
 from orchestration.keys import raw_table
 from orchestration.states import BAD, quarantine_counts, table_states
 from orchestration.troubles import Trouble
 
-COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 UI_URL = "FAELLESDATA_UI_URL"
 STATES = {"stale": "for gammel", "failed": "fejlede", "never": "aldrig hentet", "ageing": "på vej til at blive for gammel"}
 
@@ -104,14 +103,14 @@ def render(morning: Morning) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= {"moment": _moment, "number": _number}
+    environment.filters |= {"moment": written, "number": _number}
     return environment.get_template("morning.html.j2").render(morning=morning, ui=os.environ.get(UI_URL, "").rstrip("/"))
 
 
 def _stale(register: Register, state: dict[str, Any]) -> Line:
     system = register.systems[state["system"]]
     good = state["last_good_load"]
-    data = f"data fra {_moment(datetime.fromisoformat(good).replace(tzinfo=UTC))}" if good else "ingen data"
+    data = f"data fra {written(datetime.fromisoformat(good).replace(tzinfo=UTC))}" if good else "ingen data"
     todo = f"faellesdata refresh --system {system.id}" if state["state"] in BAD else ""
     return Line(system, state["table"], f"{STATES[state['state']]}; {data}", _person(system.owner), todo)
 
@@ -151,7 +150,3 @@ def _person(contact: Any) -> str:
 
 def _number(count: int) -> str:
     return f"{count:,}".replace(",", ".")
-
-
-def _moment(at: datetime) -> str:
-    return f"{at.astimezone(COPENHAGEN):%d-%m-%Y kl. %H.%M}"

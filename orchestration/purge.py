@@ -8,9 +8,9 @@ import dagster as dg
 from dagster import RunsFilter
 from dagster._core.instance import RUNLESS_RUN_ID
 
+from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from orchestration.instance import limits
-from orchestration.schedules import TIMEZONE
 
 NAME = "purge_history"
 BATCH = 100
@@ -73,7 +73,7 @@ def purge_schedule() -> dg.ScheduleDefinition:
         name=f"{NAME}_daily",
         job_name=NAME,
         cron_schedule="0 7 * * *",
-        execution_timezone=TIMEZONE,
+        execution_timezone=DENMARK.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Hver dag efter nattens kørsler.",
     )

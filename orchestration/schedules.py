@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterRun, RunsFilter
 
+from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import Term, cron_is_valid, terms
@@ -17,7 +18,6 @@ from orchestration.instance import end_orphans
 from orchestration.keys import raw_table
 from orchestration.raw import checks_of
 
-TIMEZONE = "Europe/Copenhagen"
 LOAD, BUILD, PUBLISH = "nightly_load", "nightly_build", "nightly_publish"
 NIGHT_TAG = "faellesdata/night"
 RUNS_TAG = "faellesdata/runs"
@@ -48,7 +48,7 @@ def _schedule(cadence: str, term: Term, systems: Sequence[System], home: Home) -
         name=schedule_name(cadence),
         job_name=LOAD,
         cron_schedule=term.extra["cron"],
-        execution_timezone=TIMEZONE,
+        execution_timezone=DENMARK.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"{term.title}: loads its systems, a run per department; building and publishing follow.",
     )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
+from ingestion.danish_time import written
 from ingestion.home import Home
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import terms
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 MOST_ROWS = 50_000
 """Rows listed for one system: beyond that a fault is not mended row by row."""
 HEADINGS = {
@@ -109,10 +108,9 @@ def _book(department: str, systems: list[System], counts: dict[str, int], connec
     book = Workbook(write_only=True)
     overview = book.create_sheet("Overblik")
     overview.column_dimensions["A"].width, overview.column_dimensions["C"].width = 34, 40
-    now = datetime.now(COPENHAGEN)
     overview.append(_cells(overview, [f"{terms('departments')[department].title}: hvad der skal rettes i kilden"], bold=True))
     overview.append(
-        _cells(overview, [f"Skrevet {now:%d-%m-%Y %H.%M}. Rettes det i kildesystemet, forsvinder det herfra næste nat."])
+        _cells(overview, [f"Skrevet {written(datetime.now(UTC))}. Rettes det i kildesystemet, forsvinder det herfra næste nat."])
     )
     overview.append([])
     overview.append(_cells(overview, ["System", "Antal", "Rettes af"], bold=True))
@@ -182,7 +180,7 @@ def _row(system: System, fault: Fault) -> list[str | int]:
 
 def _since(load_id: str) -> str:
     """Return the Danish time of a load: its id is dlt's, seconds since 1970."""
-    return f"{datetime.fromtimestamp(float(load_id), UTC).astimezone(COPENHAGEN):%d-%m-%Y %H.%M}"
+    return written(datetime.fromtimestamp(float(load_id), UTC))
 
 
 def _steward(system: System) -> str:

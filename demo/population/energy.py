@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 from demo.municipality import Consumption, Meter, Municipality
 from demo.population.common import months, stream
+from ingestion.danish_time import DENMARK
 
 MEDIA = (("el", 28.0), ("varme", 70.0), ("vand", 1.1))
 """Medium, and what a place in an institution uses of it in a year, about."""
 CHANGES = (date(2026, 3, 29), date(2026, 10, 25))
 """The days of 23 and 25 hours."""
-DENMARK = ZoneInfo("Europe/Copenhagen")
 
 
 def add(municipality: Municipality) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ingestion.connectors.base import SourceError
-from ingestion.connectors.quota import DENMARK
+from ingestion.danish_time import DENMARK
 
 _PLACE = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
 _LEFT_OUT: Any = object()

@@ -7,12 +7,10 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from ingestion.connectors.base import SourceError
+from ingestion.danish_time import DENMARK
 from ingestion.register.basics import Limits
-
-DENMARK = ZoneInfo("Europe/Copenhagen")
 
 
 class Quota:

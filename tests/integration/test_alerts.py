@@ -10,6 +10,7 @@ import pytest
 from municipality_support import DEPARTMENTS, Municipality
 from postbox_support import Postbox
 
+from ingestion.danish_time import DENMARK
 from ingestion.landing import land_system
 from ingestion.register import read_register
 from orchestration.instance import open_instance
@@ -26,7 +27,7 @@ def test_a_failed_system_is_told_once_to_its_owner_and_so_is_its_recovery(munici
     assert to == "beta@odsherred.example"
     assert subject == "Fællesdata: System beta kunne ikke hentes"
     assert "beta.ting" in text, "what"
-    assert f"Siden: {datetime.now().astimezone():%d-%m-%Y}" in text
+    assert f"Siden: {datetime.now(DENMARK):%d-%m-%Y}" in text
     assert "Data er fra:" in text
     assert "mart_beta" in text, "what it means"
     assert "mart_alfa" not in text

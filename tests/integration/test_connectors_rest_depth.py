@@ -17,7 +17,8 @@ from http_support import Server
 from pydantic import ValidationError
 
 from ingestion.connectors.base import SourceError
-from ingestion.connectors.quota import DENMARK, Quota
+from ingestion.connectors.quota import Quota
+from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.landing import land_system
 from ingestion.register.basics import Limits

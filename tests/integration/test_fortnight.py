@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from municipality_support import DEPARTMENTS, Municipality
@@ -21,10 +20,11 @@ import ingestion.landing
 import orchestration.morning
 import orchestration.raw
 import orchestration.warehouse
+from ingestion.danish_time import DENMARK
 
 pytestmark = pytest.mark.timeout(900)
 NIGHTS = range(1, 15)
-FIRST = datetime(2026, 10, 18, 3, tzinfo=ZoneInfo("Europe/Copenhagen"))
+FIRST = datetime(2026, 10, 18, 3, tzinfo=DENMARK)
 """03:00 of the first night. The clock goes back in the eighth, so that night is 25 hours after the one before."""
 CLOCKS = (ingestion.landing, orchestration.morning, orchestration.raw, orchestration.warehouse)
 REFRESH = """
@@ -34,6 +34,8 @@ sys.path[:0] = [sys.argv[2], str(Path(sys.argv[2]).parent)]
 from test_fortnight import set_clocks
 set_clocks(int(sys.argv[3]), setattr)
 import orchestration.dbt as dbt
+from ingestion.danish_time import DENMARK
+from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from orchestration.refresh import refresh
 root = Path(sys.argv[1])

@@ -8,13 +8,13 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._utils.schedules import schedule_execution_time_iterator
 
+from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.register import Register, read_register
 from ingestion.register.vocabulary import terms
@@ -22,8 +22,6 @@ from orchestration.build import build_defs
 from orchestration.instance import WrongSetting, open_instance, write_settings
 from orchestration.purge import NAME, delete_old_events, purge_job, purge_schedule
 from orchestration.schedules import BUILD, LOAD, NIGHT_TAG, PUBLISH, RUNS_TAG, next_requests, refresh_schedules
-
-COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +55,12 @@ def test_clock_changes(register: Register, tmp_path: Path, year: int, month: int
     schedules = refresh_schedules(each, Home(tmp_path))
     assert [schedule.name for schedule in schedules] == ["hourly_refresh", "nightly_refresh", "weekly_refresh", "monthly_refresh"]
     for schedule in schedules[1:]:
-        start = datetime(year, month, day, tzinfo=COPENHAGEN) - timedelta(days=40)
+        start = datetime(year, month, day, tzinfo=DENMARK) - timedelta(days=40)
         ticks: list[datetime] = []
         # What the daemon itself goes by.
         for tick in schedule_execution_time_iterator(start.timestamp(), str(schedule.cron_schedule), schedule.execution_timezone):
-            ticks.append(tick.astimezone(COPENHAGEN))
-            if tick > datetime(year, month, day, tzinfo=COPENHAGEN) + timedelta(days=3):
+            ticks.append(tick.astimezone(DENMARK))
+            if tick > datetime(year, month, day, tzinfo=DENMARK) + timedelta(days=3):
                 break
         dates = [tick.date() for tick in ticks]
         assert len(dates) == len(set(dates)), "no night twice"
@@ -78,12 +76,12 @@ def test_every_hour_of_a_night_that_changes_the_clock_is_a_load_of_its_own(
     one = next(iter(register.systems.values())).model_copy(update={"cadence": "hourly"})
     hourly, home = Register(systems={one.id: one}), Home(tmp_path)
     [schedule] = refresh_schedules(hourly, home)
-    start = datetime(2026, month, day, tzinfo=COPENHAGEN)
+    start = datetime(2026, month, day, tzinfo=DENMARK)
     ticks = schedule_execution_time_iterator(start.timestamp(), str(schedule.cron_schedule), schedule.execution_timezone)
     repository = build_defs(hourly, home=home, manifest_path=None).get_repository_def()
     with open_instance(home) as persisted:
         keys = set()
-        for tick in takewhile(lambda tick: tick.astimezone(COPENHAGEN).date() == start.date(), ticks):
+        for tick in takewhile(lambda tick: tick.astimezone(DENMARK).date() == start.date(), ticks):
             with dg.build_schedule_context(persisted, scheduled_execution_time=tick, repository_def=repository) as context:
                 keys |= {request.run_key for request in schedule.evaluate_tick(context).run_requests or []}
     assert len(keys) == hours
@@ -107,7 +105,7 @@ def test_every_cadence_in_use_has_a_running_schedule(register: Register, tmp_pat
 def test_a_night_asks_for_a_run_per_department(register: Register, tmp_path: Path, own_environment: None) -> None:
     home = Home(tmp_path)
     definitions = build_defs(register, home=home, manifest_path=None)
-    at = datetime(2026, 11, 22, 3, tzinfo=COPENHAGEN)
+    at = datetime(2026, 11, 22, 3, tzinfo=DENMARK)
     schedule = next(schedule for schedule in refresh_schedules(register, home) if schedule.name == "nightly_refresh")
     with open_instance(home) as persisted:
         repository = definitions.get_repository_def()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import jinja2
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingestion.danish_time import DENMARK
 from serving.disclosure import told_by_two
 
 MACROS = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "sql" / "warehouse.sql"
@@ -62,7 +62,7 @@ def test_danish_time_on_both_nights_of_the_clock(macros: Any) -> None:
     starts = [datetime(year, month, 24, tzinfo=UTC) for year in range(2024, 2029) for month in (3, 10)]
     moments = [start + timedelta(minutes=30 * step) for start in starts for step in range(48 * 8)]
     moments += [datetime(2026, month, 15, 12, tzinfo=UTC) for month in range(1, 13)]
-    expected = [moment.astimezone(ZoneInfo("Europe/Copenhagen")).replace(tzinfo=None) for moment in moments]
+    expected = [moment.astimezone(DENMARK).replace(tzinfo=None) for moment in moments]
     with duckdb.connect() as connection:
         connection.execute("create table moments (position integer, moment timestamp)")
         rows = [(position, moment.replace(tzinfo=None).isoformat()) for position, moment in enumerate(moments)]

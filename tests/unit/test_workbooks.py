@@ -69,7 +69,7 @@ def test_each_department_finds_its_own_rows_and_where_they_stand(built: Home) ->
     label = {raw: labels.columns[source].label for source, raw in labels.raw_names().items()}["beloeb"]
     assert broken[:6] == [title, labels.title, label, "kan ikke konverteres", "9.999,99x", "Værdien er tom"]
     assert broken[6:8] == ["yr-2026-01.csv", 7]
-    assert broken[8] == "24-11-2026 12.56"  # Danish winter time
+    assert broken[8] == "24-11-2026 kl. 12.56"  # Danish winter time
     assert broken[9] == f"{steward.team} ({steward.email})"
     assert unread[3:6] == ["for få felter: 2 i stedet for 9", "9999;aaa", "Rækken er ikke med"]
     overview = CalamineWorkbook.from_path(written["social_arbejdsmarked"]).get_sheet_by_name("Overblik").to_python()
