@@ -132,6 +132,14 @@ def models(home: Home) -> dict[str, Any]:
     return nodes
 
 
+def test_the_warehouse_packs_its_text_by_the_newest_storage(warehouse: duckdb.DuckDBPyConnection) -> None:
+    found = warehouse.execute(
+        "select tags['storage_version'] from duckdb_databases() where database_name = 'warehouse'"
+    ).fetchone()
+    # As DuckDB makes a file by itself, v1.0.0+, writing a fact takes half as long again.
+    assert found == ("v1.5.0+",)
+
+
 def test_values_are_converted(warehouse: duckdb.DuckDBPyConnection) -> None:
     rows = warehouse.execute(
         "select uge_mandag::varchar, beloeb::integer, refusion::integer, finansieringskommune, beregningsdato::varchar,"
