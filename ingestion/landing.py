@@ -30,6 +30,7 @@ from ingestion.connectors.base import ReadContext, SourceError
 from ingestion.cursor import less_lag
 from ingestion.extract import Extract, extract
 from ingestion.home import Home
+from ingestion.process import collect_seldom
 from ingestion.register import System, Table
 
 if TYPE_CHECKING:
@@ -287,6 +288,7 @@ def _configure_dlt(workdir: Path) -> None:
 @functools.cache
 def _settle_dlt() -> None:
     """Do once in a process what dlt would do again and again: a third of a small load."""
+    collect_seldom()
     from dlt.common import validation
     from dlt.common.configuration.container import Container
     from dlt.common.configuration.providers import CustomLoaderDocProvider

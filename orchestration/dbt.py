@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
+from ingestion.process import collect_seldom
 from ingestion.register import Register
 from ingestion.seeds import seed_problems
 from ingestion.vault import VaultKeyError
@@ -103,6 +104,7 @@ def prepared(register: Register, home: Home) -> tuple[Manifest, dict[str, Any]]:
 
 
 def _prepare(register: Register, home: Home) -> None:
+    collect_seldom()
     fingerprint, path, stamp = _fingerprint(register), manifest_path(home), _stamp(home)
     kept = (path, _packed(home), home.lineage, home.metrics, stamp)
     if all(one.exists() for one in kept) and stamp.read_text() == fingerprint:
@@ -208,10 +210,11 @@ def build(
     """
     manifest, written = prepared(register, home)
     _write_profile(register, home)
-    project = plan.Project(written, PROJECT)
     facts = plan.read_facts(written, home)
     if facts.vault:
         plan.write_state(home, {plan.VAULT: facts.vault})
+    project = plan.Project(written, PROJECT)
+    run = _Build(home, manifest, project, facts, outcome)
     # Unit tests look at logic, not at data: they are the developers', and run with the test suite.
     command = ["build", *(part for kind in plan.MADE for part in ("--resource-type", kind))]
 
@@ -222,56 +225,59 @@ def build(
     # What is new for the date alone goes first: on most days it comes out as it was, and is no news to what reads it.
     while (of_the_day := [step for step in steps if step.reason == "new day"]) and len(of_the_day) < len(steps):
         outcome.planned += of_the_day
-        yield from _make(command, of_the_day, home, manifest, outcome, project, facts)
-        facts.state = plan.read_state(home)
+        yield from run.make(command, of_the_day)
         steps = planned()
     outcome.planned += steps
     outcome.unchanged = project.unchanged(outcome.planned, without=without) if not selection else []
-    yield from _make(command, steps, home, manifest, outcome, project, facts)
-    # By what has been made now: a test of a table that failed to be made waits with it.
-    facts.state = plan.read_state(home)
+    yield from run.make(command, steps)
     made = {step.unique_id for step in steps}
     tests = project.plan(facts, ["test"], full=full or bool(selection))
     if selection:
         # Of a part of the models only the tests that look at nothing outside it.
         tests = [step for step in tests if project.looks_within(step.unique_id, made)]
-    yield from _make(["test", "--exclude-resource-type", "unit_test"], tests, home, manifest, outcome, project, facts)
+    yield from run.make(["test", "--exclude-resource-type", "unit_test"], tests)
 
 
-def _make(
-    command: list[str],
-    steps: list[plan.Step],
-    home: Home,
-    manifest: Manifest,
-    outcome: DbtOutcome,
-    project: plan.Project,
-    facts: plan.Facts,
-) -> Iterator[Event]:
-    """Have dbt make these nodes. They are marked before and noted after: a build that is killed leaves them to the next."""
-    if not steps:
-        return
-    by_id = {step.unique_id: step for step in steps}
-    plan.write_state(home, {step.unique_id: replace(step.made, status="begun") for step in steps})
-    results: dict[str, bool] = {}
-    chosen = [manifest.nodes[unique_id] for unique_id in by_id]
-    # By a tag: dbt would look for each of 600 names through all nodes, which takes seconds.
-    for node, step in zip(chosen, steps, strict=True):
-        node.tags.append(_NOW)
-        node.config[_MEND] = step.mend
-    try:
-        # Nobody reads the artifacts of a build, and to write the manifest once more takes a second.
-        yield from _stream([*command, "--no-write-json", "--select", f"tag:{_NOW}"], home, manifest, outcome, results)
-    finally:
-        for node in chosen:
-            node.tags.remove(_NOW)
-            del node.config[_MEND]
-    contents = plan.read_contents(home, [chosen[place] for place, step in enumerate(steps) if _of_the_day(step, results)])
-    noted = project.noted([step for step in steps if step.unique_id in results], facts, contents)
-    plan.write_state(home, {name: made if results[name] else replace(made, status="failed") for name, made in noted.items()})
+@dataclass
+class _Build:
+    """A build under way."""
 
+    home: Home
+    manifest: Manifest
+    project: plan.Project
+    facts: plan.Facts
+    outcome: DbtOutcome
 
-def _of_the_day(step: plan.Step, results: Mapping[str, bool]) -> bool:
-    return bool(step.made.moment) and results.get(step.unique_id, False) and not step.unique_id.startswith("test.")
+    def make(self, command: Sequence[str], steps: Sequence[plan.Step]) -> Iterator[Event]:
+        """Have dbt make these nodes. They are marked before and noted after: a build that is killed leaves them to the next."""
+        if not steps:
+            return
+        plan.write_state(self.home, {step.unique_id: replace(step.made, status="begun") for step in steps})
+        results: dict[str, bool] = {}
+        chosen = [self.manifest.nodes[step.unique_id] for step in steps]
+        # By a tag: dbt would look for each of 600 names through all nodes, which takes seconds.
+        for node, step in zip(chosen, steps, strict=True):
+            node.tags.append(_NOW)
+            node.config[_MEND] = step.mend
+        try:
+            # Nobody reads the artifacts of a build, and to write the manifest once more takes a second.
+            arguments = [*command, "--no-write-json", "--select", f"tag:{_NOW}"]
+            yield from _stream(arguments, self.home, self.manifest, self.outcome, results)
+        finally:
+            for node in chosen:
+                node.tags.remove(_NOW)
+                del node.config[_MEND]
+        self._note([step for step in steps if step.unique_id in results], results)
+
+    def _note(self, steps: Sequence[plan.Step], results: Mapping[str, bool]) -> None:
+        of_the_day = [step.unique_id for step in steps if step.made.moment and results[step.unique_id]]
+        dated = [self.manifest.nodes[name] for name in of_the_day if not name.startswith("test.")]
+        noted = self.project.noted(steps, self.facts, plan.read_contents(self.home, dated))
+        plan.write_state(
+            self.home, {name: made if results[name] else replace(made, status="failed") for name, made in noted.items()}
+        )
+        # By what has been made now: what reads a table that failed to be made waits with it.
+        self.facts.state = plan.read_state(self.home)
 
 
 def one_line(error: BaseException | str | None) -> str:

@@ -171,8 +171,12 @@ class Municipality:
         outcome = DbtOutcome()
         with pytest.MonkeyPatch.context() as patch:
             if not tests:
-                make = orchestration.dbt._make
-                patch.setattr(orchestration.dbt, "_make", lambda does, *given: make(does, *given) if does[0] == "build" else ())
+                make = orchestration.dbt._Build.make
+                patch.setattr(
+                    orchestration.dbt._Build,
+                    "make",
+                    lambda run, does, steps: make(run, does, steps) if does[0] == "build" else (),
+                )
             for _ in build(self.register, self.home, names, outcome, full=full):
                 pass
         assert outcome.failed_models == {}
