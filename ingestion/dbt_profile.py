@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.register import Register
 from ingestion.vault import vault_key
@@ -50,6 +51,8 @@ def write_profile(register: Register, home: Home) -> Path:
             "temp_directory": str(home.work / "spill"),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            # By which `current_date` is today.
+            "TimeZone": DENMARK.key,
             # Rows need not come out in the order they stand in: keeping it costs memory, and models sort where it matters.
             "preserve_insertion_order": False,
         },

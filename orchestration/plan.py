@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 
 if TYPE_CHECKING:
@@ -386,6 +387,7 @@ def _open(home: Home) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(str(home.warehouse))
+    connection.execute(f"set TimeZone = '{DENMARK.key}'")  # As dbt has it.
     columns = ", ".join(f"{name} {kind}" for name, kind in _STATE.items())
     connection.execute(f"create table if not exists main.build_state ({columns})")
     for name in _LATER:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from municipality_support import Municipality
 
+from ingestion.danish_time import DENMARK
+from ingestion.home import Home
+from ingestion.register import Register
+from ingestion.vault import build_vault
 from orchestration.plan import Facts, Made, Project
 
 ALL = {"mart_alfa", "mart_beta", "mart_gamma", "mart_nights"}
@@ -264,3 +272,35 @@ def test_a_table_is_mended_where_nothing_but_its_rows_has_changed() -> None:
     facts.persons = {"source.f.a.t": "x"}
     facts.state = {name: replace(one, status="early") for name, one in made.items()}
     assert mended() == {"a": False, "b": False}
+
+
+TODAY = """
+import sys
+from pathlib import Path
+import duckdb, yaml
+from ingestion.dbt_profile import write_profile
+from ingestion.home import Home
+from ingestion.register import Register
+from ingestion.danish_time import DENMARK
+from ingestion.home import Home
+from ingestion.register import Register
+from ingestion.vault import build_vault
+from orchestration.plan import read_facts
+home = Home(Path(sys.argv[1]))
+profile = yaml.safe_load(write_profile(Register(systems={}), home).read_text())
+settings = profile["faellesdata"]["outputs"]["embedded"]["settings"]
+with duckdb.connect() as connection:
+    connection.execute(f"set TimeZone = '{settings['TimeZone']}'")
+    print(connection.execute("select current_date").fetchone()[0], read_facts({"sources": {}}, home).today)
+"""
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_today_is_denmarks_wherever_the_server_stands(tmp_path: Path, zone: str) -> None:
+    """25 hours lie between these two zones: at any time one of them has another date than Denmark."""
+    build_vault(Register(systems={}), Home(tmp_path))
+    before = f"{datetime.now(DENMARK):%F}"
+    done = subprocess.run(
+        [sys.executable, "-c", TODAY, str(tmp_path)], env=os.environ | {"TZ": zone}, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() in ([before] * 2, [f"{datetime.now(DENMARK):%F}"] * 2)
