@@ -18,6 +18,7 @@ import pytest
 from manifest_support import lend_manifest
 
 import demo
+from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.landing import land_system
 from ingestion.platform import build_platform
@@ -58,4 +59,5 @@ def truth(home: Home) -> dict[str, Any]:
 @pytest.fixture
 def ask(home: Home) -> Iterator[Any]:
     with duckdb.connect(str(home.warehouse), read_only=True) as connection:
+        connection.execute(f"set TimeZone = '{DENMARK.key}'")
         yield lambda sql: connection.execute(sql).fetchall()
