@@ -78,16 +78,9 @@ coalesce(
 )
 {%- endmacro -%}
 
-{#- A moment in UTC (as landing logs them) as Danish clock time: CEST from the last Sunday of March to that of October, both at 01:00 UTC. -#}
+{#- A moment in UTC (as landing logs them) as Danish clock time. -#}
 {%- macro danish_time(column) -%}
-{%- set last_sunday = "date_trunc('week', make_date(year(" ~ column ~ "), MONTH, 31) + 1)::date - 1" -%}
-{{ column }} + case
-    when
-        {{ column }} >= {{ last_sunday | replace('MONTH', '3') }} + interval 1 hour
-        and {{ column }} < {{ last_sunday | replace('MONTH', '10') }} + interval 1 hour
-        then interval 2 hour
-    else interval 1 hour
-end
+{{ column }} at time zone 'UTC' at time zone 'Europe/Copenhagen'
 {%- endmacro -%}
 
 {#- The last day of a version: its own, or the day before the next of the same member begins, whichever is first. -#}
