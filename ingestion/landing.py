@@ -103,6 +103,7 @@ def land_system(
     declare one, and no others. Faults of the source are in the result, never raised;
     what is raised is a fault of the platform (disk full, a file locked by something else), and then nothing was published.
     """
+    collect_seldom()
     names = [name for name in system.tables if tables is None or name in tables]
     result = SystemLoad(system.id)
     with _work_file(system.id, home, result) as (work, workdir):
@@ -288,7 +289,6 @@ def _configure_dlt(workdir: Path) -> None:
 @functools.cache
 def _settle_dlt() -> None:
     """Do once in a process what dlt would do again and again: a third of a small load."""
-    collect_seldom()
     from dlt.common import validation
     from dlt.common.configuration.container import Container
     from dlt.common.configuration.providers import CustomLoaderDocProvider

@@ -34,8 +34,6 @@ sys.path[:0] = [sys.argv[2], str(Path(sys.argv[2]).parent)]
 from test_fortnight import set_clocks
 set_clocks(int(sys.argv[3]), setattr)
 import orchestration.dbt as dbt
-from ingestion.danish_time import DENMARK
-from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from orchestration.refresh import refresh
 root = Path(sys.argv[1])

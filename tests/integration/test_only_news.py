@@ -281,10 +281,6 @@ import duckdb, yaml
 from ingestion.dbt_profile import write_profile
 from ingestion.home import Home
 from ingestion.register import Register
-from ingestion.danish_time import DENMARK
-from ingestion.home import Home
-from ingestion.register import Register
-from ingestion.vault import build_vault
 from orchestration.plan import read_facts
 home = Home(Path(sys.argv[1]))
 profile = yaml.safe_load(write_profile(Register(systems={}), home).read_text())
