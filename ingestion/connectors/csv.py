@@ -1,16 +1,17 @@
 """Delimited text: checked in bulk, and read by DuckDB straight from the file into the raw table.
 
-The file is cut into pieces of whole lines, as UTF-8. DuckDB counts each piece's records, strictly. Where it finds exactly one on
-each line, its reading cannot differ from ours and a row's line number is its place in the piece; the piece is then read once more
-when it is loaded, and no row passes through Python or through a Parquet file (which took twice the time at 2,000,000 rows x 12
-columns). Any other piece goes the careful way (`csv_records`): DuckDB's own store of rejects knows no line number for the rows it
-keeps, and with `strict_mode=false` it drops fields in silence.
+The file is cut into pieces of whole lines, as UTF-8, and DuckDB counts each piece's records, strictly, while the next is cut.
+Where it finds exactly one on each line, its reading cannot differ from ours and a row's line number is its place in the piece;
+the piece is then read once more when it is loaded, and no row passes through Python or through a Parquet file (which took twice
+the time at 2,000,000 rows x 12 columns). Any other piece goes the careful way (`csv_records`): DuckDB's own store of rejects
+knows no line number for the rows it keeps, and with `strict_mode=false` it drops fields in silence.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ _CHUNK = 1 << 20
 _PIECE = 2 * 122_880
 """Lines of a piece: one strange line takes only its own piece the careful way. A multiple of DuckDB's row group, since a piece
 that ends within one leaves a part of a row group, which is packed twice and made the raw file half as large again."""
+_COUNTING = 2
+"""Pieces that are counted at once: a piece is one buffer of DuckDB's, which one thread reads."""
 _LONGEST = 32 << 20
 """Bytes of a line. DuckDB takes memory for sixteen such lines at once if nothing is said."""
 _DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
@@ -31,8 +34,8 @@ _DOUBLED_UTF8 = {letter.encode().decode("cp1252").encode(): letter for letter in
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LACKING = "\x81\x8d\x8f\x90\x9d"
 _BETWEEN_LACKING = re.compile(f"([{_LACKING}])")
-_LINE, _FILE = "line number", "file name"
-"""Columns beside those of the file; no folded name has a blank, so these are free."""
+_LINE = "line number"
+"""A column beside those of the file; no folded name has a blank, so this is free."""
 
 
 @dataclass
@@ -51,23 +54,24 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     source = table.source
     if not isinstance(source, CsvSource):
         raise TypeError(source)
-    above, trailer, pieces = _cut(path, ref, source, context)
-    if source.header:
-        if len(above) <= source.preamble_lines:
-            raise SourceError(f"{ref} is empty: not even a heading. Have it sent again")
-        header = [source.titles.get(title.strip(), title) for title in csv_records.fields(above[-1], source)]
-        columns = _columns(header, ref, table)
-    else:
-        made = source.of_the_file()
-        columns = [raw for name, raw in table.raw_names().items() if name not in made]
+    above: list[str] = []
+    trailer: list[str] = []
+    columns: list[str] = []
+    counted: list[tuple[_Piece, Future[bool]]] = []
+    with duck.connect(context) as connection, ThreadPoolExecutor(_COUNTING) as counting:
+        for piece in _cut(path, ref, source, above, trailer):
+            columns = columns or _columns(above, ref, source, table)
+            counted.append((piece, counting.submit(_is_regular, connection.cursor(), piece, columns, source)))
+            if context.limit is not None:
+                break  # A preview needs no more.
+    columns = columns or _columns(above, ref, source, table)
     numbered = path.with_suffix(".numbered")
     records = 0
     regular: list[list[_Piece]] = []
-    with numbered.open("w", encoding="utf-8", newline="") as target, duck.connect(context) as connection:
+    with numbered.open("w", encoding="utf-8", newline="") as target:
         careful = csv_records.Records(source, ref, context, target, len(columns))
-        sound = _regular(connection, pieces, columns, source)
-        for piece in pieces:
-            if not careful.inside_a_record and piece.path in sound:
+        for piece, in_order in counted:
+            if not careful.inside_a_record and in_order.result():
                 records += piece.lines
                 if regular and regular[-1][-1].first + regular[-1][-1].lines == piece.first:
                     regular[-1].append(piece)
@@ -94,49 +98,46 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
         yield found
 
 
-def _cut(path: Path, ref: str, source: CsvSource, context: ReadContext) -> tuple[list[str], list[str], list[_Piece]]:
-    """Cut the file into pieces; return also the lines above the records (preamble, then headings) and those below them."""
+def _cut(path: Path, ref: str, source: CsvSource, above: list[str], trailer: list[str]) -> Iterator[_Piece]:
+    """Cut the file into pieces; put the lines above the records (preamble, then headings) and those below them into the lists."""
     wanted = source.preamble_lines + source.header
-    above: list[str] = []
-    trailer: list[str] = []
-    pieces: list[_Piece] = []
+    piece: _Piece | None = None
+    number = 0
     file = None
     try:
-        for first, block in _without_last(_blocks(path, source.encoding, ref), source.trailer_lines, trailer):
-            while len(above) < wanted and block:
+        for first, lines, block in _without_last(_blocks(path, source.encoding, ref), source.trailer_lines, trailer):
+            while len(above) < wanted and lines:
                 line, _, block = block.partition(b"\n")
                 above.append(line.decode())
-                first += 1
-            while block:
-                if file is None or pieces[-1].lines >= _PIECE:
-                    if file is not None:
-                        file.close()
-                        if context.limit is not None:
-                            return above, trailer, pieces  # A preview needs no more.
-                    pieces.append(_Piece(path.with_suffix(f".{len(pieces):05}"), first))
-                    file = pieces[-1].path.open("wb")
-                piece = pieces[-1]
-                fitting, lines = _first_lines(block, _PIECE - piece.lines)
+                first, lines = first + 1, lines - 1
+            while lines:
+                if piece is None or file is None:
+                    piece = _Piece(path.with_suffix(f".{number:05}"), first)
+                    file, number = piece.path.open("wb"), number + 1
+                taken = min(lines, _PIECE - piece.lines)
+                fitting = block if taken == lines else _first_lines(block, taken)
                 file.write(fitting)
-                piece.lines += lines
+                piece.lines += taken
                 piece.plain = piece.plain and _looks_plain(fitting, source)
-                first, block = first + lines, block[len(fitting) :]
+                first, lines, block = first + taken, lines - taken, block[len(fitting) :]
+                if piece.lines == _PIECE:
+                    file.close()
+                    yield piece
+                    piece = None
     finally:
         if file is not None:
             file.close()
-    return above, trailer, pieces
+    if piece is not None:
+        yield piece
 
 
-def _first_lines(block: bytes, count: int) -> tuple[bytes, int]:
-    """Return the first `count` lines of `block`, or all of it if it has fewer, and how many they are."""
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    if lines <= count:
-        return block, lines
-    return block[: len(block) - len(block.split(b"\n", count)[-1])], count
+def _first_lines(block: bytes, count: int) -> bytes:
+    """Return the first `count` lines of `block`, which has more."""
+    return block[: len(block) - len(block.split(b"\n", count)[-1])]
 
 
-def _blocks(path: Path, encoding: str, ref: str, *, sound: bool = False) -> Iterator[tuple[int, bytes]]:
-    """Yield the file as UTF-8 with bare line feeds, some megabytes of whole lines at a time, with the first line's number.
+def _blocks(path: Path, encoding: str, ref: str, *, sound: bool = False) -> Iterator[tuple[int, int, bytes]]:
+    """Yield the file as UTF-8 with bare line feeds, whole lines at a time: the first one's number, how many, and what they say.
 
     `sound`: it is that already.
     """
@@ -154,13 +155,14 @@ def _blocks(path: Path, encoding: str, ref: str, *, sound: bool = False) -> Iter
             if end:
                 whole = rest + block[:end]
                 whole = whole if sound else _utf8(whole, encoding, line, ref)
-                yield line, whole
-                line += whole.count(b"\n")
+                lines = whole.count(b"\n")
+                yield line, lines, whole
+                line += lines
                 rest = block[end:]
             else:
                 rest += block
-    if rest:
-        yield line, rest if sound else _utf8(rest, encoding, line, ref)
+    if rest and (whole := rest if sound else _utf8(rest, encoding, line, ref)):
+        yield line, whole.count(b"\n") + (not whole.endswith(b"\n")), whole
 
 
 def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
@@ -192,7 +194,8 @@ def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
 
 def _look_for_doubled(data: bytes, line: int, ref: str) -> None:
     """Refuse text in which no Danish letter is whole: a single spoilt name among sound ones is the source's own."""
-    if b"\xc3\x83" not in data or any(letter in data for letter in _DANISH_UTF8):
+    # In this order: a whole letter is found at once where there are any.
+    if any(letter in data for letter in _DANISH_UTF8) or b"\xc3\x83" not in data:
         return
     found = min(((data.find(spoilt), letter) for spoilt, letter in _DOUBLED_UTF8.items() if spoilt in data), default=None)
     if found is None:
@@ -228,22 +231,23 @@ def _undone(data: bytes) -> bytes:
     return undone
 
 
-def _without_last(blocks: Iterator[tuple[int, bytes]], count: int, last: list[str]) -> Iterator[tuple[int, bytes]]:
+def _without_last(blocks: Iterator[tuple[int, int, bytes]], count: int, last: list[str]) -> Iterator[tuple[int, int, bytes]]:
     """Pass the blocks on, but for the last `count` lines that are not blank: those go into `last`."""
     if count == 0:
         yield from blocks
         return
     held = b""
     number = 1
-    for first, block in blocks:
+    for first, _, block in blocks:
         if not held:
             number = first
         held += block
-        lines = held.rstrip(b"\n").rsplit(b"\n", count)
-        if len(lines) > count:
-            body = lines[0] + b"\n"
-            yield number, body
-            number += body.count(b"\n")
+        kept = held.rstrip(b"\n").rsplit(b"\n", count)
+        if len(kept) > count:
+            body = kept[0] + b"\n"
+            lines = body.count(b"\n")
+            yield number, lines, body
+            number += lines
             held = held[len(body) :]
     last.extend(line.decode() for line in held.rstrip(b"\n").split(b"\n"))
 
@@ -261,36 +265,33 @@ def _looks_plain(block: bytes, source: CsvSource) -> bool:
     return total == opening + closing and opening == closing
 
 
-def _regular(connection: duck.Connection, pieces: list[_Piece], columns: list[str], source: CsvSource) -> set[Path]:
-    """Return those pieces in which DuckDB, at its strictest, finds one record on each line."""
+def _is_regular(connection: duck.Connection, piece: _Piece, columns: list[str], source: CsvSource) -> bool:
+    """Return whether DuckDB, at its strictest, finds one record on each of the piece's lines."""
     import duckdb
 
-    plain = {str(piece.path): piece for piece in pieces if piece.plain}
     # A single column has no separator by which a broken line would show, and a blank line in it would be a row.
-    if not plain or len(columns) == 1:
-        return set()
-    read = _read_csv([piece.path for piece in plain.values()], columns, source, f"filename = {duck.literal(_FILE)}")
+    if not piece.plain or len(columns) == 1:
+        return False
     try:
-        counted = connection.execute(f"select {duck.identifier(_FILE)}, count(*) from {read} group by 1").fetchall()
+        return connection.execute(f"select count(*) from {_read_csv([piece.path], columns, source)}").fetchone() == (piece.lines,)
     except duckdb.Error:
-        if len(plain) == 1:
-            return set()
-        return set().union(*(_regular(connection, [piece], columns, source) for piece in plain.values()))
-    return {Path(name) for name, records in counted if records == plain[name].lines}
+        return False
+    finally:
+        connection.close()
 
 
 def _lines(piece: _Piece) -> Iterator[tuple[int, list[str]]]:
-    for number, block in _blocks(piece.path, "utf-8", "", sound=True):
+    for number, _, block in _blocks(piece.path, "utf-8", "", sound=True):
         yield piece.first + number - 1, block.decode().removesuffix("\n").split("\n")
 
 
-def _read_csv(paths: list[Path], columns: list[str], source: CsvSource, more: str = "filename = false") -> str:
+def _read_csv(paths: list[Path], columns: list[str], source: CsvSource) -> str:
     kinds = ", ".join(f"{duck.literal(name)}: '{'BIGINT' if name == _LINE else 'VARCHAR'}'" for name in columns)
     quote, listed = duck.literal(source.quote), ", ".join(duck.literal(str(path)) for path in paths)
     return (
         f"read_csv([{listed}], auto_detect = false, header = false, delim = {duck.literal(source.separator)}, "
         f"quote = {quote}, escape = {quote}, new_line = '\\n', max_line_size = {_LONGEST}, buffer_size = {_LONGEST}, "
-        f"columns = {{{kinds}}}, {more})"
+        f"columns = {{{kinds}}}, filename = false)"
     )
 
 
@@ -339,8 +340,14 @@ def _reconcile(trailer: list[str], records: int, ref: str, source: CsvSource) ->
         raise SourceError(f"{ref}: the trailer counts {found['rows']}, the file has {records}. Have it sent again")
 
 
-def _columns(header: list[str], ref: str, table: FilesTable) -> list[str]:
-    """Raw names for the headings; a column without one is called by its place."""
+def _columns(above: list[str], ref: str, source: CsvSource, table: FilesTable) -> list[str]:
+    """Raw names for the headings, the last line `above` the records; a column without one is called by its place."""
+    if not source.header:
+        made = source.of_the_file()
+        return [raw for name, raw in table.raw_names().items() if name not in made]
+    if len(above) <= source.preamble_lines:
+        raise SourceError(f"{ref} is empty: not even a heading. Have it sent again")
+    header = [source.titles.get(title.strip(), title) for title in csv_records.fields(above[-1], source)]
     titles = [title.strip() or f"kolonne {place}" for place, title in enumerate(header, start=1)]
     twice = next((title for title in titles if titles.count(title) > 1), None)
     if twice is not None:

@@ -224,7 +224,7 @@ def test_in_bulk_and_by_the_careful_way_the_same_comes_out(
         assert found is not None
         kept = sorted(rows(csv_system(drop), found), key=lambda row: row["_source_row"])
         outcomes.append((kept, rejected(found), found.source_rows))
-        monkeypatch.setattr("ingestion.connectors.csv._regular", lambda *_: set())
+        monkeypatch.setattr("ingestion.connectors.csv._is_regular", lambda *_: False)
     assert outcomes[0] == outcomes[1]
 
 
