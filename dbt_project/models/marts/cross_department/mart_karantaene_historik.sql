@@ -7,7 +7,7 @@
     on_schema_change='append_new_columns'
 ) }}
 select
-    ({{ danish_time('make_timestamp(epoch_us(now()))') }})::date as dato,
+    current_date as dato,
     fagomraade,
     system_id,
     system,
