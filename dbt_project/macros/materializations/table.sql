@@ -56,8 +56,13 @@
         )
     {%- endcall -%}
     {%- call statement("gone") -%}
-        delete from {{ relation }} as staged
-        where not exists (select 1 from {{ raw }} as source where {{ same_row("source", "staged") }})
+        delete from {{ relation }}
+        where rowid in (
+            select staged.rowid
+            from {{ relation }} as staged
+            anti join {{ raw }} as source
+                on {{ same_row("source", "staged") }}
+        )
     {%- endcall -%}
     {%- call statement("last") -%}
         create or replace temp table {{ news }} as

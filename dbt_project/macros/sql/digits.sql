@@ -8,18 +8,24 @@
 {%- for column in adapter.get_columns_in_relation(relation) if column.name != '_dlt_load_id' -%}
 {%- set kind = column.dtype | upper -%}
 {%- if kind in ('TINYINT', 'SMALLINT', 'BOOLEAN', 'UUID', 'DATE', 'TIME') or kind.startswith('TIMESTAMP') or kind.startswith('INTERVAL') -%}
-{#- Of numbers only those with nine digits or more are written out. -#}
+{#- Of numbers only those with nine or ten digits before the point are written out. -#}
 {%- elif kind.endswith('INT') or kind in ('INTEGER', 'UINTEGER', 'DOUBLE', 'FLOAT') or (kind.startswith('DECIMAL') and not kind.endswith('[]')) -%}
-{%- set few = '"' ~ column.name ~ '" between -99999999 and 99999999' -%}
+{%- set name = '"' ~ column.name ~ '"' -%}
+{%- set long = '(' ~ name ~ ' between 100000000 and 9999999999 or ' ~ name ~ ' between -9999999999 and -100000000)' -%}
 {#- An amount with øre is none: 660,000 numbers would meet one by chance in every few thousand large amounts. -#}
-{%- set whole = '' if kind.endswith('INT') or kind.endswith('INTEGER') else ' and "' ~ column.name ~ '" = trunc("' ~ column.name ~ '")' -%}
-{%- do texts.append('case when not (' ~ few ~ ')' ~ whole ~ ' then cast("' ~ column.name ~ '" as varchar) end') -%}
+{%- set whole = '' if kind.endswith('INT') or kind.endswith('INTEGER') else ' and ' ~ name ~ ' = trunc(' ~ name ~ ')' -%}
+{%- do texts.append('case when ' ~ long ~ whole ~ ' then cast(' ~ name ~ ' as varchar) end') -%}
 {%- else -%}
 {%- do texts.append('cast("' ~ column.name ~ '" as varchar)') -%}
 {%- endif -%}
 {%- endfor -%}
 {%- if texts -%}
-select lpad(regexp_replace(found, '[- ]', ''), 10, '0') as digits from (select unnest(regexp_extract_all(concat_ws(' | ', {{ texts | join(', ') }}), '\b\d{5,6}[- ]?\d{4}\b')) as found from {{ rows or relation }})
+{#- Column by column: of a text that many rows share, as keys are, DuckDB looks at each once. All in one text took twelve times the time. -#}
+select lpad(regexp_replace(found, '[- ]', ''), 10, '0') as digits
+from (
+    select unnest(list_concat({% for text in texts %}regexp_extract_all({{ text }}, '\b\d{5,6}[- ]?\d{4}\b'){% if not loop.last %}, {% endif %}{% endfor %})) as found
+    from {{ rows or relation }}
+)
 {%- endif -%}
 {%- endmacro -%}
 

@@ -85,7 +85,7 @@ _dlt_load_id desc, _source_row desc, _source_ref desc
 {%- endmacro -%}
 
 {#- The rows are the same one: no two rows that were loaded have load, source and place in common. A row without a place is like none:
-    it is looked at once more. To let it be like others would cost all rows four times the time. -#}
+    it is looked at once more. To let it be like others would cost all rows four times the time, and so does `not exists`. -#}
 {%- macro same_row(one, other) -%}
 {{ one }}._source_row = {{ other }}._source_row
         and {{ one }}._dlt_load_id = {{ other }}._dlt_load_id
@@ -99,40 +99,62 @@ _dlt_load_id desc, _source_row desc, _source_ref desc
 {%- macro rows_of(system, table) -%}
 {%- if config.get('mend') -%}
 (
-        select source.*
-        from {{ source(system, table) }} as source
-        where not exists (
-            select 1 from {{ this }} as staged where {{ same_row('source', 'staged') }}
+        {#- First these few: else DuckDB converts all rows, to see which have a key, before it leaves out those that are there. #}
+        with lacking as materialized (
+            select source.*
+            from {{ source(system, table) }} as source
+            where rowid in (
+                select source.rowid
+                from {{ source(system, table) }} as source
+                anti join {{ this }} as staged
+                    on {{ same_row('source', 'staged') }}
+            )
         )
+        select * from lacking
     )
 {%- else -%}
 {{ source(system, table) }}
 {%- endif -%}
 {%- endmacro -%}
 
-{#- Rows that are not in staging, those in staging that share a key with one of them, and those of which a value is missing there. -#}
+{#- Rows that are not in staging, those in staging that share a key with one of them, and those of which a value is missing there. Staging is
+    narrowed down before it is held against raw: nearly all its rows are neither. -#}
 {%- macro suspects_of(system, table, spec, key_columns) -%}
 {%- set staged = ref('stg_' ~ system ~ '__' ~ table) -%}
-{{ table }}_suspects as (
+{{ table }}_lacking as materialized (
     select source.*
     from {{ source(system, table) }} as source
-    left join {{ staged }} as staged
+    anti join {{ staged }} as staged
+        on
+        {{ same_row('source', 'staged') }}
+),
+
+{{ table }}_suspects as (
+    select * from {{ table }}_lacking
+    union all
+    select source.*
+    from (
+        select
+            *,
+            ({% for column in key_columns %}{{ column.name }}{% if not loop.last %}, {% endif %}{% endfor %}) in (
+                select ({% for column in key_columns %}{{ staged_value(column) }}{% if not loop.last %}, {% endif %}{% endfor %})
+                from {{ table }}_lacking as source
+                {%- for column in key_columns if column.type == 'cpr' %}
+                {{ person_of(column.raw) }}
+                {%- endfor %}
+            ) as shares_key
+        from {{ staged }}
+        where
+            shares_key
+            {%- for column in spec.columns if column.get('name') and not column.required %}
+            or {{ column.name }} is null
+            {%- endfor %}
+    ) as staged
+    inner join {{ source(system, table) }} as source
         on
         {{ same_row('source', 'staged') }}
     where
-        staged._dlt_load_id is null
-        or ({% for column in key_columns %}staged.{{ column.name }}{% if not loop.last %}, {% endif %}{% endfor %}) in (
-            select ({% for column in key_columns %}{{ staged_value(column) }}{% if not loop.last %}, {% endif %}{% endfor %})
-            from {{ source(system, table) }} as source
-            {%- for column in key_columns if column.type == 'cpr' %}
-            {{ person_of(column.raw) }}
-            {%- endfor %}
-            where not exists (
-                select 1 from {{ staged }} as other
-                where
-        {{ same_row('source', 'other') }}
-            )
-        )
+        staged.shares_key
         {%- for column in spec.columns if column.get('name') and not column.required %}
         or (staged.{{ column.name }} is null and source."{{ column.raw }}" is not null)
         {%- endfor %}

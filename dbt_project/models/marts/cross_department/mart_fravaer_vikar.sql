@@ -58,27 +58,6 @@ loen as (
     group by 1, 2
 ),
 
-maaneder as (
-    select
-        maaned,
-        max(dato) as sidste_dag
-    from {{ ref('dim_dato') }}
-    group by maaned
-),
-
--- What few employees earn is theirs to tell.
-ansatte as (
-    select
-        maaneder.maaned,
-        medarbejder.enhed_id,
-        list(distinct coalesce(medarbejder.person_id, {{ nobody() }})) as ansatte
-    from maaneder
-    inner join {{ ref('dim_medarbejder') }} as medarbejder
-        on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
-    where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
-    group by maaneder.maaned, medarbejder.enhed_id
-),
-
 celler as (
     select
         maaned,
@@ -104,6 +83,28 @@ celler as (
         maaned,
         enhed_id
     from loen
+),
+
+maaneder as (
+    select
+        maaned,
+        max(dato) as sidste_dag
+    from {{ ref('dim_dato') }}
+    where maaned in (select celler.maaned from celler)
+    group by maaned
+),
+
+-- What few employees earn is theirs to tell.
+ansatte as (
+    select
+        maaneder.maaned,
+        medarbejder.enhed_id,
+        list(distinct coalesce(medarbejder.person_id, {{ nobody() }})) as ansatte
+    from maaneder
+    inner join {{ ref('dim_medarbejder') }} as medarbejder
+        on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
+    where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
+    group by maaneder.maaned, medarbejder.enhed_id
 ),
 
 enheder as (
