@@ -268,6 +268,7 @@ def test_nights_of_changes_leave_what_a_full_build_makes(municipality: Municipal
 HISTORY = (
     "stg_opus_oekonomi__omkostningssteder",
     "stg_opus_oekonomi__posteringer",
+    "int_postering__konteret",
     "dim_omkostningssted_historik",
     "fct_postering",
 )
