@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -166,19 +166,21 @@ def _forget(load: _Load, home: Home, error: PipelineStepFailed) -> None:
         load.result.tables[name] = earlier
 
 
-def ensure_raw_file(system: System, home: Home) -> None:
-    """Make sure that the raw file exists with every table and column of the register, so that dbt can read it.
+def ensure_raw_files(systems: Mapping[str, System], home: Home) -> None:
+    """Make sure that the raw files exist with every table and column of the register, so that dbt can read them.
 
     A system that has never been loaded gets empty tables; one whose register file has grown gets the new ones.
     """
-    if raw_file.is_complete(home.raw_file(system.id), system):
-        return
-    result = SystemLoad(system.id)
-    with (
-        _work_file(system.id, home, result) as (work, workdir),
-        _opened(_Load(system, [], work, workdir, False, home.quota_file(system.id), result)),
-    ):
-        pass
+    complete = raw_file.complete(systems, home)
+    for system_id, system in systems.items():
+        if system_id in complete:
+            continue
+        result = SystemLoad(system_id)
+        with (
+            _work_file(system_id, home, result) as (work, workdir),
+            _opened(_Load(system, [], work, workdir, False, home.quota_file(system_id), result)),
+        ):
+            pass
 
 
 def preview(system: System, table_name: str, limit: int = 10) -> pa.Table:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
-from ingestion.landing import ensure_raw_file
-from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, SCHEMA, read_log
+from ingestion.landing import ensure_raw_files
+from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, SCHEMA, read_logs
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import terms
 
@@ -72,8 +72,7 @@ def build_platform(register: Register, home: Home) -> dict[str, int]:
     """
     import duckdb
 
-    for system in register.systems.values():
-        ensure_raw_file(system, home)
+    ensure_raw_files(register.systems, home)
     home.work.mkdir(parents=True, exist_ok=True)
     target = home.raw_file(SYSTEM_ID)
     # Its own name per process: two refreshes may meet here, and the last whole file wins.
@@ -113,12 +112,8 @@ def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: list[list[ob
 
 def read_loads(register: Register, home: Home) -> list[dict[str, Any]]:
     """Return the newest log entry of every table that a load was ever tried for, with the fields of `raw.loads`."""
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
-    for system_id in register.systems:
-        path = home.raw_file(system_id)
-        if path.exists():
-            for entry in read_log(path):
-                newest[system_id, entry["table_name"]] = entry
+    logs = read_logs(home, register.systems)
+    newest = {(system_id, entry["table_name"]): entry for system_id, log in logs.items() for entry in log}
     return [newest[key] for key in sorted(newest)]
 
 

@@ -6,7 +6,7 @@ All of it is written to the load's private work file, so it is published with th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from ingestion import deletions, news
 from ingestion.anomalies import history, usual_rows
 from ingestion.checks import judge
 from ingestion.connectors import duck
+from ingestion.home import Home
 from ingestion.register import System
 
 if TYPE_CHECKING:
@@ -69,24 +70,42 @@ def _declared(system: System, table_name: str) -> dict[str, str]:
     return dict.fromkeys(system.tables[table_name].raw_names().values(), "VARCHAR") | POSITION_COLUMNS
 
 
-def is_complete(path: Path, system: System) -> bool:
-    """Whether the raw file has every table and column that the register declares."""
+def complete(systems: Mapping[str, System], home: Home) -> set[str]:
+    """Return those of the systems whose raw file has every table and column that the register declares."""
+    found = set()
+    for system_id, connection in _each(home, systems):
+        system, stored = systems[system_id], stored_types(connection)
+        wanted = {"load_log": set(LOAD_COLUMNS), "load_rejects": set(REJECT_COLUMNS)}
+        wanted |= {name: set(_declared(system, name)) for name in system.tables}
+        if all(columns <= set(stored.get(name, {})) for name, columns in wanted.items()):
+            found.add(system_id)
+    return found
+
+
+def _each(home: Home, system_ids: Iterable[str]) -> Iterator[tuple[str, duckdb.DuckDBPyConnection]]:
+    """Yield a connection to one raw file after the other, to read; a system without one is left out.
+
+    They share a DuckDB: to start one costs 13 ms of CPU, to attach a file 2, and a night looks into all of them several times.
+    """
     import duckdb
 
-    if not path.exists():
-        return False
-    with duckdb.connect(str(path), read_only=True) as connection:
-        stored = stored_types(connection)
-    wanted = {"load_log": set(LOAD_COLUMNS), "load_rejects": set(REJECT_COLUMNS)}
-    wanted |= {name: set(_declared(system, name)) for name in system.tables}
-    return all(columns <= set(stored.get(name, {})) for name, columns in wanted.items())
+    with duckdb.connect() as connection:
+        for system_id in system_ids:
+            path = home.raw_file(system_id)
+            if path.exists():
+                connection.execute(f"attach {duck.literal(str(path))} as source (read_only)")
+                connection.execute("use source")
+                yield system_id, connection
+                connection.execute("use memory")
+                connection.execute("detach source")
 
 
 def stored_types(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
     """Return table → column → DuckDB type for the tables of a raw file."""
     tables: dict[str, dict[str, str]] = {}
     rows = connection.execute(
-        f"select table_name, column_name, data_type from duckdb_columns() where schema_name = '{SCHEMA}' and not internal"
+        "select table_name, column_name, data_type from duckdb_columns()"
+        f" where database_name = current_database() and schema_name = '{SCHEMA}' and not internal"
     ).fetchall()
     for table, column, kind in rows:
         tables.setdefault(table, {})[column] = kind
@@ -283,12 +302,12 @@ def _sizes(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[
     return dict(found.fetchall())
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return all entries of a raw file's load log, oldest first."""
-    import duckdb
-
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return _entries(connection)
+def read_logs(home: Home, system_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return all entries of these systems' load logs, oldest first; none where a load was never tried."""
+    logs: dict[str, list[dict[str, Any]]] = {system_id: [] for system_id in system_ids}
+    for system_id, connection in _each(home, logs):
+        logs[system_id] = _entries(connection)
+    return logs
 
 
 def _entries(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
@@ -299,13 +318,11 @@ def _entries(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return [{name: row.get(name) for name in LOAD_COLUMNS} for row in rows]
 
 
-def newest_changes(path: Path) -> dict[str, str]:
+def newest_changes(log: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return, by table, the load that last changed it. A load that found nothing new is none."""
-    if not path.exists():
-        return {}
     return {
         str(entry["table_name"]): str(entry["load_id"])
-        for entry in read_log(path)
+        for entry in log
         if entry["status"] == "loaded" and entry["changed_rows"] != 0
     }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.home import Home
-from ingestion.raw_file import newest_changes
+from ingestion.raw_file import newest_changes, read_logs
 from ingestion.register import Register, System, Table
 from ingestion.register.vocabulary import terms
 
@@ -186,13 +186,12 @@ def _add_numbers(connection: duckdb.DuckDBPyConnection, register: Register, home
             "select system_id, table_name, column_name, up_to from numbers_seen"
         ).fetchall()
     }
-    changes: dict[str, dict[str, str]] = {}
+    # Before the rows are read: what is loaded in between is not said to have been seen.
+    logs = read_logs(home, {system.id for system, *_ in cpr_columns(register)})
+    changes = {system_id: newest_changes(log) for system_id, log in logs.items()}
     for system, name, table, column in cpr_columns(register):
         if not home.raw_file(system.id).exists():
             continue
-        if system.id not in changes:
-            # Before the rows are read: what is loaded in between is not said to have been seen.
-            changes[system.id] = newest_changes(home.raw_file(system.id))
         newest, up_to = changes[system.id].get(name, ""), known.get((system.id, name, column))
         if newest == up_to:
             continue

@@ -28,17 +28,12 @@ def stale_tables(register: Register, loads: Loads, now: datetime) -> dict[str, l
 
 def last_loads(system_ids: Iterable[str], home: Home) -> Loads:
     """Return the newest good loads of these systems, from their raw files. A table that was never loaded is left out."""
-    from ingestion.raw_file import read_log
+    from ingestion.raw_file import read_logs
 
-    loads: dict[str, dict[str, datetime]] = {}
-    for system_id in system_ids:
-        path = home.raw_file(system_id)
-        loads[system_id] = {
-            entry["table_name"]: entry["started_at"].replace(tzinfo=UTC)
-            for entry in (read_log(path) if path.exists() else [])
-            if entry["status"] != "failed"
-        }
-    return loads
+    return {
+        system_id: {entry["table_name"]: entry["started_at"].replace(tzinfo=UTC) for entry in log if entry["status"] != "failed"}
+        for system_id, log in read_logs(home, system_ids).items()
+    }
 
 
 def held_back(manifest: Mapping[str, Any], stale: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:

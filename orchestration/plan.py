@@ -347,39 +347,34 @@ def _read_sources(
     manifest: Mapping[str, Any], home: Home, vault: Seen, era: str
 ) -> tuple[dict[str, str], dict[str, str], set[str]]:
     """Return a version for each source; of those with CPR numbers who they are, and which the vault has not seen whole."""
+    import duckdb
+
     from ingestion.platform import SYSTEM_ID
-    from ingestion.raw_file import newest_changes
+    from ingestion.raw_file import newest_changes, read_logs
 
     versions: dict[str, str] = {}
     persons: dict[str, str] = {}
     early: set[str] = set()
-    changes: dict[str, dict[str, str]] = {}
-    for unique_id, source in manifest["sources"].items():
-        system, table = source["source_name"], source["name"]
-        if system == "vault":
-            versions[unique_id] = vault.everyone
-        elif system == SYSTEM_ID:
-            versions[unique_id] = _content(home.raw_file(SYSTEM_ID), f'{source["schema"]}."{table}"')
-        else:
-            if system not in changes:
-                changes[system] = newest_changes(home.raw_file(system))
-            versions[unique_id] = changes[system].get(table, "")
-            if (system, table) in vault.up_to:
-                persons[unique_id] = era + vault.moved[system, table]
-                if vault.up_to[system, table] != versions[unique_id]:
-                    early.add(unique_id)
+    systems = {source["source_name"] for source in manifest["sources"].values()} - {"vault", SYSTEM_ID}
+    changes = {system: newest_changes(log) for system, log in read_logs(home, systems).items()}
+    with duckdb.connect(str(home.raw_file(SYSTEM_ID)), read_only=True) as platform:
+        for unique_id, source in manifest["sources"].items():
+            system, table = source["source_name"], source["name"]
+            if system == "vault":
+                versions[unique_id] = vault.everyone
+            elif system == SYSTEM_ID:
+                versions[unique_id] = _digest_of(platform, f'{source["schema"]}."{table}"')
+            else:
+                versions[unique_id] = changes[system].get(table, "")
+                if (system, table) in vault.up_to:
+                    persons[unique_id] = era + vault.moved[system, table]
+                    if vault.up_to[system, table] != versions[unique_id]:
+                        early.add(unique_id)
     return versions, persons, early
 
 
-def _content(path: Path, table: str) -> str:
-    """Return a digest of a small table's rows, in whatever order."""
-    import duckdb
-
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return _digest_of(connection, table)
-
-
 def _digest_of(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    """Return a digest of a small table's rows, in whatever order."""
     return str(connection.execute(f"select count(*), sum(md5_number_lower(one::varchar)) from {table} as one").fetchone())
 
 

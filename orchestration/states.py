@@ -45,12 +45,11 @@ def quarantine_counts(home: Home) -> dict[tuple[str, str], int] | None:
 
 def table_states(register: Register, home: Home, now: datetime) -> list[dict[str, Any]]:
     """Return a row per table of the register: its newest load, and how that stands against the hours of the register."""
-    from ingestion.raw_file import read_log
+    from ingestion.raw_file import read_logs
 
     rows = []
-    for system in register.systems.values():
-        path = home.raw_file(system.id)
-        log = read_log(path) if path.exists() else []
+    for system_id, log in read_logs(home, register.systems).items():
+        system = register.systems[system_id]
         for name in system.tables:
             rows.append(_state(system, name, [load for load in log if load["table_name"] == name], now))
     return rows

@@ -98,11 +98,10 @@ def system_owner(system: System) -> Owner:
 
 
 def _load_troubles(register: Register, home: Home, lineage: Lineage, now: datetime) -> Iterable[Trouble]:
-    from ingestion.raw_file import read_log
+    from ingestion.raw_file import read_logs
 
-    for system in register.systems.values():
-        path = home.raw_file(system.id)
-        log = read_log(path) if path.exists() else []
+    for system_id, log in read_logs(home, register.systems).items():
+        system = register.systems[system_id]
         histories = {name: [entry for entry in log if entry["table_name"] == name] for name in system.tables}
         failed = {name: entries for name, entries in histories.items() if entries and entries[-1]["status"] == "failed"}
         if failed:
@@ -175,13 +174,13 @@ _WARNINGS = {
 
 def find_warnings(register: Register, home: Home, manifest: Mapping[str, Any]) -> list[Trouble]:
     """Return what the newest good load of each table warns of, by system and check, where the register wants it told."""
-    from ingestion.raw_file import read_log
+    from ingestion.raw_file import read_logs
 
     lineage, found = Lineage(manifest), []
-    for system in register.systems.values():
-        if system.alert_from != "warn" or not home.raw_file(system.id).exists():
-            continue
-        log = [entry for entry in read_log(home.raw_file(system.id)) if entry["table_name"] in system.tables]
+    wanted = [system.id for system in register.systems.values() if system.alert_from == "warn"]
+    for system_id, entries in read_logs(home, wanted).items():
+        system = register.systems[system_id]
+        log = [entry for entry in entries if entry["table_name"] in system.tables]
         for check, (happened, todo) in _WARNINGS.items():
             # A load that brought nothing has seen no columns.
             seen = {"loaded"} if check == "contract" else {"loaded", "unchanged"}

@@ -15,7 +15,7 @@ from connectors_support import TABLE, column, system
 from ingestion.checks import Check
 from ingestion.home import Home
 from ingestion.landing import TableLoad, land_system
-from ingestion.raw_file import read_log
+from ingestion.raw_file import read_logs
 from ingestion.register import System
 from orchestration.raw import check_result, checks_of
 
@@ -63,7 +63,7 @@ def test_the_trailers_sum(drop: Path, home: Home) -> None:
     assert (found.passed, found.severe) == (False, True)
     assert found.said.startswith("Kontrolsummen af 'beløb' er 1.766,25 hos kilden og 766,25 i de læste rækker. ")
     assert found.measures == {"beløb (source)": 1766.25, "beløb (rows)": 766.25}
-    assert '"control_totals": "failed: Kontrolsummen af ' in read_log(home.raw_file("proeve"))[-1]["checks"]
+    assert '"control_totals": "failed: Kontrolsummen af ' in read_logs(home, ["proeve"])["proeve"][-1]["checks"]
 
 
 def test_what_was_set_aside_is_told(drop: Path, home: Home) -> None:

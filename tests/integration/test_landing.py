@@ -15,8 +15,8 @@ from connectors_support import HEAD, column
 from landing_support import fetch, put, statuses, system_of, table
 
 from ingestion.home import Home
-from ingestion.landing import _publish, ensure_raw_file, land_system, preview
-from ingestion.raw_file import read_log
+from ingestion.landing import _publish, ensure_raw_files, land_system, preview
+from ingestion.raw_file import read_logs
 from ingestion.register import System, read_file
 
 LOANS = {"id": "integer", "titel": "text", "beløb": "decimal_dk"}
@@ -153,7 +153,7 @@ def test_a_broken_table_keeps_yesterday_and_the_others_load(library: System, dro
     assert "filialer.csv" in load.tables["filialer"].message
     assert fetch(home, "select navn from raw.filialer") == [("Nykøbing",)]
     assert fetch(home, "select count(*) from raw.udlaan") == [(3,)]
-    last = {entry["table_name"]: entry for entry in read_log(home.raw_file("bibliotek"))}
+    last = {entry["table_name"]: entry for entry in read_logs(home, ["bibliotek"])["bibliotek"]}
     assert last["filialer"]["status"] == "failed"
     assert last["filialer"]["table_rows"] == 1
     put(drop, "filialer.csv", "id;navn", "1;Nykøbing", "2;Asnæs")
@@ -224,7 +224,7 @@ def test_a_register_that_grew_gets_its_columns_at_once(library: System, drop: Pa
     path.write_text(yaml.safe_dump(grown, allow_unicode=True))
     system, problems = read_file(path)
     assert system is not None, problems
-    ensure_raw_file(system, home)
+    ensure_raw_files({system.id: system}, home)
     assert fetch(home, "select fornyet from raw.udlaan") == [(None,), (None,)]
     assert fetch(home, "select count(*) from raw.nyt") == [(0,)]
 
@@ -274,7 +274,7 @@ def test_a_work_file_is_let_go_before_it_is_published_however_the_load_went(
     with monkeypatch.context() as broken:
         broken.setattr("ingestion.news._states", full_disk)
         assert set(land_system(library, home).failed) == {"udlaan", "filialer"}
-    log = [entry["status"] for entry in read_log(home.raw_file("bibliotek"))]
+    log = [entry["status"] for entry in read_logs(home, ["bibliotek"])["bibliotek"]]
     assert log[-2:] == ["failed", "failed"], "what became of the load was written to the file that was given up"
     assert land_system(library, home).failed == ["udlaan"]
     assert fetch(home, "select count(*) from raw.filialer") == [(2,)]

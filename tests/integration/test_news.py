@@ -13,7 +13,7 @@ from connectors_support import TABLE, column, system
 
 from ingestion.home import Home
 from ingestion.landing import TableLoad, land_system
-from ingestion.raw_file import read_log
+from ingestion.raw_file import read_logs
 from ingestion.register import System
 
 Rows = list[tuple[Any, ...]]
@@ -60,7 +60,7 @@ def test_a_snapshot_that_equals_yesterdays_is_no_news(source: Source, home: Home
     again = source.load(of)
     assert (first.changed_rows, again.changed_rows, again.rows, again.table_rows) == (20, 0, 20, 20)
     assert {load_id for (load_id,) in source.raw("_dlt_load_id")} == {first.load_id}
-    assert [entry["changed_rows"] for entry in read_log(home.raw_file("proeve"))] == [20, 0]
+    assert [entry["changed_rows"] for entry in read_logs(home, ["proeve"])["proeve"]] == [20, 0]
 
 
 def test_of_a_snapshot_only_what_changed_is_written(source: Source) -> None:

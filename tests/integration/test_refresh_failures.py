@@ -16,7 +16,7 @@ import yaml
 from municipality_support import DEPARTMENTS, MODEL, Municipality
 
 import orchestration.dbt
-from ingestion.raw_file import read_log
+from ingestion.raw_file import read_logs
 from orchestration.instance import PROCESS_TAG, end_orphans, open_instance
 from orchestration.refresh import UnknownSelectionError
 from orchestration.schedules import BUILD, LOAD
@@ -66,7 +66,7 @@ def test_a_table_whose_check_blocks_is_red_and_as_it_was(municipality: Municipal
     load = municipality.refresh().stages[0]
     assert list(load.failures) == ["load_beta"]
     assert [check for check in load.failed_checks if check.startswith("raw/beta/ting: contract: ")]
-    kept = json.loads(read_log(municipality.home.raw_file("beta"))[-1]["checks"])
+    kept = json.loads(read_logs(municipality.home, ["beta"])["beta"][-1]["checks"])
     assert list(kept) == ["contract"]
     assert kept["contract"].startswith("failed: Tabellen blev ikke hentet, og er som før: beta.ting")
     assert municipality.rows("mart_beta") == 2

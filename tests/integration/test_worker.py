@@ -16,7 +16,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.launcher import LaunchRunContext
 from municipality_support import DEPARTMENTS, Municipality
 
-from ingestion.raw_file import read_log
+from ingestion.raw_file import read_logs
 from orchestration.instance import open_instance
 from orchestration.schedules import LOAD
 from orchestration.worker import CELERY
@@ -69,6 +69,9 @@ def test_a_load_is_run_by_a_worker(municipality: Municipality, queue: str, tmp_p
         assert found.status == dg.DagsterRunStatus.FAILURE, "beta's delivery is none"
         failed = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
         assert [record.event_log_entry.step_key for record in failed] == ["load_beta"]
-    assert {
-        system_id: [entry["status"] for entry in read_log(municipality.home.raw_file(system_id))] for system_id in DEPARTMENTS
-    } == {"alfa": ["loaded"], "beta": ["failed"], "gamma": ["loaded"]}
+    logs = read_logs(municipality.home, DEPARTMENTS)
+    assert {system_id: [entry["status"] for entry in log] for system_id, log in logs.items()} == {
+        "alfa": ["loaded"],
+        "beta": ["failed"],
+        "gamma": ["loaded"],
+    }

@@ -260,7 +260,7 @@ def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         entry(names[1], "failed", 1),
         entry(names[2], "unchanged", hours.error_after_hours + 1),
     ]
-    monkeypatch.setattr(ingestion.raw_file, "read_log", lambda path: log)
+    monkeypatch.setattr(ingestion.raw_file, "read_logs", lambda home, systems: dict.fromkeys(systems, log))
     states = {(row["system"], row["table"]): row for row in status.table_states(register, home, now)}
     assert states["dubu", names[0]]["state"] == "fresh"
     assert states["dubu", names[1]]["state"] == "failed"
