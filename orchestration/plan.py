@@ -357,19 +357,21 @@ def _read_sources(
     early: set[str] = set()
     systems = {source["source_name"] for source in manifest["sources"].values()} - {"vault", SYSTEM_ID}
     changes = {system: newest_changes(log) for system, log in read_logs(home, systems).items()}
-    with duckdb.connect(str(home.raw_file(SYSTEM_ID)), read_only=True) as platform:
-        for unique_id, source in manifest["sources"].items():
-            system, table = source["source_name"], source["name"]
-            if system == "vault":
-                versions[unique_id] = vault.everyone
-            elif system == SYSTEM_ID:
-                versions[unique_id] = _digest_of(platform, f'{source["schema"]}."{table}"')
-            else:
-                versions[unique_id] = changes[system].get(table, "")
-                if (system, table) in vault.up_to:
-                    persons[unique_id] = era + vault.moved[system, table]
-                    if vault.up_to[system, table] != versions[unique_id]:
-                        early.add(unique_id)
+    of_the_platform = {key: source for key, source in manifest["sources"].items() if source["source_name"] == SYSTEM_ID}
+    if of_the_platform:
+        with duckdb.connect(str(home.raw_file(SYSTEM_ID)), read_only=True) as connection:
+            for unique_id, source in of_the_platform.items():
+                versions[unique_id] = _digest_of(connection, f'{source["schema"]}."{source["name"]}"')
+    for unique_id, source in manifest["sources"].items():
+        system, table = source["source_name"], source["name"]
+        if system == "vault":
+            versions[unique_id] = vault.everyone
+        elif system != SYSTEM_ID:
+            versions[unique_id] = changes[system].get(table, "")
+            if (system, table) in vault.up_to:
+                persons[unique_id] = era + vault.moved[system, table]
+                if vault.up_to[system, table] != versions[unique_id]:
+                    early.add(unique_id)
     return versions, persons, early
 
 
