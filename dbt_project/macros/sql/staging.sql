@@ -118,16 +118,32 @@ _dlt_load_id desc, _source_row desc, _source_ref desc
 {%- endmacro -%}
 
 {#- Rows that are not in staging, those in staging that share a key with one of them, and those of which a value is missing there. Staging is
-    narrowed down before it is held against raw: nearly all its rows are neither. -#}
+    narrowed down before it is held against raw, since nearly all its rows are neither: a column that has as many values there as raw has in
+    the same rows misses none. -#}
 {%- macro suspects_of(system, table, spec, key_columns) -%}
+{%- set raw = source(system, table) -%}
 {%- set staged = ref('stg_' ~ system ~ '__' ~ table) -%}
+{%- set optional = [] -%}
+{%- for column in spec.columns if column.get('name') and not column.required -%}{%- do optional.append(column) -%}{%- endfor %}
 {{ table }}_lacking as materialized (
     select source.*
-    from {{ source(system, table) }} as source
+    from {{ raw }} as source
     anti join {{ staged }} as staged
         on
         {{ same_row('source', 'staged') }}
 ),
+
+{%- if optional %}
+{{ table }}_missed as (
+    select
+        {%- for column in optional %}
+        came.n_{{ loop.index }} - lacking.n_{{ loop.index }} <> staged.n_{{ loop.index }} as in_{{ loop.index }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from (select {% for column in optional %}count("{{ column.raw }}") as n_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %} from {{ raw }}) as came
+    cross join (select {% for column in optional %}count("{{ column.raw }}") as n_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %} from {{ table }}_lacking) as lacking
+    cross join (select {% for column in optional %}count({{ column.name }}) as n_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %} from {{ staged }} where _source_row is not null) as staged
+),
+{%- endif %}
 
 {{ table }}_suspects as (
     select * from {{ table }}_lacking
@@ -135,27 +151,30 @@ _dlt_load_id desc, _source_row desc, _source_ref desc
     select source.*
     from (
         select
-            *,
-            ({% for column in key_columns %}{{ column.name }}{% if not loop.last %}, {% endif %}{% endfor %}) in (
+            staged.*,
+            ({% for column in key_columns %}staged.{{ column.name }}{% if not loop.last %}, {% endif %}{% endfor %}) in (
                 select ({% for column in key_columns %}{{ staged_value(column) }}{% if not loop.last %}, {% endif %}{% endfor %})
                 from {{ table }}_lacking as source
                 {%- for column in key_columns if column.type == 'cpr' %}
                 {{ person_of(column.raw) }}
                 {%- endfor %}
             ) as shares_key
-        from {{ staged }}
+        from {{ staged }} as staged
+        {%- if optional %}
+        cross join {{ table }}_missed as missed
+        {%- endif %}
         where
             shares_key
-            {%- for column in spec.columns if column.get('name') and not column.required %}
-            or {{ column.name }} is null
+            {%- for column in optional %}
+            or (missed.in_{{ loop.index }} and staged.{{ column.name }} is null)
             {%- endfor %}
     ) as staged
-    inner join {{ source(system, table) }} as source
+    inner join {{ raw }} as source
         on
         {{ same_row('source', 'staged') }}
     where
         staged.shares_key
-        {%- for column in spec.columns if column.get('name') and not column.required %}
+        {%- for column in optional %}
         or (staged.{{ column.name }} is null and source."{{ column.raw }}" is not null)
         {%- endfor %}
 ),

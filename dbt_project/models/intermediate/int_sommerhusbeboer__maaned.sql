@@ -36,7 +36,7 @@ adresser as (
     window flytninger as (partition by person_id order by tilflytningsdato, vejkode, husnr)
 ),
 
--- The few first: joined with months, all addresses are forty times as many.
+-- The few first: joined with months, all addresses are forty times as many, and so are all versions of citizens.
 boende as materialized (
     select
         adresser.person_id,
@@ -44,16 +44,24 @@ boende as materialized (
         adresser.til_dato
     from adresser
     inner join sommerhuse on adresser.vejkode = sommerhuse.vejkode and adresser.husnummer = sommerhuse.husnummer
+),
+
+ved_maanedens_udgang as materialized (
+    select
+        maaneder.maaned,
+        maaneder.dag,
+        boende.person_id
+    from boende
+    inner join maaneder on maaneder.dag between boende.fra_dato and boende.til_dato
 )
 
 select
-    maaneder.maaned,
-    maaneder.dag,
-    boende.person_id,
+    bopael.maaned,
+    bopael.dag,
+    bopael.person_id,
     borger.skoledistrikt,
     case when borger.aldersgruppe in ('67-79 år', '80 år og derover') then borger.aldersgruppe else 'Under 67 år eller ukendt' end as aldersgruppe
-from boende
-inner join maaneder on maaneder.dag between boende.fra_dato and boende.til_dato
+from ved_maanedens_udgang as bopael
 inner join {{ ref('dim_borger') }} as borger
-    on boende.person_id = borger.person_id and maaneder.dag between borger.gyldig_fra and borger.gyldig_til
+    on bopael.person_id = borger.person_id and bopael.dag between borger.gyldig_fra and borger.gyldig_til
 where borger.kommunekode = {{ own_municipality() }}
