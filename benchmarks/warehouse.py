@@ -246,8 +246,10 @@ def as_of(day: str) -> Iterator[None]:
     """Plan as if it were that day: what asks for the date is made anew when it is another."""
     read = plan.read_facts
     plan.read_facts = lambda *given: replace(read(*given), today=day)
-    yield
-    plan.read_facts = read
+    try:
+        yield
+    finally:
+        plan.read_facts = read
 
 
 def _slowest(nodes: list[dict[str, Any]], shown: int = 12) -> None:
