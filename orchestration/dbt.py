@@ -223,7 +223,7 @@ def build(
 
     steps = planned()
     # What is new for the date alone goes first: on most days it comes out as it was, and is no news to what reads it.
-    while (of_the_day := [step for step in steps if step.reason == "new day"]) and len(of_the_day) < len(steps):
+    if of_the_day := [step for step in steps if step.reason == "new day"]:
         outcome.planned += of_the_day
         yield from run.make(command, of_the_day)
         steps = planned()

@@ -141,7 +141,9 @@ class Project:
                 before = None
             reason: Reason | None = "asked for" if full or only is not None else self._reason(node, made, before, facts, versions)
             if reason:
-                versions[unique_id] = made.version
+                # What is new for the date alone is made before the rest is planned, and taken to come out as it was.
+                if reason != "new day":
+                    versions[unique_id] = made.version
                 steps.append(Step(unique_id, node["name"], reason, made, not full and _can_be_mended(node, made, before)))
         return steps
 

@@ -86,6 +86,8 @@ CASES = [
     Case("in_no_model", {}, "a integer, n hugeint", "(1, -9223372036854775808)", "(101851234, 1)", KEYS),
     Case("in_no_model", {}, "a decimal(18, 4), n double", "(101851235.0, 1e300)", "(101851234.0, null)", KEYS),
     Case("in_no_model", {}, "a decimal(18, 2), n double", "(101851234.5, 101851234.5)", "(null, 101851234.0)", KEYS),
+    Case("in_no_model", {}, "a varchar, b varchar, n bigint", "('010185', '1234', 1018512340)", "('x', 'y', -101851234)", KEYS),
+    Case("in_no_model", {}, "a varchar, n bigint", "('50101851234', 50101851234)", "('se 5 0101851234', null)", KEYS),
     Case("in_no_model", {}, "a struct(b varchar), n date", "({'b': ''}, null)", "({'b': '10185-1234'}, null)", KEYS),
     Case(
         "not_recoverable", {"within": ["m"], "total": "celle = 'I alt'", "measures": ["kr"], "counts": ["n"]},
