@@ -272,12 +272,11 @@ class _Build:
     def _note(self, steps: Sequence[plan.Step], results: Mapping[str, bool]) -> None:
         of_the_day = [step.unique_id for step in steps if step.made.moment and results[step.unique_id]]
         dated = [self.manifest.nodes[name] for name in of_the_day if not name.startswith("test.")]
-        noted = self.project.noted(steps, self.facts, plan.read_contents(self.home, dated))
-        plan.write_state(
-            self.home, {name: made if results[name] else replace(made, status="failed") for name, made in noted.items()}
-        )
+        noted = self.project.noted(steps, self.facts, plan.read_contents(self.home, dated) if dated else {})
+        made = {name: one if results[name] else replace(one, status="failed") for name, one in noted.items()}
+        plan.write_state(self.home, made)
         # By what has been made now: what reads a table that failed to be made waits with it.
-        self.facts.state = plan.read_state(self.home)
+        self.facts.state = {**self.facts.state, **made}
 
 
 def one_line(error: BaseException | str | None) -> str:
