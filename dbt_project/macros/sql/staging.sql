@@ -85,7 +85,8 @@ _dlt_load_id desc, _source_row desc, _source_ref desc
 {%- endmacro -%}
 
 {#- The rows are the same one: no two rows that were loaded have load, source and place in common. A row without a place is like none:
-    it is looked at once more. To let it be like others would cost all rows four times the time, and so does `not exists`. -#}
+    it is looked at once more. To let it be like others would cost all rows four times the time; so does `not exists` in a
+    step of its own, of which DuckDB makes such a join. -#}
 {%- macro same_row(one, other) -%}
 {{ one }}._source_row = {{ other }}._source_row
         and {{ one }}._dlt_load_id = {{ other }}._dlt_load_id
@@ -117,6 +118,11 @@ _dlt_load_id desc, _source_row desc, _source_ref desc
 {%- endif -%}
 {%- endmacro -%}
 
+{#- How many values each of the columns has: n_1, n_2 and so on. `name` says by which of its names a column is called: 'raw' or 'name'. -#}
+{%- macro values_of(columns, name) -%}
+{% for column in columns %}count("{{ column[name] }}") as n_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %}
+{%- endmacro -%}
+
 {#- Rows that are not in staging, those in staging that share a key with one of them, and those of which a value is missing there. Staging is
     narrowed down before it is held against raw, since nearly all its rows are neither: a column that has as many values there as raw has in
     the same rows misses none. -#}
@@ -139,9 +145,9 @@ _dlt_load_id desc, _source_row desc, _source_ref desc
         {%- for column in optional %}
         came.n_{{ loop.index }} - lacking.n_{{ loop.index }} <> staged.n_{{ loop.index }} as in_{{ loop.index }}{% if not loop.last %},{% endif %}
         {%- endfor %}
-    from (select {% for column in optional %}count("{{ column.raw }}") as n_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %} from {{ raw }}) as came
-    cross join (select {% for column in optional %}count("{{ column.raw }}") as n_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %} from {{ table }}_lacking) as lacking
-    cross join (select {% for column in optional %}count({{ column.name }}) as n_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %} from {{ staged }} where _source_row is not null) as staged
+    from (select {{ values_of(optional, 'raw') }} from {{ raw }}) as came
+    cross join (select {{ values_of(optional, 'raw') }} from {{ table }}_lacking) as lacking
+    cross join (select {{ values_of(optional, 'name') }} from {{ staged }} where _source_row is not null) as staged
 ),
 {%- endif %}
 
