@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 Node = Mapping[str, Any]
 Reason = Literal["asked for", "new", "changed", "not finished", "news", "new day"]
 MADE = ("seed", "model", "snapshot")
-_DATE = re.compile(r"\b(current_date|today\()", re.IGNORECASE)
-_TIME = re.compile(r"\b(current_timestamp|localtimestamp|now\(|get_current_time|current_localtime)", re.IGNORECASE)
+DATE = re.compile(r"\b(current_date|today\()", re.IGNORECASE)
+TIME = re.compile(r"\b(current_timestamp|localtimestamp|now\(|get_current_time|current_localtime)", re.IGNORECASE)
 VAULT = "vault"
 """Under this name the state keeps which vault the warehouse was made with."""
 _ALL = re.compile(r"\bgraph\.nodes\b")
@@ -233,9 +233,9 @@ class Project:
     def _moment(self, node: Node, facts: Facts) -> str:
         """Return the date or the time, where the node's SQL asks for it, itself or by a macro of ours."""
         texts = [node["raw_code"], *(self._text(name) for name in node["depends_on"].get("macros", []))]
-        if any(map(_TIME.search, texts)):
+        if any(map(TIME.search, texts)):
             return facts.now
-        return facts.today if any(map(_DATE.search, texts)) else ""
+        return facts.today if any(map(DATE.search, texts)) else ""
 
     def _code(self, node: Node) -> str:
         parts = [

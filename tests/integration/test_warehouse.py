@@ -23,6 +23,7 @@ from ingestion.home import Home
 from ingestion.platform import build_platform
 from ingestion.register import read_register
 from ingestion.vault import attach_vault, build_vault, purpose_key
+from orchestration import plan
 from orchestration.dbt import _invoke, manifest_path, prepared
 from serving.purposes import misused
 
@@ -321,12 +322,19 @@ def test_conformed_and_marts_have_contracts(models: dict[str, Any]) -> None:
             assert node["config"]["meta"]["legal_basis"], name
 
 
+def asks_for_the_date(node: dict[str, Any]) -> bool:
+    return bool(plan.DATE.search(node["raw_code"]) or plan.TIME.search(node["raw_code"]))
+
+
 HISTORY = {"dim_medarbejder": "int_ansaettelse__versioner"}
 """A dimension that only dresses another model's versions: there stands the logic, and the unit test."""
 
 
 def test_the_rules_of_the_manifest(models: dict[str, Any]) -> None:
-    """Every model is tested by its key, every fact by its members, every history and every mart by what it makes of rows."""
+    """Every model is tested by its key, every fact by its members, every history and every mart by what it makes of rows.
+
+    No fact and no history asks for the date: each new day would make it anew, with all that is joined to it.
+    """
     lacking = set()
     for name, node in models.items():
         if node["schema"] not in ("conformed", "marts"):
@@ -336,7 +344,10 @@ def test_the_rules_of_the_manifest(models: dict[str, Any]) -> None:
         lacking |= {(name, "unique_key")} - {(name, test) for test in tested}
         if name.startswith("fct_") and "members" not in tested:
             lacking.add((name, "members"))
-        if (name.endswith("_historik") and node["schema"] == "conformed") or name in ("dim_borger", "dim_medarbejder"):
+        history = (name.endswith("_historik") and node["schema"] == "conformed") or name in ("dim_borger", "dim_medarbejder")
+        if (history or name.startswith("fct_")) and asks_for_the_date(node):
+            lacking.add((name, "the same on every day"))
+        if history:
             lacking |= {(name, test) for test in ("intervals_apart", "intervals_meet") if test not in tested}
             if not models[HISTORY.get(name, name)].get("unit_tested"):
                 lacking.add((name, "unit test"))

@@ -9,6 +9,9 @@
 {#- A key without the zeros that SAP pads it with: 0000001234 becomes 1234. -#}
 {%- macro unpadded(column) -%}nullif(ltrim({{ column }}, '0'), ''){%- endmacro -%}
 
+{#- The last day of the calendar: beyond it, what is known to come stands in no dimension. -#}
+{%- macro calendar_end() -%}date '2035-12-31'{%- endmacro -%}
+
 {#- Surrogate key of a dimension's version: its natural key and the day it is valid from. -#}
 {%- macro version_key(natural_key, valid_from) -%}md5({{ natural_key }} || '|' || {{ valid_from }}){%- endmacro -%}
 

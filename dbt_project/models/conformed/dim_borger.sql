@@ -3,10 +3,10 @@ with
 beskyttede as (
     select
         person_id,
-        startdato,
-        coalesce(slutdato, date '9999-12-31') as slutdato
+        max(coalesce(slutdato, date '9999-12-31')) as slutdato
     from {{ ref('stg_cpr_sf6002__beskyttelse') }}
     where beskyttelsestype = '0001'
+    group by person_id
 ),
 
 -- CPR names an address by road and number. Where DAR has the number twice on the road, it is not known which.
@@ -27,18 +27,10 @@ adresser as (
 versioner as (
     select
         historik.*,
-        -- Protection wins over every grain, and over history: who is protected now is not placed in the past either.
-        exists(
-            select 1
-            from beskyttede
-            where
-                beskyttede.person_id = historik.person_id
-                and (
-                    (beskyttede.startdato <= historik.gyldig_til and beskyttede.slutdato >= historik.gyldig_fra)
-                    or beskyttede.slutdato >= current_date
-                )
-        ) as adressebeskyttet
+        -- Protection wins over every grain, and over history: where somebody lived before it is told neither while it lasts nor after.
+        coalesce(historik.gyldig_fra <= beskyttede.slutdato, false) as adressebeskyttet
     from {{ ref('int_borger__historik') }} as historik
+    left join beskyttede on historik.person_id = beskyttede.person_id
 )
 
 select
@@ -46,7 +38,6 @@ select
     versioner.person_id,
     versioner.gyldig_fra,
     versioner.gyldig_til,
-    current_date between versioner.gyldig_fra and versioner.gyldig_til as er_gaeldende,
     versioner.kommunekode,
     case
         when versioner.kommunekode = {{ own_municipality() }} and not versioner.adressebeskyttet then coalesce(distrikter.skoledistrikt, {{ unknown_key() }})
@@ -73,7 +64,6 @@ select
     null as person_id,
     date '0001-01-01' as gyldig_fra,
     date '9999-12-31' as gyldig_til,
-    true as er_gaeldende,
     {{ unknown_key() }} as kommunekode,
     {{ unknown_key() }} as skoledistrikt,
     {{ unknown_key() }} as husnummer_id,

@@ -63,7 +63,7 @@ opdelt as (
             )
 )
 
--- Birthdays to come are not history yet: what holds today holds until further notice.
+-- Birthdays to come are known as far as the calendar goes: no day makes these rows, and what is joined to them, anew.
 select
     person_id,
     kommunekode,
@@ -72,6 +72,6 @@ select
     koen,
     aldersgruppe,
     gyldig_fra,
-    if(gyldig_til >= current_date, date '9999-12-31', gyldig_til) as gyldig_til
+    if(gyldig_til >= {{ calendar_end() }}, date '9999-12-31', gyldig_til) as gyldig_til
 from opdelt
-where gyldig_fra <= least(gyldig_til, current_date)
+where gyldig_fra <= least(gyldig_til, {{ calendar_end() }})

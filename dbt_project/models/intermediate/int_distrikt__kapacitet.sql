@@ -8,7 +8,10 @@ boern as (
         count(*) as boern_nu
     from {{ ref('dim_borger') }} as borger
     inner join {{ ref('aldersgrupper') }} as aldersgrupper on borger.aldersgruppe = aldersgrupper.aldersgruppe
-    where borger.er_gaeldende and borger.kommunekode = {{ own_municipality() }} and aldersgrupper.tilbudstype is not null
+    where
+        current_date between borger.gyldig_fra and borger.gyldig_til
+        and borger.kommunekode = {{ own_municipality() }}
+        and aldersgrupper.tilbudstype is not null
     group by 1, 2
 ),
 
