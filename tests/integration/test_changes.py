@@ -367,6 +367,6 @@ def test_a_new_day_makes_what_asks_for_it_and_nothing_that_reads_the_same_from_i
     read = orchestration.plan.read_facts
     monkeypatch.setattr(orchestration.plan, "read_facts", lambda *given: replace(read(*given), today="tomorrow"))
     made = {step.name: step.reason for step in municipality.build().planned}
-    assert {made[name] for name in ("dim_organisation", "dim_borger", "dim_medarbejder")} == {"new day"}
-    assert not [name for name in made if name.startswith("fct_")]
-    assert "dim_borger" not in {step.name for step in municipality.build().planned}
+    assert {made[name] for name in ("dim_organisation", "dim_institution", "int_distrikt__kapacitet")} == {"new day"}
+    assert not [name for name in made if name.startswith("fct_") or name in ("dim_borger", "dim_medarbejder")]
+    assert "dim_organisation" not in {step.name for step in municipality.build().planned}
