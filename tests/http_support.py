@@ -52,9 +52,10 @@ class Server:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(headers.get("X-Length", len(data))))
                 self.end_headers()
-                self.wfile.write(data)
+                if self.command != "HEAD":
+                    self.wfile.write(data)
 
-            do_POST = do_GET
+            do_HEAD = do_POST = do_GET
 
             def log_message(self, *arguments: Any) -> None:
                 pass

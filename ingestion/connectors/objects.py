@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,8 @@ def opened(transport: S3Transport | AzureTransport, limits: Limits) -> Iterator[
     try:
         yield _Objects(store, f"{bucket}/{transport.prefix or ''}".strip("/"), place)
     except OSError as error:
-        said = " ".join(str(error).split())[:300]
+        # An address that it quotes holds the shared access signature, in another order than it was given.
+        said = re.sub(r"\?\S*", "", " ".join(str(error).split()))[:300]
         if isinstance(error, FileNotFoundError) or any(mark in said for mark in _NOT_THERE):
             raise SourceError(f"{place} is not there, or an object went while it was read. Check {kind} and prefix") from None
         if any(mark in said for mark in _REFUSED):
@@ -115,7 +117,8 @@ def _azure(transport: AzureTransport) -> FileSystem:
     return AzureFileSystem(
         resolve(transport.account),
         account_key=resolve(transport.account_key) if transport.account_key else None,
-        sas_token=resolve(transport.sas_token) if transport.sas_token else None,
+        # Azure hands it out without the mark; pyarrow takes it for a folder's name then.
+        sas_token="?" + resolve(transport.sas_token).strip().removeprefix("?") if transport.sas_token else None,
         **place,
     )
 
