@@ -42,21 +42,21 @@ def _lines(path: Path, ref: str, encoding: str) -> Iterator[tuple[int, str]]:
 
 def _check(path: Path, ref: str, source: FixedSource) -> tuple[int, str]:
     """Return how many records of the table's type the file has, and its trailer, or raise if it isn't whole."""
-    records, wanted, last, number = 0, 0, "", 0
+    records, wanted, last, number, length = 0, 0, "", 0, len(source.record_type)
     for number, line in _lines(path, ref, source.encoding):
-        kind = line[: source.type_length]
+        kind = line[:length]
         if records == 0 and not last and kind != source.header:
             raise SourceError(f"{ref}:{number}: begins without the header {source.header}. Ask for the whole file")
-        if last[: source.type_length] == source.trailer:
+        if last[:length] == source.trailer:
             raise SourceError(f"{ref}:{number}: goes on after the trailer {source.trailer}. Ask the vendor what changed")
         records += kind not in (source.header, source.trailer)
         wanted += kind == source.record_type
         last = line
-    if last[: source.type_length] != source.trailer:
+    if last[:length] != source.trailer:
         raise SourceError(f"{ref}:{number}: ends without the trailer {source.trailer}: half-written. Have it sent again")
     if source.trailer_count_at is not None:
-        start, length = source.trailer_count_at
-        stated = last[start - 1 : start - 1 + length].strip()
+        start, digits = source.trailer_count_at
+        stated = last[start - 1 : start - 1 + digits].strip()
         if not stated.isdecimal() or int(stated) != records:
             raise SourceError(
                 f"{ref}:{number}: the trailer counts {stated or 'nothing'}, the file has {records}. Have it sent again"

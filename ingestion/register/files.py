@@ -326,12 +326,11 @@ class ParquetSource(SourceBase):
 
 
 class FixedSource(SourceBase):
-    """Fixed width with record types (CPR: three digits first on each line)."""
+    """Fixed width with record types: a code of one length first on each line (CPR: three digits)."""
 
     format: Literal["fixed"]
     encoding: Encoding = "latin-1"
     record_type: Text
-    type_length: Annotated[int, Field(gt=0)] = 3
     header: Text = "000"
     trailer: Text = "999"
     trailer_count_at: tuple[int, int] | None = None
@@ -341,6 +340,12 @@ class FixedSource(SourceBase):
 
     def summed(self) -> list[str]:
         return [*super().summed(), *self.trailer_sums_at]
+
+    @model_validator(mode="after")
+    def _one_length(self) -> FixedSource:
+        if {len(self.header), len(self.trailer)} != {len(self.record_type)}:
+            raise ValueError("`record_type`, `header` and `trailer` are codes of one length: the first characters of each line")
+        return self
 
 
 FileSource = Annotated[

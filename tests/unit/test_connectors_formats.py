@@ -247,6 +247,11 @@ def test_a_half_written_fixed_file_gives_nothing(drop: Path, tmp_path: Path, tra
     assert found.files_loaded == {}
 
 
+def test_fixed_record_types_are_of_one_length(drop: Path) -> None:
+    with pytest.raises(ValueError, match="are codes of one length"):
+        fixed_system(drop, "0010")
+
+
 def test_a_fixed_file_without_its_header(drop: Path, tmp_path: Path) -> None:
     (drop / "a.txt").write_text("0010101010001Soeren\n9990001\n")
     with pytest.raises(SourceError, match="begins without the header 000"):
