@@ -159,10 +159,10 @@ centre as (
         center_id,
         center_id as enhed_id,
         'center i alt' as raekketype,
-        coalesce(len(list_distinct(flatten(list(ansatte)))), 0) as antal_ansatte,
-        coalesce(len(list_distinct(flatten(list(syge)))), 0) as antal_syge,
-        coalesce(len(list_distinct(flatten(list(bevilgede)))), 0) as antal_bevilgede,
-        coalesce(len(list_distinct(flatten(list(besoegte)))), 0) as antal_besoegte,
+        coalesce(list_unique(flatten(list(ansatte))), 0) as antal_ansatte,
+        coalesce(list_unique(flatten(list(syge))), 0) as antal_syge,
+        coalesce(list_unique(flatten(list(bevilgede))), 0) as antal_bevilgede,
+        coalesce(list_unique(flatten(list(besoegte))), 0) as antal_besoegte,
         sum(sygetimer) as sygetimer,
         sum(faste_timer) as faste_timer,
         sum(vikartimer) as vikartimer,
@@ -171,11 +171,11 @@ centre as (
         sum(planlagte_timer) as planlagte_timer,
         sum(leverede_timer) as leverede_timer,
         sum(loenudgift) as loenudgift,
-        {{ hidden_total('antal_ansatte', 'skjul_ansatte', 'coalesce(len(list_distinct(flatten(list(ansatte)))), 0)') }} as skjul_ansatte,
-        {{ hidden_total('antal_syge', 'skjul_syge', 'coalesce(len(list_distinct(flatten(list(syge)))), 0)') }} as skjul_syge,
-        {{ hidden_total('antal_bevilgede', 'skjul_bevilgede', 'coalesce(len(list_distinct(flatten(list(bevilgede)))), 0)') }} as skjul_bevilgede,
-        {{ hidden_total('antal_besoegte', 'skjul_besoegte', 'coalesce(len(list_distinct(flatten(list(besoegte)))), 0)') }} as skjul_besoegte,
-        {{ hidden_total('antal_loennede', 'skjul_loennede', 'if(max(antal_loennede) = 0, 0, greatest(coalesce(len(list_distinct(flatten(list(ansatte)))), 0), 1))') }} as skjul_loennede
+        {{ hidden_total('antal_ansatte', 'skjul_ansatte', 'coalesce(list_unique(flatten(list(ansatte))), 0)') }} as skjul_ansatte,
+        {{ hidden_total('antal_syge', 'skjul_syge', 'coalesce(list_unique(flatten(list(syge))), 0)') }} as skjul_syge,
+        {{ hidden_total('antal_bevilgede', 'skjul_bevilgede', 'coalesce(list_unique(flatten(list(bevilgede))), 0)') }} as skjul_bevilgede,
+        {{ hidden_total('antal_besoegte', 'skjul_besoegte', 'coalesce(list_unique(flatten(list(besoegte))), 0)') }} as skjul_besoegte,
+        {{ hidden_total('antal_loennede', 'skjul_loennede', 'if(max(antal_loennede) = 0, 0, greatest(coalesce(list_unique(flatten(list(ansatte))), 0), 1))') }} as skjul_loennede
     from valgt
     group by maaned, center_id
 ),

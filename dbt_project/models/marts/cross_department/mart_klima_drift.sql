@@ -139,12 +139,12 @@ i_alt as (
         'Alle' as institution,
         null as institutionstype,
         sum(areal_m2) as areal_m2,
-        coalesce(len(list_distinct(flatten(list(brugere)))), 0) as antal_brugere,
+        coalesce(list_unique(flatten(list(brugere))), 0) as antal_brugere,
         {% for measure in measures %}
         sum({{ measure }}) as {{ measure }},
         sum({{ measure }}) filter (where areal_m2 > 0) / nullif(sum(areal_m2), 0) as {{ measure }}_pr_m2,
         {% endfor %}
-        {{ hidden_total('antal_brugere', 'skjul_brugere', 'coalesce(len(list_distinct(flatten(list(brugere)))), 0)') }} as skjul_brugere
+        {{ hidden_total('antal_brugere', 'skjul_brugere', 'coalesce(list_unique(flatten(list(brugere))), 0)') }} as skjul_brugere
     from valgt
     where institutionsnummer <> {{ unknown_key() }}
     group by maaned
