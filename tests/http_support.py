@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -73,3 +75,47 @@ class Server:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class ForwardProxy(BaseHTTPRequestHandler):
+    """Asks in the client's place, if its log-in is the server's."""
+
+    server: ForwardProxyServer
+
+    def do_GET(self) -> None:
+        asked = urlsplit(self.path)
+        self.server.asked.append(asked.path)
+        if self.headers.get("Proxy-Authorization") != self.server.login:
+            self.send_error(407)
+            return
+        onward = HTTPConnection(asked.netloc)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name: value for name, value in self.headers.items() if not name.startswith("Proxy-")}
+        onward.request(self.command, self.path.removeprefix(f"{asked.scheme}://{asked.netloc}"), body, headers)
+        answer = onward.getresponse()
+        data = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        onward.close()
+
+    do_HEAD = do_PUT = do_POST = do_CONNECT = do_GET
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+class ForwardProxyServer(ThreadingHTTPServer):
+    def __init__(self, user: str, password: str) -> None:
+        super().__init__(("127.0.0.1", 0), ForwardProxy)
+        self.login = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+        self.asked: list[str] = []
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _RETRIED = (429, 500, 502, 503, 504)
 _LONGEST_WAIT = 300
 """Seconds: a server that asks for more patience than this is left until the next load."""
+PROXY_ADVICE = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the platform's settings"
 _EARLY = 30
 """Seconds before its expiry that a token is renewed."""
 
@@ -156,6 +157,8 @@ class HttpClient:
             raise SourceError(f"{place} {_tls_fault(str(error))}") from None
         except requests.exceptions.Timeout:
             raise SourceError(self._slow(place)) from None
+        except requests.exceptions.ProxyError:
+            raise SourceError(f"the proxy on the way to {place} lets nothing through, or is down: {PROXY_ADVICE}") from None
         except (requests.exceptions.RequestException, HTTPError) as error:
             # A time-out that outlived its retries comes as a ConnectionError.
             if isinstance(error, ReadTimeoutError) or "timed out" in str(error):
@@ -352,6 +355,7 @@ _ADVICE = {
     401: "The log-in is refused: check user name, password or key",
     403: "The log-in lacks rights: ask the vendor for read access",
     404: "Nothing stands at that address: check it in the register",
+    407: f"The proxy lets nobody through so: {PROXY_ADVICE}",
     429: "We ask too often: raise limits.retries, or load less often",
 }
 

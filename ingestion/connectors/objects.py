@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.folders import Folder, Listed
+from ingestion.connectors.http import PROXY_ADVICE
 from ingestion.register.basics import Limits
 from ingestion.register.files import AzureTransport, S3Transport
 from ingestion.settings import resolve
@@ -43,6 +44,8 @@ def opened(transport: S3Transport | AzureTransport, limits: Limits) -> Iterator[
             raise SourceError(f"{place} is not there, or an object went while it was read. Check {kind} and prefix") from None
         if any(mark in said for mark in _REFUSED):
             raise SourceError(f"{place} refuses the key. Check the key, and that it may list and read") from None
+        if "407" in said:
+            raise SourceError(f"the proxy on the way to {place} lets nobody through so: {PROXY_ADVICE}") from None
         raise SourceError(
             f"no answer from the store of {place} ({said}). Check endpoint and region and whether it is up"
         ) from None
@@ -89,14 +92,18 @@ class _Objects:
 
 def _s3(transport: S3Transport, limits: Limits) -> FileSystem:
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
+    from requests.utils import get_environ_proxies, select_proxy
 
-    endpoint = _endpoint(resolve(transport.endpoint)) if transport.endpoint else None
+    scheme, host = _endpoint(resolve(transport.endpoint)) if transport.endpoint else ("https", None)
+    address = f"{scheme}://{host or f's3.{transport.region}.amazonaws.com'}"
     return S3FileSystem(
         access_key=resolve(transport.access_key),
         secret_key=resolve(transport.secret_key),
         region=transport.region,
-        endpoint_override=endpoint[1] if endpoint else None,
-        scheme=endpoint[0] if endpoint else "https",
+        endpoint_override=host,
+        scheme=scheme,
+        # Amazon's client alone does not look for the machine's proxy by itself.
+        proxy_options=select_proxy(address, get_environ_proxies(address)),
         request_timeout=limits.timeout_seconds,
         connect_timeout=limits.timeout_seconds,
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=limits.retries + 1),
