@@ -28,6 +28,9 @@ from ingestion.home import Home
 from ingestion.register import read_register
 
 HERE = Path(__file__).parent
+for name in ("http_proxy", "https_proxy", "all_proxy"):
+    for variable in (name, name.upper()):
+        os.environ.pop(variable, None)
 # Alembic imports all of Dagster's migrations whenever a storage is opened or a run's file is made: a tenth of a small refresh.
 ScriptDirectory.from_config = functools.cache(ScriptDirectory.from_config)  # type: ignore[method-assign, assignment]
 

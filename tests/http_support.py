@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from select import select
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -77,42 +78,36 @@ class Server:
         self._server.server_close()
 
 
-class ForwardProxy(BaseHTTPRequestHandler):
-    """Asks in the client's place, if its log-in is the server's."""
+class _Way(BaseHTTPRequestHandler):
+    """A client's way through the proxy."""
 
-    server: ForwardProxyServer
+    server: ForwardProxy
 
-    def do_GET(self) -> None:
-        asked = urlsplit(self.path)
-        self.server.asked.append(asked.path)
-        if self.headers.get("Proxy-Authorization") != self.server.login:
+    def do_CONNECT(self) -> None:
+        self.server.asked.append(self.path)
+        if self.headers.get("Proxy-Authorization") != self.server.login or self.server.leads_to is None:
             self.send_error(407)
             return
-        onward = HTTPConnection(asked.netloc)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {name: value for name, value in self.headers.items() if not name.startswith("Proxy-")}
-        onward.request(self.command, self.path.removeprefix(f"{asked.scheme}://{asked.netloc}"), body, headers)
-        answer = onward.getresponse()
-        data = answer.read()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
-                self.send_header(name, value)
-        self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-        onward.close()
+        with socket.create_connection(self.server.leads_to) as onward:
+            self.send_response(200)
+            self.end_headers()
+            ends = {onward: self.connection, self.connection: onward}
+            while all(ends[ready].sendall(data) is None for ready in select(ends, (), ())[0] if (data := ready.recv(1 << 16))):
+                pass
 
-    do_HEAD = do_PUT = do_POST = do_CONNECT = do_GET
+    do_GET = do_HEAD = do_POST = do_CONNECT
 
     def log_message(self, *arguments: Any) -> None:
         pass
 
 
-class ForwardProxyServer(ThreadingHTTPServer):
-    def __init__(self, user: str, password: str) -> None:
-        super().__init__(("127.0.0.1", 0), ForwardProxy)
+class ForwardProxy(ThreadingHTTPServer):
+    """A machine's way out, for those who log in. Whatever host is asked for, it `leads_to` one server."""
+
+    def __init__(self, user: str, password: str, leads_to: tuple[str, int] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Way)
         self.login = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+        self.leads_to = leads_to
         self.asked: list[str] = []
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 

@@ -285,12 +285,26 @@ def _session(limits: Limits, connection: Tls, retried: Collection[int]) -> reque
                 more["ssl_context"] = tls
             super().init_poolmanager(*arguments, **more)
 
+        def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
+            if tls is not None:
+                more["ssl_context"] = tls
+            return super().proxy_manager_for(*arguments, **more)
+
+        def send(self, request: requests.PreparedRequest, *arguments: Any, **more: Any) -> requests.Response:
+            if is_loopback(request.url or ""):
+                more["proxies"] = {}  # No proxy knows the way, and most machines' NO_PROXY doesn't say so.
+            return super().send(request, *arguments, **more)
+
     session = requests.Session()
     session.mount("https://", Adapter(max_retries=retry))
-    session.mount("http://", HTTPAdapter(max_retries=retry))
+    session.mount("http://", Adapter(max_retries=retry))
     # Without an auth of its own, requests lets a .netrc on the machine overrule our Authorization header.
     session.auth = lambda request: request
     return session
+
+
+def is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _tls(connection: Tls) -> ssl.SSLContext:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.folders import Folder, Listed
-from ingestion.connectors.http import PROXY_ADVICE
+from ingestion.connectors.http import PROXY_ADVICE, is_loopback
 from ingestion.register.basics import Limits
 from ingestion.register.files import AzureTransport, S3Transport
 from ingestion.settings import resolve
@@ -103,7 +103,7 @@ def _s3(transport: S3Transport, limits: Limits) -> FileSystem:
         endpoint_override=host,
         scheme=scheme,
         # Amazon's client alone does not look for the machine's proxy by itself.
-        proxy_options=select_proxy(address, get_environ_proxies(address)),
+        proxy_options=None if is_loopback(address) else select_proxy(address, get_environ_proxies(address)),
         request_timeout=limits.timeout_seconds,
         connect_timeout=limits.timeout_seconds,
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=limits.retries + 1),
@@ -134,6 +134,6 @@ def _endpoint(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     if not parts.netloc or parts.scheme not in ("http", "https"):
         raise SourceError("transport.endpoint is not an address like https://s3.example.dk. Correct it")
-    if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+    if parts.scheme == "http" and not is_loopback(url):
         raise SourceError("transport.endpoint has no TLS (http:). Use https:")
     return parts.scheme, parts.netloc

@@ -23,7 +23,7 @@ import psycopg
 import pytest
 import trustme
 from connectors_support import column, context, rows, system
-from http_support import ForwardProxyServer, Server
+from http_support import ForwardProxy, Server
 from programs_support import POSTGRES
 
 from ingestion.connectors.base import SourceError
@@ -140,12 +140,13 @@ def test_an_unknown_host(made: Callable[[], System], tmp_path: Path) -> None:
     assert "Check the " in told or "Check endpoint" in told or "Check host" in told
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("route", [*HTTP_ROUTES, "s3"])
+@pytest.mark.parametrize(
+    ("route", "scheme"), [*((route, scheme) for route in HTTP_ROUTES for scheme in ("http", "https")), ("s3", "https")]
+)
 def test_a_proxy_that_lets_nobody_through(route: str, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with contextlib.closing(ForwardProxyServer("kommune", "en anden")) as proxy:
+    with contextlib.closing(ForwardProxy("kommune", "en anden")) as proxy:
         monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://kommune:{SECRET}@127.0.0.1:{proxy.server_port}")
-        address = f"{scheme}://127.0.0.1:9"
+        address = f"{scheme}://{NOWHERE}"
         s3 = system({"protocol": "files", "transport": {**S3, "endpoint": address}}, CSV, COLUMNS)
         told = said(s3 if route == "s3" else over_http(route, address), tmp_path)
         assert proxy.asked

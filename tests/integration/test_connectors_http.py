@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from connectors_support import TABLE, column, context, rejected, rows, system
-from http_support import Server
+from http_support import ForwardProxy, Server
 
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.odata import literal
@@ -44,6 +47,45 @@ def rest(server: Server, paging: dict[str, Any], auth: Any = None, headers: Any 
 
 def ids(of: System, into: Any) -> list[str]:
     return [row["id"] for row in rows(of, into)]
+
+
+# --- The way out -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_machines_proxy_is_the_way_out_and_the_certificates_hold_beyond_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, theirs = trustme.CA(), trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("fagsystem.example").configure_cert(tls)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    theirs.configure_trust(tls)
+    ours = theirs.issue_cert("faellesdata.example")
+    monkeypatch.setenv("AUTHORITY", authority.cert_pem.bytes().decode())
+    monkeypatch.setenv("KEY", ours.private_key_pem.bytes().decode())
+    monkeypatch.setenv("CERTIFICATE", ours.cert_chain_pems[0].bytes().decode())
+    with (
+        contextlib.closing(Server(tls)) as server,
+        contextlib.closing(ForwardProxy("kommune", SECRET, ("127.0.0.1", int(server.url.rpartition(":")[2])))) as proxy,
+    ):
+        server.answer = lambda *_: [{"id": 1}]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://kommune:{SECRET}@127.0.0.1:{proxy.server_port}")
+        place = {"protocol": "rest", "url": "https://fagsystem.example/v1", "authority": {"env": "AUTHORITY"}}
+        source = {"path": "/ting", "paging": {"type": "single"}}
+        of = system(
+            {**place, "certificate": {"certificate": {"env": "CERTIFICATE"}, "key": {"env": "KEY"}}},
+            source,
+            {"id": column("integer")},
+        )
+        assert ids(of, context(tmp_path)) == ["1"]
+        assert proxy.asked == ["fagsystem.example:443"]
+        assert server.requests == [("/v1/ting", {})]
+
+
+def test_this_machine_is_never_asked_through_its_proxy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    server.answer = lambda *_: [{"id": 1}]
+    assert ids(rest(server, {"type": "single"}), context(tmp_path)) == ["1"]
 
 
 # --- OData -------------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 from connectors_support import TABLE, column, context, rows, system
-from http_support import ForwardProxyServer, Server
+from http_support import Server
 from moto.server import ThreadedMotoServer
 from programs_support import AZURITE
 from pyarrow.fs import AzureFileSystem, S3FileSystem
@@ -85,20 +85,6 @@ def test_objects_are_put_away(endpoint: str, bucket: S3FileSystem, tmp_path: Pat
     assert rows(of, context(tmp_path, files_seen=found.files_loaded)) == []
     fresh = rows(objects(endpoint, "arkiv/*.csv"), context(tmp_path))
     assert sorted(row["id"] for row in fresh) == ["1", "2"]
-
-
-def test_objects_come_through_the_machines_proxy(
-    endpoint: str, bucket: S3FileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with contextlib.closing(ForwardProxyServer("kommune", "hemmelig-kode")) as proxy:
-        address = f"127.0.0.1:{proxy.server_port}"
-        monkeypatch.setenv("HTTP_PROXY", f"http://kommune:hemmelig-kode@{address}")
-        assert [row["id"] for row in rows(objects(endpoint, "*.csv"), context(tmp_path))] == ["1"]
-        asked = len(proxy.asked)
-        assert asked
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        assert [row["id"] for row in rows(objects(endpoint, "*.csv"), context(tmp_path))] == ["1"]
-        assert len(proxy.asked) == asked
 
 
 @pytest.mark.parametrize(
