@@ -14,6 +14,7 @@ import trustme
 from connectors_support import TABLE, column, context, rejected, rows, system
 from http_support import ForwardProxy, Server
 
+from ingestion.connectors import http
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.odata import literal
 from ingestion.home import Home
@@ -80,6 +81,21 @@ def test_the_machines_proxy_is_the_way_out_and_the_certificates_hold_beyond_it(
         assert ids(of, context(tmp_path)) == ["1"]
         assert proxy.asked == ["fagsystem.example:443"]
         assert server.requests == [("/v1/ting", {})]
+
+
+def test_an_authority_that_the_machine_trusts_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(tmp_path / "authorities.pem")
+    with contextlib.closing(Server(tls)) as server:
+        server.answer = lambda *_: [{"id": 1}]
+        of = rest(server, {"type": "single"})
+        with pytest.raises(SourceError, match="install the root certificate"):
+            rows(of, context(tmp_path))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities.pem"))  # As OpenSSL is told of the machine's.
+        monkeypatch.setattr(http, "_of_the_machine", ssl.create_default_context)  # It has been read in this process.
+        assert ids(of, context(tmp_path)) == ["1"]
 
 
 def test_this_machine_is_never_asked_through_its_proxy(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
