@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote_plus, urljoin, urlsplit
 
 from ingestion.connectors.base import GoneError, NotThereError, ReadContext, SourceError, loads, text
 from ingestion.connectors.quota import Quota
@@ -110,8 +110,7 @@ class HttpClient:
     def _login(self) -> dict[str, str]:
         auth = self._auth
         if isinstance(auth, BasicAuth):
-            pair = f"{resolve(auth.username)}:{resolve(auth.password)}".encode()
-            return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+            return _basic(resolve(auth.username), resolve(auth.password))
         if isinstance(auth, BearerAuth):
             return {"Authorization": f"Bearer {resolve(auth.token)}"}
         if isinstance(auth, ApiKeyAuth):
@@ -122,14 +121,15 @@ class HttpClient:
 
     def _oauth2_token(self, auth: OAuth2Auth) -> str:
         if self._token is None or time.monotonic() >= self._token_expires:
-            form = {
-                "grant_type": "client_credentials",
-                "client_id": resolve(auth.client_id),
-                "client_secret": resolve(auth.client_secret),
-            }
+            form = {"grant_type": "client_credentials", **{name: resolve(value) for name, value in auth.params.items()}}
             if auth.scope:
                 form["scope"] = auth.scope
-            answer = _body(self._send("POST", resolve(auth.token_url), "", data=form))
+            client, secret, headers = resolve(auth.client_id), resolve(auth.client_secret), {}
+            if auth.credentials == "header":
+                headers = _basic(quote_plus(client), quote_plus(secret))
+            else:
+                form |= {"client_id": client, "client_secret": secret}
+            answer = _body(self._send("POST", resolve(auth.token_url), "", data=form, headers=headers))
             if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
                 raise SourceError("the token service answers without an access_token. Check token_url")
             self._token = answer["access_token"]
@@ -427,6 +427,10 @@ def _tls_fault(said: str) -> str:
     if "mismatch" in said or "doesn't match" in said or "not valid for" in said:
         return "has a certificate for another host. Check the address, or ask the vendor"
     return "has a certificate that isn't trusted. Ask the vendor, or install the root certificate"
+
+
+def _basic(username: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"}
 
 
 def _cause(error: Exception, url: str) -> str:

@@ -35,6 +35,10 @@ class OAuth2Auth(Strict):
     client_id: Setting
     client_secret: Secret
     scope: Text | None = None
+    params: dict[Text, Setting] = {}
+    """Sent along: `resource` where AD FS gives the token, `audience` where Auth0 does."""
+    credentials: Literal["form", "header"] = "form"
+    """Where id and secret stand: in the form, as most servers take them, or in a header of basic authentication (2.3.1)."""
 
 
 Auth = Annotated[BasicAuth | BearerAuth | ApiKeyAuth | OAuth2Auth, Field(discriminator="type")]

@@ -356,6 +356,24 @@ def test_oauth2_renews_a_token_that_expires_or_is_forgotten(server: Server, tmp_
     assert len(issued) == 3
 
 
+def test_oauth2_takes_what_else_a_token_service_wants(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 6749, section 2.3.1: in the header, id and secret are form-encoded first."""
+    monkeypatch.setenv("SECRET", "hemmelig:kode")
+    asked: list[tuple[dict[str, str], str]] = []
+
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        if path == "/token":
+            asked.append((query, headers["Authorization"]))
+            return {"access_token": "t"}
+        return [{"id": 1}]
+
+    server.answer = answer
+    more = {"credentials": "header", "params": {"resource": "https://fagsystem.example"}, "scope": "laes"}
+    assert ids(rest(server, {"type": "single"}, oauth2(server) | more), context(tmp_path)) == ["1"]
+    form = {"grant_type": "client_credentials", "resource": "https://fagsystem.example", "scope": "laes"}
+    assert asked == [(form, "Basic b3M6aGVtbWVsaWclM0Frb2Rl")]  # os:hemmelig%3Akode
+
+
 def test_retry_after_is_honoured(server: Server, tmp_path: Path) -> None:
     answers = iter([(429, {"Retry-After": "1"}, ""), (503, {}, ""), [{"id": 1}]])
     server.answer = lambda path, query, headers: next(answers)
