@@ -116,13 +116,26 @@ class _Sftp:
     def _walk(self, below: str, depth: int) -> Iterator[Listed]:
         for entry in self._client.listdir_attr(f"{self._folder}/{below}"):
             # A name that is a name alone: a server could list `../../etc/passwd`.
-            if not entry.st_mode or "/" in entry.filename or "\\" in entry.filename or entry.filename in (".", ".."):
+            if "/" in entry.filename or "\\" in entry.filename or entry.filename in (".", ".."):
                 continue
             name = f"{below}{entry.filename}"
-            if stat.S_ISREG(entry.st_mode):
+            if not entry.st_mode or stat.S_ISLNK(entry.st_mode):
+                found = self._asked_for(name)
+                if found is not None:
+                    yield found
+            elif stat.S_ISREG(entry.st_mode):
                 yield Listed(name, entry.st_size or 0, entry.st_mtime or 0)
             elif stat.S_ISDIR(entry.st_mode) and depth:
                 yield from self._walk(f"{name}/", depth - 1)
+
+    def _asked_for(self, name: str) -> Listed | None:
+        """Return the file that a link leads to, or that a server lists without telling what kind of thing it is: it need not."""
+        try:
+            found = self._client.stat(f"{self._folder}/{name}")
+        except FileNotFoundError:
+            return None
+        kind = stat.S_IFMT(found.st_mode or stat.S_IFREG)
+        return Listed(name, found.st_size or 0, found.st_mtime or 0) if kind == stat.S_IFREG else None
 
     def stat(self, name: str) -> Listed:
         found = self._client.stat(f"{self._folder}/{name}")

@@ -6,7 +6,7 @@ import asyncio
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,24 @@ class Server(asyncssh.SSHServer):
         return password == PASSWORD
 
 
+class Files(asyncssh.SFTPServer):
+    """As OpenSSH's, or like some of the large products for Windows, which tell no rights, and so not what a folder is either."""
+
+    tells_rights = True
+
+    async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        async for name in super().scandir(path):
+            yield self._told(name)
+
+    def stat(self, path: bytes) -> asyncssh.SFTPAttrs:
+        return self._told(asyncssh.SFTPName(path, attrs=asyncssh.SFTPAttrs.from_local(super().stat(path)))).attrs
+
+    def _told(self, name: asyncssh.SFTPName) -> asyncssh.SFTPName:
+        if not self.tells_rights:
+            name.attrs.permissions = None
+        return name
+
+
 @pytest.fixture(scope="module")
 def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     root = tmp_path_factory.mktemp("sftp")
@@ -51,7 +69,7 @@ def sftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
             0,
             server_host_keys=[host_key],
             authorized_client_keys=str(allowed),
-            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(root).encode()),
+            sftp_factory=lambda channel: Files(channel, chroot=str(root).encode()),
         )
 
     acceptor = asyncio.run_coroutine_threadsafe(start(), loop).result(20)
@@ -109,6 +127,18 @@ def test_a_large_file_arrives_whole(sftp: dict[str, Any], tmp_path: Path) -> Non
     (sftp["root"] / "yr-2026-01.csv").write_text("CPR;Beløb\r\n" + "1;2\r\n" * 300_000, encoding="cp1252", newline="")
     found = context(tmp_path)
     assert len(rows(sftp_system(sftp), found)) == found.source_rows == 300_000
+
+
+@pytest.mark.parametrize("tells_rights", [True, False])
+def test_links_and_files_whose_kind_is_not_told_are_read(
+    sftp: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tells_rights: bool
+) -> None:
+    monkeypatch.setattr(Files, "tells_rights", tells_rights)
+    (sftp["root"] / "nyeste").mkdir()
+    (sftp["root"] / "nyeste" / "a.csv").write_text("CPR;Beløb\r\n2;7,00\r\n", encoding="cp1252")
+    (sftp["root"] / "yr-nyeste.csv").symlink_to("nyeste/a.csv")
+    (sftp["root"] / "yr-borte.csv").symlink_to("nyeste/b.csv")
+    assert [row["beloeb"] for row in rows(sftp_system(sftp), context(tmp_path))] == ["2,50", "7,00"]
 
 
 def test_another_host_key_stops_everything(sftp: dict[str, Any], tmp_path: Path) -> None:
