@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from fnmatch import translate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from ingestion.connectors import csv_records, duck, totals
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
@@ -132,7 +133,7 @@ def _of_the_file(listed: Listed, table: FilesTable) -> dict[str, str | None]:
     source, raw = table.source, table.raw_names()
     made: dict[str, str | None] = {}
     if source.name_pattern is not None:
-        found = re.fullmatch(source.name_pattern, listed.name.rpartition("/")[2])
+        found = re.fullmatch(source.name_pattern, _composed(listed.name).rpartition("/")[2])
         if found is None:
             raise SourceError(f"{listed.name} is not named as `name_pattern` says. Correct the pattern, or ask what changed")
         made = {raw[name]: value for name, value in found.groupdict().items()}
@@ -218,7 +219,7 @@ def _is_of(period: str | None, listed: Listed, table: FilesTable) -> bool:
     source = table.source
     if period is None or source.period is None or source.name_pattern is None:
         return True
-    found = re.fullmatch(source.name_pattern, listed.name.rpartition("/")[2])
+    found = re.fullmatch(source.name_pattern, _composed(listed.name).rpartition("/")[2])
     return found is not None and found[source.period.group] == period
 
 
@@ -262,9 +263,14 @@ def _settled(folder: Folder, found: list[Listed], present: set[str], system: Fil
 
 def _matcher(glob: str) -> Callable[[str], bool]:
     """Return whether a name matches: as in a shell, `*` stops at a folder's border and `**/` stands for any number of folders."""
-    steps = [step for step in re.split(r"(\*\*/)", glob) if step]
+    steps = [step for step in re.split(r"(\*\*/)", _composed(glob)) if step]
     parts = ["(?:.*/)?" if step == "**/" else translate(step).replace(".*", "[^/]*")[4:-3] for step in steps]
-    return lambda name: re.fullmatch("(?s:" + "".join(parts) + ")", name) is not None
+    return lambda name: re.fullmatch("(?s:" + "".join(parts) + ")", _composed(name)) is not None
+
+
+def _composed(name: str) -> str:
+    """Return the name as the register writes it: what comes from a Mac has å as two characters, an a and its ring."""
+    return normalize("NFC", name)
 
 
 def _fetch(folder: Folder, listed: Listed, context: ReadContext) -> tuple[Path, str]:

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from connectors_support import column, context, rows, system
@@ -105,6 +106,15 @@ def test_links_out_of_the_folder_are_not_followed(drop: Path, tmp_path: Path) ->
     (tmp_path / "secret").write_text("id\nhemmelig\n")
     (drop / "f9.csv").symlink_to(tmp_path / "secret")
     assert ids(files_system(drop), context(tmp_path)) == ["1", "2"]
+
+
+def test_a_name_is_the_same_however_its_letters_are_put_together(drop: Path, tmp_path: Path) -> None:
+    for name in ("få-2026.csv", "får.csv"):
+        (drop / normalize("NFD", name)).write_text("id\n3\n")
+    source = {"format": "csv", "glob": "få-*.csv", "name_pattern": r"få-(?P<aar>\d+)\.csv"}
+    where = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+    of = system(where, source, {"id": column(), "aar": column()}, write="append")
+    assert [(row["id"], row["aar"]) for row in rows(of, context(tmp_path))] == [("3", "2026")]
 
 
 def test_nothing_delivered_is_told(drop: Path, tmp_path: Path) -> None:
