@@ -9,10 +9,12 @@ knows no line number for the rows it keeps, and with `strict_mode=false` it drop
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ingestion.connectors import csv_records, duck, totals
@@ -32,6 +34,7 @@ _LONGEST = 32 << 20
 _DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
 _DOUBLED_UTF8 = {letter.encode().decode("cp1252").encode(): letter for letter in "æøåÆØÅ"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MARKS = {_BYTE_ORDER_MARK: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _LACKING = "\x81\x8d\x8f\x90\x9d"
 _BETWEEN_LACKING = re.compile(f"([{_LACKING}])")
 _LINE = "line number"
@@ -141,28 +144,42 @@ def _blocks(path: Path, encoding: str, ref: str, *, sound: bool = False) -> Iter
 
     `sound`: it is that already.
     """
-    line = 1
-    with path.open("rb") as file:
-        rest = file.read(3)
-        if rest == _BYTE_ORDER_MARK:
-            if not encoding.startswith("utf-8"):
-                raise SourceError(
-                    f"{ref} begins as a UTF-8 file, not {encoding}. Set `encoding: utf-8`, or ask the vendor what changed"
-                )
-            rest = b""
-        while block := file.read(_CHUNK):
-            end = block.rfind(b"\n") + 1
-            if end:
-                whole = rest + block[:end]
-                whole = whole if sound else _utf8(whole, encoding, line, ref)
-                lines = whole.count(b"\n")
-                yield line, lines, whole
-                line += lines
-                rest = block[end:]
-            else:
-                rest += block
+    line, rest = 1, b""
+    chunks = _chunks(path, encoding, ref)
+    first = next(chunks, b"")
+    for mark, name in _MARKS.items():
+        if first.startswith(mark) and not encoding.startswith(name):
+            raise SourceError(
+                f"{ref} begins as a {name.upper()} file, not {encoding}. Set `encoding: {name}`, or ask the vendor what changed"
+            )
+    for block in chain([first.removeprefix(_BYTE_ORDER_MARK)], chunks):
+        end = block.rfind(b"\n") + 1
+        if end:
+            whole = rest + block[:end]
+            whole = whole if sound else _utf8(whole, encoding, line, ref)
+            lines = whole.count(b"\n")
+            yield line, lines, whole
+            line += lines
+            rest = block[end:]
+        else:
+            rest += block
     if rest and (whole := rest if sound else _utf8(rest, encoding, line, ref)):
         yield line, whole.count(b"\n") + (not whole.endswith(b"\n")), whole
+
+
+def _chunks(path: Path, encoding: str, ref: str) -> Iterator[bytes]:
+    """Yield the file as it is, but UTF-16 as UTF-8: in its bytes no line's end can be seen."""
+    with path.open("rb") as file:
+        if encoding != "utf-16":
+            yield from iter(lambda: file.read(_CHUNK), b"")
+            return
+        decoder = codecs.getincrementaldecoder(encoding)()
+        try:
+            while block := file.read(_CHUNK):
+                yield decoder.decode(block).encode()
+            decoder.decode(b"", final=True)
+        except UnicodeError:
+            raise SourceError(f"{ref} is not UTF-16, or half-written. Find the right `encoding`, or have it sent again") from None
 
 
 def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
@@ -172,7 +189,7 @@ def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
         return data
     if encoding == "utf-8-twice":
         return once(data, line, ref)
-    if encoding == "utf-8":
+    if encoding in ("utf-8", "utf-16"):
         _look_for_doubled(data, line, ref)
     elif b"\xc3" in data:
         found = min((at for at in map(data.find, _DANISH_UTF8) if at >= 0), default=None)
@@ -181,6 +198,8 @@ def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
             raise SourceError(
                 f"{ref}:{number}: the file is UTF-8, not {encoding}. Set `encoding: utf-8`, or ask the vendor what changed"
             )
+    if encoding == "utf-16":
+        return data
     try:
         decoded = data.decode(encoding)
     except UnicodeDecodeError as error:

@@ -24,9 +24,11 @@ def _with_groups(pattern: str, *needed: str) -> re.Pattern[str]:
     return compiled
 
 
-Encoding = Literal["utf-8", "cp1252", "latin-1"]
-TextEncoding = Encoding | Literal["utf-8-twice"]
-"""utf-8-twice: UTF-8 that somebody took for cp1252 and made UTF-8 of again, so that `Ã¸` stands for `ø`."""
+Encoding = Literal["utf-8", "cp1252", "latin-1", "cp850"]
+"""cp850: of DOS, and of what Windows calls OEM."""
+TextEncoding = Encoding | Literal["utf-16", "utf-8-twice"]
+"""utf-16: "Unicode" as Microsoft's programs call it. utf-8-twice: UTF-8 that somebody took for cp1252 and made UTF-8 of again,
+so that `Ã¸` stands for `ø`."""
 
 
 class LocalTransport(Strict):

@@ -11,6 +11,7 @@ from connectors_support import column, context, rejected, rows, system
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingestion.connectors import csv as csv_connector
 from ingestion.connectors.base import SourceError
 
 HEADER = "CPR-nr;Beløb;Bemærkning\r\n"
@@ -41,6 +42,27 @@ def drop(tmp_path: Path) -> Path:
 
 def write(drop: Path, text: str, encoding: str = "cp1252", name: str = "a.csv") -> None:
     (drop / name).write_bytes(text.encode(encoding))
+
+
+@pytest.mark.parametrize(("declared", "written"), [("utf-16", "utf-16-le"), ("utf-16", "utf-16-be"), ("cp850", "cp850")])
+@pytest.mark.parametrize("chunk", [7, 1 << 20])
+def test_microsofts_other_alphabets(
+    drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: str, written: str, chunk: int
+) -> None:
+    monkeypatch.setattr(csv_connector, "_CHUNK", chunk)
+    mark = "\ufeff" if declared == "utf-16" else ""
+    write(
+        drop,
+        f'{mark}{HEADER}1;2;ćå\r\n3;4\r\n5;6;"linje 1\r\nlinje 2"\r\n'.replace("ć", "ø" if declared == "cp850" else "ć"),
+        written,
+    )
+    found = context(tmp_path)
+    kept = rows(csv_system(drop, encoding=declared), found)
+    assert [(row["bemaerkning"], row["_source_row"]) for row in kept] == [
+        ("øå" if declared == "cp850" else "ćå", 2),
+        ("linje 1\nlinje 2", 4),
+    ]
+    assert [(reject["source_row"], reject["raw_text"]) for reject in rejected(found)] == [(3, "3;4")]
 
 
 def test_values_come_as_written_with_line_numbers_and_load_id(drop: Path, tmp_path: Path) -> None:
@@ -114,6 +136,8 @@ def test_nul_goes_to_the_rejects(drop: Path, tmp_path: Path) -> None:
         (HEADER.encode("cp1252") + b"1;2;3\r\n1;\x81;3\r\n", "cp1252", r"a\.csv:3: byte 0x81 is not cp1252"),
         ((HEADER + "1;2;ø\r\n").encode("cp1252"), "utf-8", r"a\.csv:1: byte 0xf8 is not utf-8\. Set `encoding: cp1252`"),
         (twice(HEADER), "utf-8", r"a\.csv:1: 'Ã¸' stands for 'ø', .* set `encoding: utf-8-twice`"),
+        (HEADER.encode("utf-16"), "cp1252", "begins as a UTF-16 file, not cp1252. Set `encoding: utf-16`"),
+        (HEADER.encode("utf-16")[:-1], "utf-16", "is not UTF-16, or half-written"),
         (b"CPR-nr;a;b\r\n1;2;sm\xc3\xb8r\r\n", "utf-8-twice", r"a\.csv:2: is not UTF-8 made twice"),
         (b"", "cp1252", "not even a heading"),
         (b"0101010001;Hansen;3\r\n", "cp1252", "none of the declared headings"),
