@@ -20,6 +20,8 @@ FACTS = [
         "sum(vaegt_kg)",
         [("scanxnet", "vejninger", "staging_netto_kg", 1), ("marius_pedersen", "toemninger", "staging_tiendedele_kg", 10)],
     ),
+    ("fct_ansaettelse", "count(*)", [("opus_loen", "ansaettelser", "ansaettelser", 1)]),
+    ("fct_ansaettelse", "count(slutdato)", [("opus_loen", "ansaettelser", "fratraedelser", 1)]),
     ("fct_affald", "count(*)", [("scanxnet", "vejninger", "staging", 1), ("marius_pedersen", "toemninger", "staging", 1)]),
     ("fct_affald", "sum(pris)", [("scanxnet", "vejninger", "staging_pris", 1)]),
     ("fct_energi", "sum(forbrug)", [("energykey", "maanedsforbrug", "staging_hundrededele", 100)]),
@@ -58,6 +60,7 @@ def test_each_fact_sums_to_what_its_systems_hold(
 AS_OF = {
     "fct_postering": ("least(bogfoeringsdato, make_date(regnskabsaar::int, 12, 31))", ("omkostningssted", "organisation")),
     "fct_fravaer": ("fra_dato", ("organisation",)),
+    "fct_ansaettelse": ("startdato", ("organisation",)),
     "fct_leveret_omsorg": ("dato", ("organisation",)),
     "fct_vagt": ("dato", ("organisation",)),
     "fct_indkoeb": ("fakturadato", ("organisation", "institution")),
