@@ -42,9 +42,10 @@ def opened(transport: S3Transport | AzureTransport, limits: Limits) -> Iterator[
         said = re.sub(r"\?\S*", "", " ".join(str(error).split()))[:300]
         if isinstance(error, FileNotFoundError) or any(mark in said for mark in _NOT_THERE):
             raise SourceError(f"{place} is not there, or an object went while it was read. Check {kind} and prefix") from None
-        if any(mark in said for mark in _REFUSED):
+        # As words: a port may hold the same digits.
+        if any(re.search(rf"\b{mark}\b", said) for mark in _REFUSED):
             raise SourceError(f"{place} refuses the key. Check the key, and that it may list and read") from None
-        if "407" in said:
+        if re.search(r"\b407\b", said):
             raise SourceError(f"the proxy on the way to {place} lets nobody through so: {PROXY_ADVICE}") from None
         raise SourceError(
             f"no answer from the store of {place} ({said}). Check endpoint and region and whether it is up"

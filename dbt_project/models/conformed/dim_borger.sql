@@ -1,12 +1,9 @@
 with
 
 beskyttede as (
-    select
-        person_id,
-        max(coalesce(slutdato, date '9999-12-31')) as slutdato
+    select distinct person_id
     from {{ ref('stg_cpr_sf6002__beskyttelse') }}
     where beskyttelsestype = '0001'
-    group by person_id
 ),
 
 -- CPR names an address by road and number. Where DAR has the number twice on the road, it is not known which.
@@ -27,8 +24,9 @@ adresser as (
 versioner as (
     select
         historik.*,
-        -- Protection wins over every grain, and over history: where somebody lived before it is told neither while it lasts nor after.
-        coalesce(historik.gyldig_fra <= beskyttede.slutdato, false) as adressebeskyttet
+        -- Protection wins over every grain and over all versions: one to come would tell, while it lasts, where somebody lives, and one from
+        -- before it does so after it has ended.
+        beskyttede.person_id is not null as adressebeskyttet
     from {{ ref('int_borger__historik') }} as historik
     left join beskyttede on historik.person_id = beskyttede.person_id
 )
