@@ -104,6 +104,10 @@ class _Local:
         (self._root / name).replace(self._root / target)
 
 
+_NOT_TOLD = 0
+"""The kind of what a server lists without telling it: neither rights nor kind, or rights alone."""
+
+
 class _Sftp:
     def __init__(self, client: paramiko.SFTPClient, folder: str, host: str) -> None:
         self._client = client
@@ -119,13 +123,14 @@ class _Sftp:
             if "/" in entry.filename or "\\" in entry.filename or entry.filename in (".", ".."):
                 continue
             name = f"{below}{entry.filename}"
-            if not entry.st_mode or stat.S_ISLNK(entry.st_mode):
+            kind = stat.S_IFMT(entry.st_mode or 0)
+            if kind in (_NOT_TOLD, stat.S_IFLNK):
                 found = self._asked_for(name)
                 if found is not None:
                     yield found
-            elif stat.S_ISREG(entry.st_mode):
+            elif kind == stat.S_IFREG:
                 yield Listed(name, entry.st_size or 0, entry.st_mtime or 0)
-            elif stat.S_ISDIR(entry.st_mode) and depth:
+            elif kind == stat.S_IFDIR and depth:
                 yield from self._walk(f"{name}/", depth - 1)
 
     def _asked_for(self, name: str) -> Listed | None:
@@ -134,8 +139,8 @@ class _Sftp:
             found = self._client.stat(f"{self._folder}/{name}")
         except FileNotFoundError:
             return None
-        kind = stat.S_IFMT(found.st_mode or stat.S_IFREG)
-        return Listed(name, found.st_size or 0, found.st_mtime or 0) if kind == stat.S_IFREG else None
+        is_file = stat.S_IFMT(found.st_mode or 0) in (_NOT_TOLD, stat.S_IFREG)
+        return Listed(name, found.st_size or 0, found.st_mtime or 0) if is_file else None
 
     def stat(self, name: str) -> Listed:
         found = self._client.stat(f"{self._folder}/{name}")

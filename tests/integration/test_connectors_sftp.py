@@ -34,9 +34,10 @@ class Server(asyncssh.SSHServer):
 
 
 class Files(asyncssh.SFTPServer):
-    """As OpenSSH's, or like some of the large products for Windows, which tell no rights, and so not what a folder is either."""
+    """As OpenSSH's, or like large products for Windows, which tell no rights, or these alone, and so not what a folder is."""
 
-    tells_rights = True
+    told = 0o177777
+    """What is told of a file's mode: its kind and rights."""
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         async for name in super().scandir(path):
@@ -46,8 +47,7 @@ class Files(asyncssh.SFTPServer):
         return self._told(asyncssh.SFTPName(path, attrs=asyncssh.SFTPAttrs.from_local(super().stat(path)))).attrs
 
     def _told(self, name: asyncssh.SFTPName) -> asyncssh.SFTPName:
-        if not self.tells_rights:
-            name.attrs.permissions = None
+        name.attrs.permissions = ((name.attrs.permissions or 0) & self.told) or None
         return name
 
 
@@ -129,11 +129,11 @@ def test_a_large_file_arrives_whole(sftp: dict[str, Any], tmp_path: Path) -> Non
     assert len(rows(sftp_system(sftp), found)) == found.source_rows == 300_000
 
 
-@pytest.mark.parametrize("tells_rights", [True, False])
+@pytest.mark.parametrize("told", [0o177777, 0o777, 0], ids=["kind and rights", "rights", "nothing"])
 def test_links_and_files_whose_kind_is_not_told_are_read(
-    sftp: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tells_rights: bool
+    sftp: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: int
 ) -> None:
-    monkeypatch.setattr(Files, "tells_rights", tells_rights)
+    monkeypatch.setattr(Files, "told", told)
     (sftp["root"] / "nyeste").mkdir()
     (sftp["root"] / "nyeste" / "a.csv").write_text("CPR;Beløb\r\n2;7,00\r\n", encoding="cp1252")
     (sftp["root"] / "yr-nyeste.csv").symlink_to("nyeste/a.csv")
