@@ -425,11 +425,14 @@ def _resource(load: _Load, name: str) -> Any:
 
 
 def _files_seen(load: _Load, name: str, state: dict[str, Any]) -> dict[str, str]:
-    """Files that need not be read again. A mended rule reads those anew from which something was set aside."""
+    """Files that need not be read again. A mended rule reads those anew from which something was set aside, and all that come
+    after the first of them: read alone, its rows would be the last to come, and take the place of newer ones.
+    """
     seen: dict[str, str] = dict(state.get("files", {}))
     if state.get("rule", mended := _rule(load.system.tables[name])) == mended:
         return seen
-    return {file: mark for file, mark in seen.items() if file not in load.stored.with_rejects.get(name, ())}
+    first = min(load.stored.with_rejects.get(name, ()), default=None)
+    return seen if first is None else {file: mark for file, mark in seen.items() if file < first}
 
 
 def _rule(table: Table) -> str:

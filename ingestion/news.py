@@ -90,7 +90,7 @@ def _states(target: str, relation: str, keys: Sequence[str], content: Mapping[st
     ]
     values = [f"coalesce(strlen({text}) || ':' || {text}, '~')" for text in texts]
     key_values = ", ".join(f"cast({identifier(key)} as {content[key]}) as key_{n}" for n, key in enumerate(keys))
-    place = f"{{'row': {SOURCE_ROW}, 'ref': {SOURCE_REF}}}"
+    place = f"{{'ref': {SOURCE_REF}, 'row': {SOURCE_ROW}}}"
     grouped = ", ".join(_named(keys))
     return f"""
         create temp table {target} as

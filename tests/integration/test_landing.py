@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import jinja2
 import pytest
 import yaml
 from connectors_support import HEAD, column
@@ -74,6 +75,22 @@ def test_neither_telemetry_nor_a_setting_of_somebody_elses_has_a_say(
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "true")
     assert resolve_configuration(RuntimeConfiguration()).dlthub_telemetry is False
     assert anon_tracker._ANON_TRACKER_ENDPOINT is None
+
+
+def latest(home: Home, name: str) -> list[tuple[object, ...]]:
+    """Return id and second column of the row of each id that staging takes."""
+    macros = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "sql" / "staging.sql"
+    order = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(macros.read_text(encoding="utf-8")).module.latest_first()
+    rows = fetch(home, f"from raw.{name} qualify row_number() over (partition by id order by {order}) = 1 order by id")
+    return [row[:2] for row in rows]
+
+
+def test_of_several_files_in_one_load_the_last_ones_rows_count(library: System, drop: Path, home: Home) -> None:
+    put(drop, "udlaan-20260109.csv", "id;titel;beløb", "2;Ærø;1,00", "3;Fur;1,00", "1;Øen;1,00")
+    put(drop, "udlaan-20260112.csv", "id;titel;beløb", "1;Øen, 2. udgave;1,00", "2;Als;1,00", "2;Ærø og Als;1,00")
+    put(drop, "filialer.csv", "id;navn", "1;Nykøbing")
+    land_system(library, home)
+    assert latest(home, "udlaan") == [("1", "Øen, 2. udgave"), ("2", "Ærø og Als"), ("3", "Fur")]
 
 
 def test_the_same_file_twice_is_taken_once(library: System, drop: Path, home: Home) -> None:
@@ -344,15 +361,16 @@ def test_a_mended_rule_reads_the_files_with_rejects_again(tmp_path: Path, drop: 
             {"filialer": table(csv, {"id": "integer", "navn": "text"}, "append", ["id"])},
         )
 
-    put(drop, "a.csv", "id;navn", "1;Nykøbing", "2;'Asnæs; Fårevejle'")
-    put(drop, "b.csv", "id;navn", "3;Højby")
+    put(drop, "a.csv", "id;navn", "3;Højby")
+    put(drop, "b.csv", "id;navn", "1;Nykøbing", "2;'Asnæs; Fårevejle'")
     load = land_system(branches(), home).tables["filialer"]
     assert (load.rows, load.rejects) == (2, 1)
+    put(drop, "c.csv", "id;navn", "1;Nykøbing Sj.")
+    land_system(branches(), home)
     assert land_system(branches(), home).tables["filialer"].status == "unchanged"
     load = land_system(branches(quote="'"), home).tables["filialer"]
-    assert (load.status, load.rows, load.rejects) == ("loaded", 2, 0), "b.csv had no rejects and is left alone"
-    names = fetch(home, "select id, navn from raw.filialer order by id")
-    assert names == [("1", "Nykøbing"), ("2", "Asnæs; Fårevejle"), ("3", "Højby")]
+    assert (load.status, load.rows, load.rejects) == ("loaded", 3, 0), "a.csv had no rejects and is left alone"
+    assert latest(home, "filialer") == [("1", "Nykøbing Sj."), ("2", "Asnæs; Fårevejle"), ("3", "Højby")]
     assert fetch(home, "select count(*) from raw.load_rejects") == [(0,)]
     assert land_system(branches(quote="'"), home).tables["filialer"].status == "unchanged"
 

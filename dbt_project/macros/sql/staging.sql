@@ -79,9 +79,10 @@ case
 {%- endif -%}
 {%- endmacro -%}
 
-{#- Of several rows with one key the last that came is the one that counts. -#}
+{#- Of several rows with one key the last that came is the one that counts. Files that one load takes are read by name, so first the file
+    tells which came last, and then the place in it. -#}
 {%- macro latest_first() -%}
-_dlt_load_id desc, _source_row desc, _source_ref desc
+_dlt_load_id desc, _source_ref desc, _source_row desc
 {%- endmacro -%}
 
 {#- The rows are the same one: no two rows that were loaded have load, source and place in common. A row without a place is like none:
