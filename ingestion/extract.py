@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion import retyped
 from ingestion.connectors import connector_for, totals
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, too_long
 from ingestion.connectors.duck import Incoming, Scan, Stored, connect, identifier, literal, store
 from ingestion.cursor import highest
 from ingestion.register import System, Table
@@ -164,9 +164,7 @@ def _read(system: System, name: str, table: Table, context: ReadContext, found: 
     try:
         for batch in connector_for(system, table)(system, name, table, context):
             if time.monotonic() > deadline:
-                raise SourceError(
-                    f"took more than {system.limits.table_seconds} s. Ask the vendor why, or raise limits.table_seconds"
-                )
+                raise too_long(system.limits)
             if isinstance(batch, Path):
                 file = pq.ParquetFile(batch)
                 found.parts.append(batch)

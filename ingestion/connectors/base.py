@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from ingestion.naming import fold
+from ingestion.register.basics import Limits
 
 if TYPE_CHECKING:
     import duckdb
@@ -52,6 +53,10 @@ class NotThereError(SourceError):
 
 class GoneError(SourceError):
     """What stood at the address is gone for good (HTTP 410)."""
+
+
+def too_long(limits: Limits) -> SourceError:
+    return SourceError(f"took more than {limits.table_seconds} s. Ask the vendor why, or raise limits.table_seconds")
 
 
 @dataclass

@@ -43,9 +43,14 @@ def _pages(http: HttpClient, url: str, table: GraphQLTable, context: ReadContext
     variables = arguments.fill(source.variables, arguments.names(context.since, {}))
     seen: set[str] = set()
     while True:
-        data = _data(http.ask("POST", url, body={"query": source.query, "variables": variables})[0])
+        data = _data(http.ask("POST", url, body={"query": source.query, "variables": variables}).body)
         yield data
-        if paging is None or (paging.more and text(dig(data, paging.more, None)) != "true"):
+        if paging is None:
+            return
+        more = text(dig(data, paging.more, None)) if paging.more else "true"
+        if more not in ("true", "false"):
+            raise SourceError(f"the answer does not say at '{paging.more}' whether there are more pages. Ask the vendor")
+        if more == "false":
             return
         cursor = text(dig(data, paging.cursor, None))
         if cursor is None:

@@ -14,10 +14,10 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_plus, urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import SplitResult, quote_plus, urljoin, urlsplit
 
-from ingestion.connectors.base import GoneError, NotThereError, ReadContext, SourceError, loads, text
+from ingestion.connectors.base import GoneError, NotThereError, ReadContext, SourceError, loads, text, too_long
 from ingestion.connectors.quota import Quota
 from ingestion.register.api import (
     ApiKeyAuth,
@@ -44,12 +44,26 @@ _EARLY = 30
 """Seconds before its expiry that a token is renewed."""
 
 
+_LINK = re.compile(r'<([^>]*)>((?:"(?:\\.|[^"\\])*"|[^",])*)')
+"""One link of a `Link` header, and its parameters."""
+_RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
+_PORTS = {"http": 80, "https": 443}
+
 _last_asked: dict[str, float] = {}
 """Server → when it was last asked, for `requests_per_second`: all tables of a system share it."""
 
 
+class Answer(NamedTuple):
+    body: Any
+    """Parsed; `text` gives the numbers in it exactly as sent."""
+    next_link: str | None
+    """The next page's address, where the `Link` header has one."""
+    partial: bool
+    """The server says that this is not all (206)."""
+
+
 class HttpClient:
-    """A session with one system: retries with back-off, time-outs, log-in, the system's limits."""
+    """A session with one table of a system: retries with back-off, time-outs, log-in, the system's limits."""
 
     def __init__(
         self,
@@ -66,18 +80,15 @@ class HttpClient:
         self._quota = quota
         self._token: str | None = None
         self._token_expires = 0.0
+        # Also where page after page is empty, so that nobody but us is ever asked whether the time is up.
+        self._deadline = time.monotonic() + limits.table_seconds
 
     def close(self) -> None:
         self._session.close()
 
     def get(self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Any:
-        """Return the parsed body of `url`; `text` gives the numbers in it exactly as sent.
-
-        Raises:
-            SourceError: no connection, no answer in time, refused, failed or not JSON; `NotThereError` on 404.
-
-        """
-        return self.ask("GET", url, params, headers=headers)[0]
+        """Return the parsed body of `url`, as `ask` does."""
+        return self.ask("GET", url, params, headers=headers).body
 
     def ask(
         self,
@@ -86,10 +97,15 @@ class HttpClient:
         params: Mapping[str, str] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> tuple[Any, str | None]:
-        """Return the parsed answer, and the next page's address if its `Link` header has one. `body` is sent as JSON."""
+    ) -> Answer:
+        """Return the answer. `body` is sent as JSON.
+
+        Raises:
+            SourceError: no connection, no answer in time, refused, failed or not JSON; `NotThereError` on 404.
+
+        """
         response = self.send(method, url, params=params, json=body, headers=headers)
-        return _body(response), response.links.get("next", {}).get("url")
+        return Answer(_body(response), _next_link(response.headers.get("Link", "")), response.status_code == 206)
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, counted_as: str | None = None, **arguments: Any
@@ -144,15 +160,24 @@ class HttpClient:
         place, streamed = _place(url), bool(arguments.pop("stream", False))
         if self._quota is not None and counted_as:
             self._quota.take(counted_as)
-        self._pace(url)
+        tries = 1 if streamed or self._limits.max_calls_per_day is not None else 1 + self._limits.retries
         try:
-            # Redirects are not followed: the log-in would go along, API keys even to another host.
-            response = self._session.request(
-                method, url, timeout=self._limits.timeout_seconds, allow_redirects=False, stream=True, **arguments
-            )
-            if not streamed:
-                # Where requests keeps what it has read: an answer that drips would never time out there.
-                response._content, response._content_consumed = b"".join(pieces(response, self._limits)), True  # type: ignore[attr-defined]
+            for again in range(1, tries + 1):
+                self._pace(url)
+                # Redirects are not followed: the log-in would go along, API keys even to another host.
+                response = self._session.request(
+                    method, url, timeout=self._limits.timeout_seconds, allow_redirects=False, stream=True, **arguments
+                )
+                try:
+                    if not streamed:
+                        # Where requests keeps what it has read: an answer that drips would never time out there.
+                        content = b"".join(pieces(response, self._limits))
+                        response._content, response._content_consumed = content, True  # type: ignore[attr-defined]
+                    break
+                except HTTPError:  # In the middle of the answer, where urllib3 tries nothing again.
+                    if again == tries:
+                        raise
+                    time.sleep(2 ** (again - 2))
             return response
         except requests.exceptions.SSLError as error:
             raise SourceError(f"{place} {_tls_fault(str(error))}") from None
@@ -169,6 +194,8 @@ class HttpClient:
             ) from None
 
     def _pace(self, url: str) -> None:
+        if time.monotonic() > self._deadline:
+            raise too_long(self._limits)
         if self._limits.requests_per_second is None:
             return
         server = urlsplit(url).netloc
@@ -235,20 +262,39 @@ def save(response: requests.Response, path: Path, limits: Limits) -> None:
     new.replace(path)
 
 
-def follow(current: str, link: str) -> str:
-    """Return the absolute address of `link`, which may be relative to `current`.
+def follow(current: str, link: object) -> str:
+    """Return the absolute address, on the server of `current`, of `link`, which may be relative to it.
 
     Raises:
         SourceError: it leads to another server, which must not get this one's log-in.
 
     """
-    target = urljoin(current, link)
-    if urlsplit(target)[:2] != urlsplit(current)[:2]:
+    target = urljoin(current, str(link))
+    here, there = urlsplit(current), urlsplit(target)
+    # Behind a proxy that speaks TLS for it, a server often writes `http`, for it knows no better; we keep to the proxy.
+    proxied = there.scheme == "http" and here.scheme == "https" and there.port in (None, _PORTS["http"], here.port)
+    if there.hostname != here.hostname or not (proxied or (there.scheme, _port(there)) == (here.scheme, _port(here))):
         raise SourceError(
-            f"the next page is on another server, {_place(target)}, than {_place(current)}. "
+            f"the next page is on another server, {there.scheme}://{_place(target)}, than {here.scheme}://{_place(current)}. "
             "Ask the vendor, or put the right address in the register"
         )
-    return target
+    return there._replace(scheme=here.scheme, netloc=here.netloc).geturl()
+
+
+def _port(address: SplitResult) -> int | None:
+    return address.port or _PORTS.get(address.scheme)
+
+
+def _next_link(header: str) -> str | None:
+    """Return the address that a `Link` header (RFC 8288) calls `next`, among other relations maybe.
+
+    requests takes only the very word, and gives up at a `;` in the address or a `=` in a title: the other pages would be missing.
+    """
+    for target, parameters in _LINK.findall(header):
+        relation = _RELATION.search(parameters)
+        if relation and "next" in (relation[1] or relation[2] or "").lower().split():
+            return str(target)
+    return None
 
 
 def counted(value: Any) -> int | None:
@@ -262,11 +308,19 @@ def counted(value: Any) -> int | None:
 def _session(limits: Limits, connection: Tls, retried: Collection[int]) -> requests.Session:
     import requests
     from requests.adapters import HTTPAdapter
+    from urllib3.exceptions import InvalidHeader
     from urllib3.util.retry import Retry
+
+    class Patience(Retry):
+        def parse_retry_after(self, retry_after: str) -> float:
+            try:
+                return super().parse_retry_after(retry_after)
+            except InvalidHeader:
+                return 0  # Neither whole seconds nor a date of HTTP's: the pause is our own.
 
     # Where calls are counted, a try that reached the server has been one; only connecting is tried again.
     counted = limits.max_calls_per_day is not None
-    retry = Retry(
+    retry = Patience(
         total=limits.retries,
         read=0 if counted else None,
         status=0 if counted else None,
@@ -359,6 +413,8 @@ def check(response: requests.Response) -> None:
 
 def _body(response: requests.Response) -> Any:
     check(response)
+    if response.status_code == 204:
+        return None
     try:
         return loads(response.content)
     except UnicodeDecodeError as error:
@@ -392,11 +448,14 @@ def _advice(status: int, url: str) -> str:
 
 
 def _error_message(response: requests.Response) -> str:
-    """What the server says went wrong: OData V2 and V4, RFC 9457 problem details, OAuth 2.0, GraphQL, or nothing."""
     try:
-        body = json.loads(response.content)
+        return error_message(json.loads(response.content))
     except ValueError:
         return ""
+
+
+def error_message(body: Any) -> str:
+    """What the server says went wrong: OData V2 and V4, RFC 9457 problem details, OAuth 2.0, GraphQL, or nothing."""
     if not isinstance(body, dict):
         return ""
     error = body.get("error", body)

@@ -28,7 +28,7 @@ from ingestion.connectors.base import (
     placed,
     text,
 )
-from ingestion.connectors.http import HttpClient, client, counted, follow
+from ingestion.connectors.http import HttpClient, client, counted, error_message, follow
 from ingestion.connectors.odata_delta import deleted_key, is_deleted
 from ingestion.register.api import ODataTable
 from ingestion.register.model import ODataSystem
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _MILLISECONDS = re.compile(r"^/Date\((-?\d+)([+-]\d+)?\)/$")
 _DATE_TYPES = {"date", "timestamp", "odata_date", "odata_timestamp"}
+_CUT_OFF = "the service has more of what $expand asks for than it sends. Read that as a table of its own"
 _NUMBER_TYPES = {"integer", "decimal"}
 
 
@@ -100,7 +101,9 @@ def _to_table(names: RawNames, ref: str, found: list[tuple[int, dict[str, Any]]]
     records = [record for _, record in found]
     columns = {}
     for name, given in by_name(records).items():
-        if name == "__metadata" or "@" in name:
+        if name.endswith(("@odata.nextLink", "@nextLink")):
+            raise SourceError(_CUT_OFF)
+        if name == "__metadata" or "@" in name or name.startswith("odata."):
             continue
         values = column(given, _text)
         # A link to other entities is no column, wherever nothing else stands in its place.
@@ -110,6 +113,8 @@ def _to_table(names: RawNames, ref: str, found: list[tuple[int, dict[str, Any]]]
 
 
 def _text(value: Any) -> str | None:
+    if isinstance(value, dict) and value.get("__next"):
+        raise SourceError(_CUT_OFF)
     return None if _is_deferred(value) else text(value)
 
 
@@ -192,15 +197,17 @@ def linked_pages(http: HttpClient, dialect: str, url: str, params: dict[str, str
     page = _page(dialect, http.get(url, params, headers))
     yield page
     while page.next_link:
-        url = follow(url, page.next_link)
-        if url in seen:
+        url, before = follow(url, page.next_link), page.rows
+        page = _page(dialect, http.get(url, headers=headers))
+        if url in seen or (page.rows and page.rows == before):
             raise SourceError("the server's next-page links go in a ring. Ask the vendor")
         seen.add(url)
-        page = _page(dialect, http.get(url, headers=headers))
         yield page
 
 
 def _page(dialect: str, body: Any) -> Page:
+    if isinstance(body, dict) and body.get("error"):  # After a good status: it came when some rows had been sent.
+        raise SourceError(f"the server answers: {error_message(body)}. Try later, then ask the vendor")
     if dialect == "v2":
         inner = body.get("d") if isinstance(body, dict) else None
         if isinstance(inner, list):  # Without paging or count, V2 may leave out `results`.
@@ -210,8 +217,8 @@ def _page(dialect: str, body: Any) -> Page:
         raise SourceError("the answer has no d.results. Check `dialect` and `entity_set` in the register")
     if isinstance(body, dict) and isinstance(body.get("value"), list):
 
-        def said(name: str) -> Any:  # 4.01 drops the prefix.
-            return body.get(f"@odata.{name}", body.get(f"@{name}"))
+        def said(name: str) -> Any:  # 4.01 drops the prefix, V3 the sign.
+            return next((body[form] for form in (f"@odata.{name}", f"@{name}", f"odata.{name}") if form in body), None)
 
         return Page(body["value"], said("nextLink"), counted(said("count")), said("deltaLink"))
     raise SourceError("the answer has no `value` array. Check `dialect` and `entity_set` in the register")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ingestion.connectors import arguments
 from ingestion.connectors.base import NotThereError, ReadContext, SourceError, text
-from ingestion.connectors.http import HttpClient, client, counted, follow
+from ingestion.connectors.http import Answer, HttpClient, client, counted, follow
 from ingestion.connectors.parents import parameters_of
 from ingestion.connectors.records import Record, Records, dig, once, records_at
 from ingestion.register.api import (
@@ -103,7 +103,21 @@ class _Resource:
             self._body[name] = value
 
     def bodies(self) -> Iterator[Any]:
-        """Yield the answers, page by page."""
+        """Yield the answers, page by page.
+
+        Raises:
+            SourceError: one has the very records of the one before, or of the first: the server doesn't heed what is asked.
+        """
+        first: list[Any] = []
+        previous: list[Any] = []
+        for body in self._pages():
+            records = records_at(body, self._source.records)
+            if records and records in (first, previous):
+                raise SourceError("the server sends the same page again. Check `paging` in the register, or give the `total`")
+            first, previous = first or records, records
+            yield body
+
+    def _pages(self) -> Iterator[Any]:
         paging = self._source.paging
         if isinstance(paging, PagePaging):
             size = {paging.size_param: paging.size} if paging.size_param else {}
@@ -115,16 +129,16 @@ class _Resource:
             return self._by_cursor(paging)
         if isinstance(paging, (NextLinkPaging, LinkHeaderPaging)):
             return self._by_link(paging)
-        return (self._ask({})[0] for _ in range(1))
+        return self._all()
 
-    def _ask(self, paging: dict[str, Any], url: str | None = None) -> tuple[Any, str | None]:
-        """Return a page and what its Link header says is next. A `url` from a link holds all its parameters itself."""
+    def _ask(self, paging: dict[str, Any], url: str | None = None) -> Answer:
+        """Return a page. A `url` from a link holds all its parameters itself."""
         if self._body is None:
             params = {} if url else self._params | {name: str(value) for name, value in paging.items()}
             answer = self._http.ask(self._source.method.upper(), url or self._url, params)
         else:
             answer = self._http.ask("POST", url or self._url, {} if url else self._params, self._body | paging)
-        self._check_status(answer[0])
+        self._check_status(answer.body)
         return answer
 
     def _check_status(self, body: Any) -> None:
@@ -139,42 +153,48 @@ class _Resource:
                 f"{self._source.path} answers with {status.path} = {code}{told}. Check the request, or ask the vendor"
             )
 
+    def _all(self) -> Iterator[Any]:
+        answer = self._ask({})
+        if answer.partial or answer.next_link:
+            raise SourceError("the server says that there are more pages. Correct `paging` in the register, which says `single`")
+        yield answer.body
+
     def _by_number(self, name: str, first: int, size: dict[str, int], step: int | None) -> Iterator[Any]:
         """Until an empty page or the total: a short page is no sign of the end, since servers cap the size asked for.
 
         Without a `step` the number goes on by the rows that came.
         """
-        number, got, previous = first, 0, None
+        number, got = first, 0
         while True:
-            body = self._ask(size | {name: number})[0]
+            body = self._ask(size | {name: number}).body
             records = records_at(body, self._source.records)
             if not records and number > first:
                 return
-            if records and records == previous:
-                raise SourceError(f"the server sends the same page again for another '{name}'. Check `paging` in the register")
             yield body
             got += len(records)
             total = counted(dig(body, self._source.total, None)) if self._source.total else None
             if not records or (total is not None and got >= total):
                 return
-            number, previous = number + (step or len(records)), records
+            number += step or len(records)
 
     def _by_cursor(self, paging: CursorPaging) -> Iterator[Any]:
         seen: set[str] = set()
-        body = self._ask({})[0]
+        body, asked = self._ask({}).body, None
         yield body
         while cursor := text(dig(body, paging.path, None)):
+            if cursor == asked and not records_at(body, self._source.records):
+                return  # Some always name one, from which to go on another day.
             once(cursor, seen)
-            body = self._ask({paging.param: cursor})[0]
+            body, asked = self._ask({paging.param: cursor}).body, cursor
             yield body
 
     def _by_link(self, paging: NextLinkPaging | LinkHeaderPaging) -> Iterator[Any]:
         seen: set[str] = set()
-        body, in_header = self._ask({})
-        yield body
+        answer = self._ask({})
+        yield answer.body
         url = self._url
-        while link := in_header if isinstance(paging, LinkHeaderPaging) else dig(body, paging.path, None):
-            url = follow(url, str(link))
+        while link := answer.next_link if isinstance(paging, LinkHeaderPaging) else dig(answer.body, paging.path, None):
+            url = follow(url, link)
             once(url, seen)
-            body, in_header = self._ask({}, url)
-            yield body
+            answer = self._ask({}, url)
+            yield answer.body

@@ -115,6 +115,12 @@ def test_all_pages_come_and_are_counted(counterpart: Counterpart, tmp_path: Path
     assert all("siden" not in asked for asked in counterpart.asked)
 
 
+def test_silence_about_more_pages_is_not_the_end(counterpart: Counterpart, tmp_path: Path) -> None:
+    paging = {"variable": "after", "cursor": "medarbejdere.pageInfo.endCursor", "more": "medarbejdere.pageInfo.flere"}
+    with pytest.raises(SourceError, match=r"does not say at 'medarbejdere\.pageInfo\.flere' whether there are more pages"):
+        rows(employees(counterpart, source={"paging": paging}), context(tmp_path))
+
+
 def test_the_last_value_goes_into_the_variable(counterpart: Counterpart, tmp_path: Path) -> None:
     of = employees(counterpart, write="merge", cursor={"column": "rettet"}, columns={
         "uuid": column(path="node.uuid"), "rettet": column("date", path="node.rettet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import ssl
 import time
 from collections.abc import Iterator
@@ -170,7 +171,7 @@ def test_a_server_that_ignores_skip_is_found_out(server: Server, tmp_path: Path)
 
 def test_a_next_link_to_another_server_is_not_followed(server: Server, tmp_path: Path) -> None:
     server.answer = lambda path, query, headers: {"value": [], "@odata.nextLink": "http://evil.example/svc"}
-    with pytest.raises(SourceError, match=r"another server, evil\.example/svc"):
+    with pytest.raises(SourceError, match=r"another server, http://evil\.example/svc"):
         rows(odata(server), context(tmp_path))
 
 
@@ -178,6 +179,73 @@ def test_links_in_a_ring_end(server: Server, tmp_path: Path) -> None:
     server.answer = lambda path, query, headers: {"value": [{"Id": 1}], "@odata.nextLink": "Posteringer?$skiptoken=1"}
     with pytest.raises(SourceError, match="in a ring"):
         rows(odata(server), context(tmp_path))
+
+
+def test_links_that_lead_nowhere_new_end_too(server: Server, tmp_path: Path) -> None:
+    links = itertools.count()
+    server.answer = lambda path, query, headers: {
+        "value": [{"Id": 1}],
+        "@odata.nextLink": f"Posteringer?$skiptoken={next(links)}",
+    }
+    with pytest.raises(SourceError, match="in a ring"):
+        rows(odata(server), context(tmp_path))
+
+
+def test_empty_pages_without_end_are_given_up(server: Server, tmp_path: Path) -> None:
+    """No row ever comes, so nobody but the client is asked whether the table's time is up."""
+    links = itertools.count()
+    server.answer = lambda path, query, headers: {"value": [], "@odata.nextLink": f"Posteringer?$skiptoken={next(links)}"}
+    with pytest.raises(SourceError, match=r"took more than 1 s\. .* limits\.table_seconds"):
+        rows(odata(server, limits={"timeout_seconds": 5, "table_seconds": 1, "retries": 0}), context(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("link", "followed"),
+    [
+        ("?s=1", "https://Opus.example:443/svc/Set?s=1"),
+        ("https://opus.example/svc/Set?s=1", "https://Opus.example:443/svc/Set?s=1"),
+        ("http://opus.example/svc/Set?s=1", "https://Opus.example:443/svc/Set?s=1"),  # From behind a proxy that speaks TLS.
+        ("https://opus.example:8443/svc/Set", None),
+        ("http://opus.example:8080/svc/Set", None),
+        ("https://andre.example/svc/Set", None),
+    ],
+)
+def test_links_are_followed_on_the_server_itself(link: str, followed: str | None) -> None:
+    current = "https://Opus.example:443/svc/Set"
+    if followed is not None:
+        assert http.follow(current, link) == followed
+        return
+    with pytest.raises(SourceError, match=f"another server, {link}, than https"):
+        http.follow(current, link)
+
+
+@pytest.mark.parametrize("dialect", ["v4", "plain"])
+def test_v3_is_followed_too(server: Server, tmp_path: Path, dialect: str) -> None:
+    """The JSON of V3 (Navision, SharePoint) writes its names without the sign."""
+
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        later = "$skiptoken" in query
+        more = {} if later else {"odata.nextLink": "Posteringer?$skiptoken=1", "odata.count": "2"}
+        return {"odata.metadata": "x", "value": [{"Id": 2 if later else 1, "odata.etag": "W/1"}], **more}
+
+    server.answer = answer
+    found = context(tmp_path)
+    assert [(row["id"], "odata_etag" in row) for row in rows(odata(server, dialect), found)] == [("1", False), ("2", False)]
+    assert found.source_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "message"),
+    [
+        ("v4", {"value": [{"Id": 1}], "error": {"message": "Timeout."}}, "the server answers: Timeout. Try later"),
+        ("v4", {"value": [{"Id": 1, "Linjer": [], "Linjer@odata.nextLink": "x"}]}, r"more of what \$expand asks for"),
+        ("v2", {"d": {"results": [{"Id": 1, "Linjer": {"results": [], "__next": "x"}}]}}, r"more of what \$expand asks for"),
+    ],
+)
+def test_half_an_answer_is_no_answer(server: Server, tmp_path: Path, dialect: str, body: Any, message: str) -> None:
+    server.answer = lambda path, query, headers: body
+    with pytest.raises(SourceError, match=message):
+        rows(odata(server, dialect), context(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -239,8 +307,38 @@ def test_page_paging_without_a_total_ends_on_an_empty_page(server: Server, tmp_p
 
 def test_a_server_that_ignores_the_page_is_found_out(server: Server, tmp_path: Path) -> None:
     server.answer = lambda path, query, headers: [{"id": 1}]
-    with pytest.raises(SourceError, match="the same page again for another 'page'"):
+    with pytest.raises(SourceError, match="the same page again"):
         rows(rest(server, {"type": "page"}), context(tmp_path))
+
+
+def test_a_server_that_begins_again_is_found_out(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: [{"id": int(query["page"]) % 3}]
+    with pytest.raises(SourceError, match="the same page again"):
+        rows(rest(server, {"type": "page"}), context(tmp_path))
+
+
+@pytest.mark.parametrize("answer", [(206, {}, [{"id": 1}]), (200, {"Link": '</ting?side=2>; rel="next"'}, [{"id": 1}])])
+def test_a_first_page_is_not_taken_for_all(server: Server, tmp_path: Path, answer: Any) -> None:
+    server.answer = lambda path, query, headers: answer
+    with pytest.raises(SourceError, match=r"there are more pages\. Correct `paging`"):
+        rows(rest(server, {"type": "single"}), context(tmp_path))
+
+
+def test_no_content_is_no_rows(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda path, query, headers: (204, {}, "") if query["page"] == "1" else {"poster": [{"id": 1}]}
+    assert ids(rest(server, {"type": "page"}, source={"records": "poster"}), context(tmp_path)) == ["1"]
+
+
+def test_a_cursor_from_which_nothing_comes_is_the_end(server: Server, tmp_path: Path) -> None:
+    """Some always name one, from which to go on another day."""
+
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        at = int(query.get("efter", 0))
+        return {"items": [{"id": at}] if at < 2 else [], "next": str(min(at + 1, 2))}
+
+    server.answer = answer
+    of = rest(server, {"type": "cursor", "path": "next", "param": "efter"}, source={"records": "items"})
+    assert ids(of, context(tmp_path)) == ["0", "1"]
 
 
 def test_cursor_paging(server: Server, tmp_path: Path) -> None:
@@ -255,7 +353,14 @@ def test_cursor_paging(server: Server, tmp_path: Path) -> None:
 
 def test_next_links_paths_and_unknown_fields(server: Server, tmp_path: Path) -> None:
     def answer(path: str, query: dict[str, str], headers: Any) -> Any:
-        record = {"id": 1, "borger": {"cpr": "0101010001"}, "aktiv": True, "nyt": [1], "tom": None, "_links": {"self": "x"}}
+        record = {
+            "id": 1 if path == "/ting" else 2,
+            "borger": {"cpr": "0101010001"},
+            "aktiv": True,
+            "nyt": [1],
+            "tom": None,
+            "_links": {"self": "x"},
+        }
         return {"items": [record], "_links": {"next": {"href": "/ting/2"}} if path == "/ting" else {}}
 
     server.answer = answer
@@ -410,6 +515,18 @@ def test_failures_are_one_line_without_secrets(server: Server, tmp_path: Path, a
     assert said.startswith("proeve.tabel: ")
     assert SECRET not in said
     assert "\n" not in said
+
+
+def test_a_pause_that_cannot_be_read_is_our_own(server: Server, tmp_path: Path) -> None:
+    answers = iter([(429, {"Retry-After": "0.5"}, ""), [{"id": 1}]])
+    server.answer = lambda path, query, headers: next(answers)
+    assert ids(rest(server, {"type": "single"}, limits={"timeout_seconds": 5, "retries": 1}), context(tmp_path)) == ["1"]
+
+
+def test_an_answer_cut_short_is_asked_for_again(server: Server, tmp_path: Path) -> None:
+    answers = iter([(200, {"X-Length": "99", "Connection": "close"}, '[{"id": 1}]'), [{"id": 1}]])
+    server.answer = lambda path, query, headers: next(answers)
+    assert ids(rest(server, {"type": "single"}, limits={"timeout_seconds": 5, "retries": 1}), context(tmp_path)) == ["1"]
 
 
 def test_a_hanging_server_is_given_up(server: Server, tmp_path: Path) -> None:

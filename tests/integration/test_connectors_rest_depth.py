@@ -70,6 +70,21 @@ def test_the_link_header_is_followed(server: Server, tmp_path: Path) -> None:
     assert [query for _, query in server.requests] == [{"a": "b"}, {"side": "2", "a": "b"}, {"side": "3", "a": "b"}]
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        '</ting?side=2>; rel="last next"',
+        "</ting?side=2>; REL=Next",
+        '</ting;jsessionid=1?side=2>; rel="next"',
+        '</ting?side=2>; title="a=b, <c>; d"; rel="next"',
+        '</ting?side=1>; rel="first", </ting?side=2>; rel="next"; rel="prev"',
+    ],
+)
+def test_the_next_page_is_found_however_its_link_is_written(server: Server, tmp_path: Path, link: str) -> None:
+    server.answer = lambda path, query, headers: [{"id": 2}] if query else (200, {"Link": link}, [{"id": 1}])
+    assert [row["id"] for row in rows(rest(server, {"paging": {"type": "link_header"}}), context(tmp_path))] == ["1", "2"]
+
+
 def test_a_body_carries_the_paging_and_the_cursor(server: Server, tmp_path: Path) -> None:
     server.answer = lambda path, query, headers: [{"id": 1, "rettet": "2026-01-02"}] if query["body"]["side"] == 0 else []
     body = {"filter": {"type": ["a", "{today}"], "fra": "{since:1900-01-01}", "til": "{since}"}}
