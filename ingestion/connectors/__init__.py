@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
+import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -14,8 +16,6 @@ from ingestion.register.model import EnvRef, FileRef, System, Table
 from ingestion.settings import MissingSetting, resolve
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
 
     from ingestion.connectors.duck import Scan, Stored
@@ -55,6 +55,12 @@ def connector_for(system: System, table: Table | None = None) -> Reader:
         except (SourceError, MissingSetting) as error:
             # `from None`: the driver's own exception may quote the connection string, password and all, in a traceback.
             raise SourceError(_presentable(system, table_name, str(error))) from None
+        except Exception as error:
+            # What nobody has thought of costs its table alone; let through, dlt would fail the whole system for it.
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            said = f"{type(error).__name__} at {Path(at.filename).name}:{at.lineno}, {str(error)[:200].rstrip('.')}"
+            message = f"the data were not understood ({said}). Report it to the platform's team"
+            raise SourceError(_presentable(system, table_name, message)) from None
 
     return guarded
 

@@ -116,7 +116,7 @@ class ReadContext:
     def reject(self, source_ref: str, source_row: int | None, reason: str, raw_text: str, column: str | None = None) -> None:
         """Set aside what cannot be read as a row: it is landed beside the table and counted, never dropped."""
         if self._reject_file is None:
-            self._reject_file = self.reject_path.open("a", encoding="utf-8")
+            self._reject_file = self.reject_path.open("a", encoding="utf-8", errors="replace")
         record = {
             "source_ref": source_ref,
             "source_row": source_row,
@@ -245,9 +245,19 @@ def _of_rows(rows: Sequence[Mapping[str, str | int | None]]) -> pa.Table:
     import pyarrow as pa
 
     names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table(
-        {name: pa.array([row.get(name) for row in rows], pa.int64() if name == SOURCE_ROW else pa.string()) for name in names}
-    )
+    given = {name: [row.get(name) for row in rows] for name in names}
+    return pa.table({name: pa.array(some, pa.int64()) if name == SOURCE_ROW else _texts(some) for name, some in given.items()})
+
+
+def _texts(values: Sequence[Any]) -> pa.Array:
+    """Return texts as an Arrow column. Half an emoji, where a source cut a text off, becomes the mark for what is no letter."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        whole = [value and value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for value in values]
+        return pa.array(whole, pa.string())
 
 
 def by_name(records: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
@@ -263,12 +273,12 @@ def column(values: Sequence[Any], to_text: Callable[[Any], str | None] = text) -
     """Return JSON values as an Arrow column of text. Arrow takes those that are all text, or all integers, in one go."""
     import pyarrow as pa
 
-    with suppress(TypeError):
+    with suppress(TypeError, UnicodeEncodeError):
         return pa.array(values, pa.string())
     if {*map(type, values)} <= {int, type(None)}:
         with suppress(OverflowError):  # More than 64 bits.
             return pa.array(values, pa.int64()).cast(pa.string())
-    return pa.array(list(map(to_text, values)), pa.string())
+    return _texts(list(map(to_text, values)))
 
 
 def placed(columns: Mapping[str, pa.Array], ref: str, ordinals: Sequence[int]) -> pa.Table:

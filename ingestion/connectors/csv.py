@@ -78,7 +78,7 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     records = 0
     regular: list[list[_Piece]] = []
     with numbered.open("w", encoding="utf-8", newline="") as target:
-        careful = csv_records.Records(source, ref, context, target, len(columns))
+        careful = csv_records.Records(source, ref, context, target, len(columns), above[-1] if source.header else None)
         for piece, in_order in counted:
             if not careful.inside_a_record and in_order.result():
                 records += piece.lines
@@ -129,6 +129,8 @@ def _cut(path: Path, ref: str, source: CsvSource, above: list[str], trailer: lis
                 piece.lines += taken
                 piece.fields = fields if piece.fields in (-1, fields) else 0
                 piece.plain = piece.plain and (fields > 0 or _looks_plain(fitting, source))
+                if source.header and _has_line(fitting, above[-1].encode()):
+                    piece.fields, piece.plain = 0, False
                 first, lines, block = first + taken, lines - taken, block[len(fitting) :]
                 if piece.lines == _PIECE:
                     file.close()
@@ -139,6 +141,11 @@ def _cut(path: Path, ref: str, source: CsvSource, above: list[str], trailer: lis
             file.close()
     if piece is not None:
         yield piece
+
+
+def _has_line(block: bytes, line: bytes) -> bool:
+    """Whether `line` stands in the block, as headings do where files were put together, or a report begins a new page."""
+    return block.startswith(line + b"\n") or b"\n" + line + b"\n" in block or block.endswith(b"\n" + line)
 
 
 def _first_lines(block: bytes, count: int) -> bytes:
@@ -161,6 +168,9 @@ def _blocks(path: Path, source: CsvSource, ref: str, *, sound: bool = False) -> 
             raise SourceError(
                 f"{ref} begins as a {name.upper()} file, not {encoding}. Set `encoding: {name}`, or ask the vendor what changed"
             )
+    if not sound and b"\r" in first and b"\n" not in first:
+        # Lines end as they did on old Macs; else a bare CR is a part of its value.
+        first, chunks = first.replace(b"\r", b"\n"), (chunk.replace(b"\r", b"\n") for chunk in chunks)
     for block in chain([first.removeprefix(_BYTE_ORDER_MARK)], chunks):
         end = block.rfind(b"\n") + 1
         if end:
@@ -172,7 +182,8 @@ def _blocks(path: Path, source: CsvSource, ref: str, *, sound: bool = False) -> 
             rest = block[end:]
         else:
             rest += block
-    if rest and (whole := rest if sound else _utf8(rest, encoding, line, ref)):
+    # Programs of DOS's time end a file with Ctrl-Z.
+    if rest and (whole := rest if sound else _utf8(rest.rstrip(b"\x1a"), encoding, line, ref)):
         yield line, whole.count(b"\n") + (not whole.endswith(b"\n")), 0, whole
 
 
@@ -193,12 +204,15 @@ def _chunks(path: Path, encoding: str, ref: str) -> Iterator[bytes]:
 
 def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
     if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n").removesuffix(b"\r")
+        # Two CR before the line feed: written as Windows ends a line, by a program that Windows then ended the lines of.
+        data = data.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").removesuffix(b"\r")
     if data.isascii():
         return data
     if encoding == "utf-8-twice":
         return once(data, line, ref)
     if encoding in ("utf-8", "utf-16"):
+        # Where files were put together, each brought its mark along.
+        data = data.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
         _look_for_doubled(data, line, ref)
     elif b"\xc3" in data:
         found = min((at for at in map(data.find, _DANISH_UTF8) if at >= 0), default=None)

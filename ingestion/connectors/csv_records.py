@@ -7,7 +7,6 @@ number in front, to a UTF-8 file that DuckDB cannot misread. Lines whose quotes 
 from __future__ import annotations
 
 import csv
-import io
 import re
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -17,15 +16,18 @@ from ingestion.register.files import CsvSource
 
 _BLOCK = 1000
 """Lines that are tried at once."""
+_CR = "\0"
+"""Stands for a bare CR while a record is taken apart. A record with a NUL of its own is rejected before that."""
 _LONGEST_RECORD = 100
 """Lines that one quoted field may span. Beyond it, the opening quote is taken for a stray one."""
 
 
 def fields(record: str, source: CsvSource) -> list[str]:
     """Return the fields of one record."""
-    # newline="": a line break inside a field belongs to its value.
-    reader = csv.reader(io.StringIO(record, newline=""), delimiter=source.separator, quotechar=source.quote)
-    return next(reader, [])
+    # Python stops at fields of 131,072 characters, which a note or a picture has; and takes a bare CR for the record's end.
+    csv.field_size_limit(max(csv.field_size_limit(), len(record)))
+    reader = csv.reader([record.replace("\r", _CR)], delimiter=source.separator, quotechar=source.quote)
+    return [value.replace(_CR, "\r") for value in next(reader, [])]
 
 
 @dataclass
@@ -38,6 +40,8 @@ class Records:
     target: IO[str]
     width: int
     """Fields that a sound record has."""
+    heading: str | None = None
+    """The line of the headings. Where it comes again, it is no record."""
     good: int = 0
     records: int = 0
     """Everything that is a record, sound or not."""
@@ -69,7 +73,8 @@ class Records:
                 self._open = []
             if self.full:
                 return
-            if self.context.limit is not None or not (self._plain(number, block) or self._regular(number, block)):
+            odd = self.context.limit is not None or self.heading in block
+            if odd or not (self._plain(number, block) or self._regular(number, block)):
                 self._one_by_one(number, block, last=False)
 
     def finish(self) -> None:
@@ -131,6 +136,9 @@ class Records:
         separator, quote = self.source.separator, self.source.quote
         if "\0" in record:
             self._reject(number, "NUL-tegn i linjen", record.replace("\0", "␀"))
+            return
+        if record == self.heading:
+            self._reject(number, "overskrifterne igen", record)
             return
         values = fields(record, self.source) if quote in record else record.split(separator)
         if len(values) != self.width:

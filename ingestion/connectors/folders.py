@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import io
 import stat
 from collections.abc import Callable, Iterator
@@ -66,6 +67,11 @@ def opened(system: FilesSystem) -> Iterator[Folder]:
             raise SourceError(f"no right to read {error.filename}. Give the service's user read access") from None
         except FileNotFoundError as error:
             raise SourceError(f"{error.filename} is not there. Check transport.folder and that the share is mounted") from None
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise  # Of what is written here.
+            place, said = error.filename or resolve(transport.folder), error.strerror or type(error).__name__
+            raise SourceError(f"{place} cannot be read ({said}). Check the share, and whether its server is up") from None
     elif isinstance(transport, SftpTransport):
         with _sftp(transport, system.limits) as folder:
             yield folder

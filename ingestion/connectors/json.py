@@ -29,7 +29,7 @@ def _found(path: Path, ref: str, source: JsonSource, context: ReadContext, recor
         for number, line in _lines(path, ref):
             try:
                 body = loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 context.reject(ref, number, f"linjen er ikke JSON ({error})", line)
                 continue
             if source.each is None:
@@ -50,7 +50,7 @@ def document(path: Path, ref: str) -> Any:
         return loads(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SourceError(f"{ref}: byte 0x{error.object[error.start]:02x} is not utf-8. Ask the vendor what changed") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"{ref} is not whole or not JSON ({error}). Have it sent again") from None
 
 

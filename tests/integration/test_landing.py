@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO, Any
 
 import duckdb
 import jinja2
@@ -15,6 +18,7 @@ import yaml
 from connectors_support import HEAD, column
 from landing_support import fetch, put, statuses, system_of, table
 
+from ingestion.connectors import csv, folders
 from ingestion.home import Home
 from ingestion.landing import _publish, ensure_raw_files, land_system, preview
 from ingestion.raw_file import read_logs
@@ -176,6 +180,43 @@ def test_a_broken_table_keeps_yesterday_and_the_others_load(library: System, dro
     put(drop, "filialer.csv", "id;navn", "1;Nykøbing", "2;Asnæs")
     assert land_system(library, home).failed == []
     assert fetch(home, "select count(*) from raw.filialer") == [(2,)]
+
+
+def test_what_nobody_has_thought_of_costs_its_table_alone(
+    library: System, drop: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good_files(drop)
+    land_system(library, home)
+    put(drop, "udlaan-2.csv", "id;titel;beløb", "3;C;3,00")
+    put(drop, "filialer.csv", "id;navn", "1;Asnæs")
+
+    columns, opened = csv._columns, folders._Local.open
+
+    def odd(above: list[str], ref: str, *more: Any) -> list[str]:
+        return columns(above, ref, *more) if ref == "filialer.csv" else [str(1 // (len(ref) - len(ref)))]
+
+    monkeypatch.setattr(csv, "_columns", odd)
+    load = land_system(library, home)
+    assert statuses(load) == {"udlaan": "failed", "filialer": "loaded"}
+    assert re.fullmatch(
+        r"bibliotek\.udlaan: the data were not understood \(ZeroDivisionError at test_landing\.py:\d+, .*\)\."
+        " Report it to the platform's team",
+        load.tables["udlaan"].message,
+    )
+    monkeypatch.undo()
+
+    def gone(self: folders._Local, name: str) -> IO[bytes]:
+        if name == "filialer.csv":
+            raise OSError(errno.EHOSTDOWN, "Host is down", f"/mnt/{name}")
+        return opened(self, name)
+
+    monkeypatch.setattr(folders._Local, "open", gone)
+    put(drop, "filialer.csv", "id;navn", "1;Asnæs", "2;Fårevejle")
+    load = land_system(library, home)
+    assert statuses(load) == {"udlaan": "loaded", "filialer": "failed"}
+    assert load.tables["filialer"].message == (
+        "bibliotek.filialer: /mnt/filialer.csv cannot be read (Host is down). Check the share, and whether its server is up"
+    )
 
 
 def test_a_missing_column_fails_its_table_and_a_new_one_is_landed_and_told(library: System, drop: Path, home: Home) -> None:

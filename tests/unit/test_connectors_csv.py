@@ -121,6 +121,51 @@ def test_a_quoted_field_that_crosses_a_chunk(drop: Path, tmp_path: Path, monkeyp
     assert [row["_source_row"] for row in kept] == [line for n in range(50) for line in (2 + 4 * n, 5 + 4 * n)]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        HEADER + "1;2;3\r\n4;5;ø\r\n\x1a",
+        HEADER + "1;2;3\r\n4;5;ø\x1a\x1a",
+        (HEADER + "1;2;3\r\n4;5;ø\r\n").replace("\r\n", "\r"),
+        (HEADER + "1;2;3\r\n4;5;ø").replace("\r\n", "\r"),
+        (HEADER + '"1";2;3\r\n4;5;ø\r\n').replace("\r\n", "\r\r\n"),
+        "\ufeff" + HEADER + "1;2;3\r\n\ufeff4;5;ø\r\n",
+    ],
+    ids=["Ctrl-Z", "Ctrl-Z without a line's end", "old Mac", "old Mac without a line's end", "CR twice", "marks put together"],
+)
+@pytest.mark.parametrize("chunk", [28, 1 << 20])
+def test_ends_of_lines_and_files_of_other_programs(
+    drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, chunk: int
+) -> None:
+    monkeypatch.setattr(csv_connector, "_CHUNK", chunk)
+    write(drop, content, "utf-8")
+    found = context(tmp_path)
+    kept = rows(csv_system(drop, encoding="utf-8"), found)
+    assert [(row["cpr_nr"], row["bemaerkning"], row["_source_row"]) for row in kept] == [("1", "3", 2), ("4", "ø", 3)]
+    assert found.rejects == 0
+
+
+@pytest.mark.parametrize("lines", [1, 300_000])
+def test_headings_that_come_again_are_set_aside(drop: Path, tmp_path: Path, lines: int) -> None:
+    write(drop, HEADER + "1;2;3\r\n" * lines + HEADER + "4;5;6\r\n" + HEADER.rstrip())
+    found = context(tmp_path)
+    kept = sorted(rows(csv_system(drop), found), key=lambda row: row["_source_row"])
+    assert [(row["cpr_nr"], row["_source_row"]) for row in kept[lines - 1 :]] == [("1", lines + 1), ("4", lines + 3)]
+    assert [(r["source_row"], r["reason"]) for r in rejected(found)] == [
+        (lines + 2, "overskrifterne igen"),
+        (lines + 4, "overskrifterne igen"),
+    ]
+
+
+def test_a_bare_cr_beside_quotes_and_a_field_longer_than_python_takes(drop: Path, tmp_path: Path) -> None:
+    note = 'et ""langt"" notat\n' + "x" * 200_000
+    write(drop, HEADER + f'"1";b\rc;d\r\n2;"{note}";y\r\n')
+    assert [(row["beloeb"], row["bemaerkning"]) for row in rows(csv_system(drop), context(tmp_path))] == [
+        ("b\rc", "d"),
+        (note.replace('""', '"'), "y"),
+    ]
+
+
 def test_nul_goes_to_the_rejects(drop: Path, tmp_path: Path) -> None:
     write(drop, HEADER + "1;a\0;b\r\n2;c;d\r\n")
     found = context(tmp_path)

@@ -11,7 +11,7 @@ from connectors_support import column, context, rows, system
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingestion.connectors.base import Number, loads, text
+from ingestion.connectors.base import Number, SourceError, loads, text
 
 _NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
 _ODD = st.sampled_from(
@@ -96,6 +96,18 @@ def read(tmp_path: Path, document: str, **columns: Any) -> list[dict[str, Any]]:
     (folder / "a.json").write_text(document, encoding="utf-8")
     connection = {"protocol": "files", "transport": {"type": "local", "folder": str(folder)}}
     return rows(system(connection, {"glob": "*", "format": "json"}, columns, write="append"), context(tmp_path))
+
+
+def test_half_an_emoji_costs_no_more_than_itself(tmp_path: Path) -> None:
+    """A program that cuts a text off at so many UTF-16 units leaves half of one, which no file or database can hold."""
+    document = '[{"id": 1, "a": "god dag \\ud83d", "b": "\\ufeff\\ud83d\\ude00"}, {"id": 2, "a": 5, "b": {"c": "\\ude00"}}]'
+    found = read(tmp_path, document, id=column("integer"))
+    assert [(row["a"], row["b"]) for row in found] == [("god dag \ufffd", "\ufeff\U0001f600"), ("5", '{"c":"\ufffd"}')]
+
+
+def test_a_document_that_goes_too_deep_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"a\.json is not whole or not JSON \(maximum recursion"):
+        read(tmp_path, "[" * 100_000 + "]" * 100_000, id=column())
 
 
 def test_columns_that_come_and_go_among_thousands_of_records(tmp_path: Path) -> None:
