@@ -53,6 +53,10 @@ _last_asked: dict[str, float] = {}
 """Server → when it was last asked, for `requests_per_second`: all tables of a system share it."""
 
 
+class OtherServerError(SourceError):
+    """A link leads to another server than it came from."""
+
+
 class Answer(NamedTuple):
     body: Any
     """Parsed; `text` gives the numbers in it exactly as sent."""
@@ -266,7 +270,7 @@ def follow(current: str, link: object) -> str:
     """Return the absolute address, on the server of `current`, of `link`, which may be relative to it.
 
     Raises:
-        SourceError: it leads to another server, which must not get this one's log-in.
+        OtherServerError: it leads to another server, which must not get this one's log-in.
 
     """
     target = urljoin(current, str(link))
@@ -274,7 +278,7 @@ def follow(current: str, link: object) -> str:
     # Behind a proxy that speaks TLS for it, a server often writes `http`, for it knows no better; we keep to the proxy.
     proxied = there.scheme == "http" and here.scheme == "https" and there.port in (None, _PORTS["http"], here.port)
     if there.hostname != here.hostname or not (proxied or (there.scheme, _port(there)) == (here.scheme, _port(here))):
-        raise SourceError(
+        raise OtherServerError(
             f"the next page is on another server, {there.scheme}://{_place(target)}, than {here.scheme}://{_place(current)}. "
             "Ask the vendor, or put the right address in the register"
         )

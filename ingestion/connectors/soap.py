@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ingestion.connectors import arguments
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, NotThereError, ReadContext, Row, SourceError, batches
-from ingestion.connectors.http import HttpClient, check, client, save
+from ingestion.connectors.http import HttpClient, OtherServerError, check, client, follow, save
 from ingestion.connectors.parents import parameters_of
 from ingestion.connectors.xml import Shape, below, local_name
 from ingestion.naming import fold
@@ -125,7 +126,7 @@ class _Service:
         address = resolve(connection.wsdl)
         try:
             settings = zeep.Settings(forbid_dtd=True)
-            described = zeep.Client(address, wsse=token, transport=_transport(self._http), settings=settings)
+            described = zeep.Client(address, wsse=token, transport=self._transport(address), settings=settings)
             proxy = described.bind(connection.service, connection.port)
             if connection.endpoint is not None:
                 proxy = described.create_service(proxy._binding.name, resolve(connection.endpoint))
@@ -135,6 +136,32 @@ class _Service:
         self._proxy = proxy
         return proxy
 
+    def _transport(self, wsdl: str) -> Any:
+        transports: Any = importlib.import_module("zeep.transports")
+        ours, connection, limits = self._http, self._connection, self._limits
+
+        class Catching(transports.Transport):  # type: ignore[misc]
+            def load(self, url: str) -> bytes:
+                if urlsplit(url).scheme not in ("http", "https"):
+                    return Path(url.removeprefix("file://")).read_bytes()
+                try:
+                    return _fetched(ours, follow(wsdl, url))
+                except OtherServerError:  # One that publishes schemas, such as rep.oio.dk: the log-in is none of its business.
+                    nobody = connection.model_copy(update={"auth": None, "headers": {}, "certificate": None})
+                    with contextlib.closing(HttpClient(nobody, limits, None)) as stranger:
+                        return _fetched(stranger, url)
+
+            def post(self, address: str, message: bytes, headers: dict[str, str]) -> Any:
+                raise _Caught(address, message, {**headers, "Accept": "text/xml, application/soap+xml"})
+
+        return Catching()
+
+
+def _fetched(http: HttpClient, url: str) -> bytes:
+    response = http.send("GET", url, {"Accept": "text/xml, application/xml, */*"}, "")
+    check(response)
+    return response.content
+
 
 class _Caught(Exception):
     """A call as zeep would send it."""
@@ -142,23 +169,6 @@ class _Caught(Exception):
     def __init__(self, address: str, message: bytes, headers: dict[str, str]) -> None:
         super().__init__()
         self.address, self.message, self.headers = address, message, headers
-
-
-def _transport(http: HttpClient) -> Any:
-    transports: Any = importlib.import_module("zeep.transports")
-
-    class Catching(transports.Transport):  # type: ignore[misc]
-        def load(self, url: str) -> bytes:
-            if urlsplit(url).scheme not in ("http", "https"):
-                return Path(url.removeprefix("file://")).read_bytes()
-            response = http.send("GET", url, {"Accept": "text/xml, application/xml, */*"}, "")
-            check(response)
-            return response.content
-
-        def post(self, address: str, message: bytes, headers: dict[str, str]) -> Any:
-            raise _Caught(address, message, {**headers, "Accept": "text/xml, application/soap+xml"})
-
-    return Catching()
 
 
 def _with_secrets(filled: dict[str, Any], table: SoapTable) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import sys
@@ -17,6 +18,7 @@ import pytest
 import trustme
 import uvicorn
 from connectors_support import TABLE, column, context, rows, system
+from http_support import Server
 from lxml import etree
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -89,10 +91,11 @@ class Counterpart:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"https://127.0.0.1:{self.port}"
+        self.xsd = XSD
         self.body = "".join(PERSON.format(n=n) for n in range(1, 4))
 
     async def wsdl(self, request: Request) -> Response:
-        return Response(WSDL.format(xsd=XSD, address=f"{self.url}/ws"), media_type="text/xml")
+        return Response(WSDL.format(xsd=self.xsd, address=f"{self.url}/ws"), media_type="text/xml")
 
     async def call(self, request: Request) -> Response:
         assert request.headers["SOAPAction"].strip('"') == "urn:loen#GetEmployment"
@@ -245,6 +248,21 @@ def test_institutions_are_asked_one_by_one(counterpart: Counterpart, tmp_path: P
     )
     assert [row["institution"] for row in result] == ["A1"] * 3 + ["B2"] * 3
     assert [call["InstitutionIdentifier"] for call in counterpart.calls] == ["A1", "B2"]
+
+
+def test_the_log_in_goes_to_no_other_server(counterpart: Counterpart, tmp_path: Path) -> None:
+    """Public schemas are fetched from where they are published (rep.oio.dk), which has nothing to do with the log-in."""
+    login = {"auth": {"type": "bearer", "token": {"env": "KODE"}}, "headers": {"apikey": {"env": "KODE"}}}
+    with contextlib.closing(Server()) as published:
+        seen: list[Any] = []
+        published.answer = lambda path, query, headers: (seen.append(dict(headers.items())), (200, {}, XSD))[1]
+        counterpart.xsd = (
+            '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">'
+            f'<xs:import namespace="urn:loen" schemaLocation="{published.url}/loen.xsd"/></xs:schema>'
+        )
+        assert len(rows(loen(counterpart, connection=login), context(tmp_path))) == 3
+    assert len(seen) == 1
+    assert not [value for headers in seen for value in headers.values() if "hemmelig-kode" in value]
 
 
 def test_a_fault_is_told_and_not_tried_again(counterpart: Counterpart, tmp_path: Path) -> None:
