@@ -1,3 +1,4 @@
+{% set counts = ['boern', 'boern_med_foranstaltning', 'boern_i_specialtilbud', 'boern_besoegt', 'boern_henvist'] -%}
 with
 
 celler as (
@@ -6,7 +7,9 @@ celler as (
         underretter,
         count(*) as boern,
         sum(fravaersdage) as fravaersdage,
+        count(*) filter (where foranstaltninger <> 0) as boern_med_foranstaltning,
         sum(foranstaltninger) as foranstaltninger,
+        count(*) filter (where specialtilbud <> 0) as boern_i_specialtilbud,
         sum(specialtilbud) as specialtilbud,
         count(*) filter (where sundhedsbesoeg > 0) as boern_besoegt,
         sum(sundhedsbesoeg) as sundhedsbesoeg,
@@ -17,10 +20,10 @@ celler as (
 
 valgt as (
     select
-        *,
-        {{ hidden_cell('boern', ['kvartal'], 'underretter') }} as skjul_boern,
-        {{ hidden_cell('boern_besoegt', ['kvartal'], 'underretter') }} as skjul_besoegt,
-        {{ hidden_cell('boern_henvist', ['kvartal'], 'underretter') }} as skjul_henvist
+        {% for count in counts %}
+        {{ hidden_cell(count, ['kvartal'], 'underretter') }} as skjul_{{ count }},
+        {% endfor %}
+        *
     from celler
 ),
 
@@ -30,33 +33,36 @@ med_total as (
     select
         kvartal,
         'I alt' as underretter,
-        sum(boern) as boern,
+        {% for count in counts %}
+        sum({{ count }}) as {{ count }},
+        {{ hidden_total(count, 'skjul_' ~ count, 'sum(' ~ count ~ ')') }} as skjul_{{ count }},
+        {% endfor %}
         sum(fravaersdage) as fravaersdage,
         sum(foranstaltninger) as foranstaltninger,
         sum(specialtilbud) as specialtilbud,
-        sum(boern_besoegt) as boern_besoegt,
-        sum(sundhedsbesoeg) as sundhedsbesoeg,
-        sum(boern_henvist) as boern_henvist,
-        {{ hidden_total('boern', 'skjul_boern', 'sum(boern)') }} as skjul_boern,
-        {{ hidden_total('boern_besoegt', 'skjul_besoegt', 'sum(boern_besoegt)') }} as skjul_besoegt,
-        {{ hidden_total('boern_henvist', 'skjul_henvist', 'sum(boern_henvist)') }} as skjul_henvist
+        sum(sundhedsbesoeg) as sundhedsbesoeg
     from valgt
     group by kvartal
 )
 
+-- Who has a measure or a placement, is visited or referred, are fewer than who is followed: what they cost and get is hidden by their own
+-- number.
 select
     kvartal,
     case when kvartal < 0 then 'før' else 'efter' end as fase,
     underretter,
     case when not skjul_boern then boern end::integer as boern,
     case when not skjul_boern then fravaersdage end::integer as fravaersdage,
-    case when not skjul_boern then foranstaltninger end::decimal(18, 2) as foranstaltninger,
-    case when not skjul_boern then specialtilbud end::decimal(18, 2) as specialtilbud,
-    case when not skjul_boern then (foranstaltninger + specialtilbud) / boern end::decimal(18, 2) as udgift_pr_barn,
+    case when not skjul_boern_med_foranstaltning then boern_med_foranstaltning end::integer as boern_med_foranstaltning,
+    case when not skjul_boern_med_foranstaltning then foranstaltninger end::decimal(18, 2) as foranstaltninger,
+    case when not skjul_boern_i_specialtilbud then boern_i_specialtilbud end::integer as boern_i_specialtilbud,
+    case when not skjul_boern_i_specialtilbud then specialtilbud end::decimal(18, 2) as specialtilbud,
+    case
+        when not (skjul_boern or skjul_boern_med_foranstaltning or skjul_boern_i_specialtilbud) then (foranstaltninger + specialtilbud) / boern
+    end::decimal(18, 2) as udgift_pr_barn,
     case when not skjul_boern then fravaersdage / boern end::decimal(9, 2) as fravaersdage_pr_barn,
-    -- Who is visited or referred are fewer than who is followed, and hidden by their own number.
-    case when not skjul_besoegt then boern_besoegt end::integer as boern_besoegt,
-    case when not skjul_besoegt then sundhedsbesoeg end::integer as sundhedsbesoeg,
-    case when not skjul_henvist then boern_henvist end::integer as boern_henvist,
-    skjul_boern or skjul_besoegt or skjul_henvist as diskretioneret
+    case when not skjul_boern_besoegt then boern_besoegt end::integer as boern_besoegt,
+    case when not skjul_boern_besoegt then sundhedsbesoeg end::integer as sundhedsbesoeg,
+    case when not skjul_boern_henvist then boern_henvist end::integer as boern_henvist,
+    ({% for count in counts %}{{ " or " if not loop.first }}skjul_{{ count }}{% endfor %}) as diskretioneret
 from med_total

@@ -1,4 +1,5 @@
 -- Who moved, and what the movers in were paid and given in their first 24 months here.
+{% set counts = ['personer', 'ydelsesmodtagere', 'omsorgsmodtagere'] %}
 with
 
 flytninger as (
@@ -41,7 +42,7 @@ omsorg as (
             flytninger.person_id = besoeg.person_id
             and flytninger.dato <= besoeg.dato
             and besoeg.dato < flytninger.dato + interval 24 month
-    where flytninger.retning = 'tilflytning'
+    where flytninger.retning = 'tilflytning' and besoeg.leverede_minutter > 0
     group by flytninger.person_id, flytninger.dato
 ),
 
@@ -52,6 +53,8 @@ celler as (
         flytninger.aldersgruppe,
         count(*) as flytninger,
         count(distinct flytninger.person_id) as personer,
+        count(distinct ydelser.person_id) as ydelsesmodtagere,
+        count(distinct omsorg.person_id) as omsorgsmodtagere,
         coalesce(sum(ydelser.ydelser), 0) as ydelser,
         coalesce(sum(ydelser.refusion), 0) as refusion,
         coalesce(sum(omsorg.timer), 0) as omsorgstimer
@@ -63,10 +66,13 @@ celler as (
     group by flytninger.kvartal, flytninger.retning, flytninger.aldersgruppe
 ),
 
+-- Who is paid or cared for are fewer than who moved: what they get is hidden by their own number.
 valgt as (
     select
-        *,
-        {{ hidden_cell('personer', ['kvartal', 'retning'], 'aldersgruppe') }} as diskretioneret
+        {% for count in counts %}
+        {{ hidden_cell(count, ['kvartal', 'retning'], 'aldersgruppe') }} as skjul_{{ count }},
+        {% endfor %}
+        *
     from celler
 ),
 
@@ -80,20 +86,25 @@ med_total as (
         sum(flytninger) as flytninger,
         sum(ydelser) as ydelser,
         sum(refusion) as refusion,
-        sum(omsorgstimer) as omsorgstimer,
-        {{ hidden_total('personer', 'diskretioneret', 'sum(personer)') }} as diskretioneret
+        {% for count in counts %}
+        sum({{ count }}) as {{ count }},
+        {{ hidden_total(count, 'skjul_' ~ count, 'sum(' ~ count ~ ')') }} as skjul_{{ count }},
+        {% endfor %}
+        sum(omsorgstimer) as omsorgstimer
     from valgt
     group by kvartal, retning
 )
 
 select
-    med_total.kvartal,
-    med_total.retning,
-    med_total.aldersgruppe,
-    case when not med_total.diskretioneret then med_total.flytninger end::integer as flytninger,
-    case when not med_total.diskretioneret and med_total.retning = 'tilflytning' then med_total.ydelser end::decimal(18, 2) as ydelser_24_mdr,
-    case when not med_total.diskretioneret and med_total.retning = 'tilflytning' then med_total.refusion end::decimal(18, 2) as refusion_24_mdr,
-    case when not med_total.diskretioneret and med_total.retning = 'tilflytning' then med_total.omsorgstimer end::decimal(18, 2) as omsorgstimer_24_mdr,
-    med_total.kvartal + interval 27 month <= (select max(ydelse.uge_mandag) from {{ ref('fct_ydelse') }} as ydelse) as fulgt_i_24_mdr,
-    med_total.diskretioneret
+    kvartal,
+    retning,
+    aldersgruppe,
+    case when not skjul_personer then flytninger end::integer as flytninger,
+    case when not skjul_ydelsesmodtagere and retning = 'tilflytning' then ydelsesmodtagere end::integer as ydelsesmodtagere_24_mdr,
+    case when not skjul_ydelsesmodtagere and retning = 'tilflytning' then ydelser end::decimal(18, 2) as ydelser_24_mdr,
+    case when not skjul_ydelsesmodtagere and retning = 'tilflytning' then refusion end::decimal(18, 2) as refusion_24_mdr,
+    case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgsmodtagere end::integer as omsorgsmodtagere_24_mdr,
+    case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgstimer end::decimal(18, 2) as omsorgstimer_24_mdr,
+    kvartal + interval 27 month <= (select max(ydelse.uge_mandag) from {{ ref('fct_ydelse') }} as ydelse) as fulgt_i_24_mdr,
+    ({% for count in counts %}{{ " or " if not loop.first }}skjul_{{ count }}{% endfor %}) as diskretioneret
 from med_total
