@@ -58,7 +58,7 @@ loen as (
     group by 1, 2
 ),
 
-celler as (
+haendelser as (
     select
         maaned,
         enhed_id
@@ -90,7 +90,7 @@ maaneder as (
         maaned,
         max(dato) as sidste_dag
     from {{ ref('dim_dato') }}
-    where maaned in (select celler.maaned from celler)
+    where maaned in (select haendelser.maaned from haendelser)
     group by maaned
 ),
 
@@ -105,6 +105,19 @@ ansatte as (
         on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
     where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
     group by maaneder.maaned, medarbejder.enhed_id
+),
+
+-- A unit in which nothing happened still has those who are employed there: its centre has them too, and so has a metric of employees.
+celler as (
+    select
+        maaned,
+        enhed_id
+    from haendelser
+    union
+    select
+        maaned,
+        enhed_id
+    from ansatte
 ),
 
 enheder as (
