@@ -25,6 +25,15 @@ _CEILING = {
 }
 
 
+_SHAPE = {
+    "date": r"\d{4}-\d\d-\d\d(T.*)?",
+    "date_sap": r"\d{8}",
+    "timestamp": r"\d{4}-\d\d-\d\d(T\d\d.*)?",
+    "iso_week": r"\d{4}W\d\d",
+}
+"""What is written otherwise is no watermark: nothing could be reckoned from it."""
+
+
 def highest(connection: duckdb.DuckDBPyConnection, relation: str, column: str, column_type: str) -> str | None:
     """Return the highest value of `column` in `relation` (SQL), as the source wrote it, or None if there is none.
 
@@ -36,7 +45,11 @@ def highest(connection: duckdb.DuckDBPyConnection, relation: str, column: str, c
     order = _ORDER.get(column_type, "{0}").format(written)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     if column_type in _CEILING:
-        within = f"{order} <= '{tomorrow.strftime(_CEILING[column_type])}'"
+        within = (
+            f"{order} <= '{tomorrow.strftime(_CEILING[column_type])}' and regexp_full_match({order}, '{_SHAPE[column_type]}')"
+        )
+        if column_type in ("date", "timestamp"):
+            within += f" and try_cast({order} as {column_type}) is not null"
     elif column_type in ("odata_date", "odata_timestamp"):
         within = f"{order} <= {int(tomorrow.timestamp() * 1000)}"
     else:

@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -460,13 +460,15 @@ def _disposition(system: System, table: Table, full: bool) -> dict[str, Any]:
 def _since(table: Table, state: dict[str, Any], full: bool) -> str | None:
     if full or table.cursor is None or table.write != "merge" or "cursor" not in state:
         return None
-    return less_lag(state["cursor"], table.columns[table.cursor.column].type, table.cursor.lag)
+    with suppress(ValueError):
+        return less_lag(state["cursor"], table.columns[table.cursor.column].type, table.cursor.lag)
+    return None  # From what cannot be reckoned with, everything is read anew.
 
 
 def _advance(state: dict[str, Any], table: Table, found: Extract, context: ReadContext) -> None:
     """Move the watermark, and note the rule: dlt stores its state in the work file, so it is published with the rows or not."""
     state["rule"] = _rule(table)
-    if table.cursor is not None and found.rows:
+    if table.cursor is not None and found.rows and table.cursor.column not in found.missing_columns:
         column = table.cursor.column
         top = found.highest(table.raw_names()[column], table.columns[column].type)
         if top is not None:

@@ -103,6 +103,46 @@ def test_a_body_carries_the_paging_and_the_cursor(server: Server, tmp_path: Path
     assert server.requests[0][1]["body"]["filter"]["til"] == "2026-01-02"
 
 
+def increments(server: Server, cursor: Any = (), **table: Any) -> System:
+    """A table with a cursor, beside one that has none."""
+    columns = {"id": column("integer"), "rettet": column("timestamp")}
+    of = rest(
+        server, {"paging": {"type": "single"}}, columns,
+        write="merge", cursor={"column": "rettet", "param": "siden", **dict(cursor)}, **table,
+    )  # fmt: skip
+    other = of.tables[TABLE].model_copy(update={"cursor": None, "write": "replace"})
+    return of.model_copy(update={"tables": {TABLE: of.tables[TABLE], "anden": other}})
+
+
+def test_a_strange_value_becomes_no_watermark_and_costs_no_other_table(server: Server, home: Home) -> None:
+    of = increments(server, {"lag": "P1D"})
+    for latest in ("2026", "2026-02-30T08:00:00", "2026-01-02T08:00:00Z"):
+        server.answer = lambda *_, latest=latest: [{"id": 1, "rettet": "2026-01-01T08:00:00Z"}, {"id": 2, "rettet": latest}]
+        assert land_system(of, home).failed == []
+    sent = [query.get("siden") for _, query in server.requests if query]
+    assert sent == ["2025-12-31T08:00:00+00:00", "2025-12-31T08:00:00+00:00"]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "record", "lacks"),
+    [
+        ({}, {"rettet": "2026-01-02T08:00:00"}, "'id'"),
+        ({}, {"id": 2}, "'rettet'"),
+        ({"on_missing": "include"}, {"id": 2}, None),
+    ],
+)
+def test_no_row_comes_in_without_its_key_or_cursor_where_a_column_may_be_missing(
+    server: Server, home: Home, cursor: Any, record: Any, lacks: str | None
+) -> None:
+    of = increments(server, cursor, on_missing_column="warn")
+    server.answer = lambda *_: [{"id": 1, "rettet": "2026-01-01T08:00:00"}]
+    assert land_system(of, home).failed == []
+    server.answer = lambda *_: [record]
+    load = land_system(of, home, tables=[TABLE, "anden"] if lacks is None else [TABLE])
+    assert load.failed == ([] if lacks is None else [TABLE])
+    assert lacks is None or f"the source no longer gives {lacks}" in load.tables[TABLE].message
+
+
 def test_a_status_inside_the_answer_counts(server: Server, tmp_path: Path) -> None:
     source = {"records": "data", "status": {"path": "status.code", "accepted": ["0", "200"], "message": "status.text"}}
     server.answer = lambda path, query, headers: {"status": {"code": 0}, "data": [{"id": 1}]}

@@ -78,6 +78,24 @@ def test_an_empty_cursor_is_treated_as_declared_and_never_doubled(
     assert fetch(home, "select count(*) from raw.load_rejects", "esdh") == [(rejects,)]
 
 
+def test_a_column_in_which_nothing_stands_is_of_no_other_type(tmp_path: Path, database: Path, home: Home) -> None:
+    """Of a query the database tells no types: an increment whose numbers are all missing looked like text, and failed."""
+    query = {"query": "select id, titel, aendret, case when id < 21 then id * 2 end as tal from sag"}
+    columns = {"id": "integer", "titel": "text", "aendret": "timestamp", "tal": "integer"}
+    connection = {"protocol": "sql", "url": f"sqlite:///{database}"}
+    cursor = {"cursor": {"column": "aendret"}}
+    system = system_of(tmp_path / "register", "esdh", connection, {"sag": table(query, columns, "merge", ["id"], **cursor)})
+    assert land_system(system, home).failed == []
+    change(database, "delete from sag where id = 20")
+    change(database, "insert into sag values (21, 'Ny', '2026-02-02 08:00:00')")
+    load = land_system(system, home).tables["sag"]
+    assert (load.status, load.rows, load.rejects, load.retyped_columns) == ("loaded", 1, 0, [])
+    assert fetch(home, "select tal, typeof(tal) from raw.sag where id >= 20 order by id", "esdh") == [
+        (40, "BIGINT"),
+        (None, "BIGINT"),
+    ]
+
+
 def test_a_retyped_column_fails_its_table(tmp_path: Path, database: Path, home: Home) -> None:
     system = cases(tmp_path, database)
     land_system(system, home)

@@ -22,6 +22,10 @@ def top(values: list[str | None], column_type: str) -> str | None:
         (["/Date(1767225600000+0000)/"], "odata_timestamp", "/Date(1767225600000+0000)/"),
         ([None, None], "timestamp", None),
         ([], "timestamp", None),
+        (["2026", "2026-01-02T08:00", "2026-02-30T08:00:00", "2026-01-1"], "timestamp", "2026-01-02T08:00"),
+        (["2026-01-02 08:00:00.1234567+01:00", "1-1-2026"], "timestamp", "2026-01-02T08:00:00.1234567+01:00"),
+        (["2026-01-02", "2026-01-0X", "2026-02-30"], "date", "2026-01-02"),
+        (["20260102", "2026010X"], "date_sap", "20260102"),
     ],
 )
 def test_highest(values: list[str | None], column_type: str, expected: str | None) -> None:
