@@ -28,7 +28,7 @@ _CEILING = {
 _SHAPE = {
     "date": r"\d{4}-\d\d-\d\d(T.*)?",
     "date_sap": r"\d{8}",
-    "timestamp": r"\d{4}-\d\d-\d\d(T\d\d.*)?",
+    "timestamp": r"\d{4}-\d\d-\d\d([T ]\d\d.*)?",
     "iso_week": r"\d{4}W\d\d",
 }
 """What is written otherwise is no watermark: nothing could be reckoned from it."""
@@ -39,9 +39,9 @@ def highest(connection: duckdb.DuckDBPyConnection, relation: str, column: str, c
 
     A value later than tomorrow is passed over: one row dated 9999-12-31 would otherwise make every later load read nothing.
     """
-    written = (
-        f"replace(cast(\"{column}\" as varchar), ' ', 'T')" if column_type == "timestamp" else f'cast("{column}" as varchar)'
-    )
+    written = f'cast("{column}" as varchar)'
+    if column_type == "timestamp":  # What is text stays as it is: a database that compares texts puts ' ' before 'T'.
+        written = f"case typeof(\"{column}\") when 'VARCHAR' then {written} else replace({written}, ' ', 'T') end"
     order = _ORDER.get(column_type, "{0}").format(written)
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     if column_type in _CEILING:
@@ -75,5 +75,5 @@ def less_lag(value: str, column_type: str, lag: str | None) -> str:
     if column_type == "date":
         return (date.fromisoformat(value[:10]) - back).isoformat()
     if column_type == "timestamp":
-        return (datetime.fromisoformat(value) - back).isoformat()
+        return (datetime.fromisoformat(value) - back).isoformat(sep=value[10:11] or "T")
     return value

