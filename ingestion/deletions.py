@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ingestion.connectors.base import ReadContext, SourceError
+from ingestion.connectors.base import SOURCE_ROW, ReadContext, SourceError
 from ingestion.connectors.duck import identifier, literal
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def find(table: Table, name: str, context: ReadContext, found: Extract, snapshot
     """Write the rows of the stored table that are gone to `found.deleted`, whole.
 
     With a `snapshot` these are all that didn't come again; else those that the source names, less those that came again since.
+    Rows that came before the source named them are left out of `found`.
 
     Raises:
         SourceError: they are more than the register allows.
@@ -36,13 +37,13 @@ def find(table: Table, name: str, context: ReadContext, found: Extract, snapshot
         return
     keys = [table.raw_names()[key] for key in table.key]
     connection = found.connection
-    came = _among(f"select {_listed(keys)} from {found.relation}", keys)
-    if snapshot:
-        gone = f"not {came}"
-    else:
-        columns = "{" + ", ".join(f"{literal(key)}: 'VARCHAR'" for key in keys) + "}"
+    named = None
+    if told is not None:
+        columns = "{" + ", ".join(f"{literal(key)}: 'VARCHAR'" for key in keys) + f", {SOURCE_ROW}: 'BIGINT'}}"
         named = f"select * from read_json({literal(str(told))}, format = 'newline_delimited', columns = {columns})"
-        gone = f"{_among(named, keys)} and not {came}"
+        _leave_out(context, found, _among(named, keys, f"and other.{SOURCE_ROW} > stored.{SOURCE_ROW}"))
+    came = _among(f"select {_listed(keys)} from {found.relation}", keys)
+    gone = f"not {came}" if snapshot or named is None else f"{_among(named, keys)} and not {came}"
     path = context.workdir / "deleted.parquet"
     now = datetime.now(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
     stored = f'{SCHEMA}."{name}"'
@@ -60,6 +61,23 @@ def find(table: Table, name: str, context: ReadContext, found: Extract, snapshot
         )
     if number:
         found.deleted, found.deleted_rows = path, number
+
+
+def _leave_out(context: ReadContext, found: Extract, bad: str) -> None:
+    """Take the rows (`stored`) for which the SQL condition `bad` holds out of what was read."""
+    connection = found.connection
+    row = connection.execute(f"select count(*) from {found.relation} as stored where {bad}").fetchone()
+    if not row or not row[0]:
+        return
+    found.rows -= row[0]
+    if found.incoming is not None:
+        connection.execute(f"delete from {found.relation} as stored where {bad}")
+    else:
+        path = context.workdir / "not-deleted.parquet"
+        connection.execute(
+            f"copy (select * from {found.relation} as stored where not {bad}) to {literal(str(path))} (format parquet)"
+        )
+        found.parts = [path]
 
 
 def apply(connection: duckdb.DuckDBPyConnection, table: Table, name: str, found: Extract) -> None:
@@ -84,7 +102,7 @@ def _listed(keys: list[str]) -> str:
     return ", ".join(f"cast({identifier(key)} as varchar) as {identifier(key)}" for key in keys)
 
 
-def _among(select: str, keys: list[str]) -> str:
+def _among(select: str, keys: list[str], further: str = "") -> str:
     """SQL for: the row `stored` has a key that `select` gives. Rows without a key are like each other."""
     same = " and ".join(f"other.{identifier(key)} is not distinct from cast(stored.{identifier(key)} as varchar)" for key in keys)
-    return f"exists (select 1 from ({select}) as other where {same})"
+    return f"exists (select 1 from ({select}) as other where {same} {further})"

@@ -100,7 +100,7 @@ class ReadContext:
     complete: bool = False
     """Out: an increment was asked for, and everything came."""
     deletions: int = 0
-    """Out: keys that the source tells are deleted. It is asked before the rows are, so that one made anew since wins."""
+    """Out: keys that the source tells are deleted. A row that comes after it is told so is one made anew, and stays."""
     rejects: int = 0
     _reject_file: IO[str] | None = None
     _deletion_file: IO[str] | None = None
@@ -127,11 +127,14 @@ class ReadContext:
         self._reject_file.write(json.dumps(record, ensure_ascii=False) + "\n")
         self.rejects += 1
 
-    def delete(self, key: Mapping[str, str | None]) -> None:
-        """Tell that the row with `key` (raw name → value as text) is gone from the source."""
+    def delete(self, key: Mapping[str, str | None], place: int = 0) -> None:
+        """Tell that the row with `key` (raw name → value as text) is gone from the source.
+
+        `place` is where this is told among the rows: those of the key that came before it are gone too.
+        """
         if self._deletion_file is None:
             self._deletion_file = self.deletion_path.open("a", encoding="utf-8")
-        self._deletion_file.write(json.dumps(dict(key), ensure_ascii=False) + "\n")
+        self._deletion_file.write(json.dumps({**key, SOURCE_ROW: place}, ensure_ascii=False) + "\n")
         self.deletions += 1
 
     def flush_deletions(self) -> None:

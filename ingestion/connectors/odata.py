@@ -92,7 +92,7 @@ def _found(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> It
                 if (key := deleted_key(record, table)) is None:
                     context.reject(table.source.entity_set, ordinal, "slettet post uden nøgle", text(record) or "")
                 else:
-                    context.delete(key)
+                    context.delete(key, ordinal)
                 continue
             yield ordinal, record
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from ingestion.connectors.base import NotThereError, SourceError, text
 from ingestion.connectors.http import HttpClient
@@ -27,7 +28,7 @@ def deleted_key(record: Mapping[str, Any], table: ODataTable) -> dict[str, str |
     names = table.raw_names()
     if all(record.get(column) is not None for column in table.key):
         return {names[column]: text(record[column]) for column in table.key}
-    address = next((str(record[name]) for name in ("id", "@id", "@odata.id") if record.get(name)), "")
+    address = unquote(next((str(record[name]) for name in ("id", "@id", "@odata.id") if record.get(name)), ""))
     found = _KEY.search(address)
     if found is None:
         return None
