@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -22,6 +23,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from ingestion import deletions, news, raw_file
 from ingestion.checks import Check
@@ -32,6 +34,7 @@ from ingestion.extract import Extract, extract
 from ingestion.home import Home
 from ingestion.process import collect_seldom
 from ingestion.register import System, Table
+from ingestion.settings import MissingSetting, resolve
 
 if TYPE_CHECKING:
     import duckdb
@@ -69,6 +72,8 @@ class TableLoad:
     missing_columns: list[str] = field(default_factory=list)
     retyped_columns: list[str] = field(default_factory=list)
     """Columns that came with another type, with both."""
+    anew: bool = False
+    """Whether an incremental table was read from the beginning, because the register asks otherwise than before."""
     seconds: float = 0.0
     message: str = ""
     blocked_by: str = ""
@@ -363,13 +368,15 @@ def _resource(load: _Load, name: str) -> Any:
     def rows() -> Iterator[Any]:
         began = time.perf_counter()
         state: dict[str, Any] = dlt.current.resource_state()
+        anew = _asked_anew(system, table, state)
+        known = {} if load.full or anew else state
         folder = load.workdir / f"extract-{name}"
         folder.mkdir()
         context = ReadContext(
             folder,
             load_id=str(dlt.current.load_package_state()["load_id"]),
-            since=_since(table, state, load.full),
-            token=None if load.full else state.get("token"),
+            since=_since(table, known),
+            token=known.get("token"),
             period=load.period,
             files_taken=state.get("files", {}) if load.period is not None else {},
             files_seen={} if load.full or load.period is not None else _files_seen(load, name, state),
@@ -378,10 +385,10 @@ def _resource(load: _Load, name: str) -> Any:
             database=load.database,
             shared=load.workdir / "shared",
         )
-        outcome = load.result.tables[name] = TableLoad("failed", context.load_id)
+        outcome = load.result.tables[name] = TableLoad("failed", context.load_id, anew=anew)
         try:
             found = extract(system, name, table, context, stored=load.stored.columns.get(name))
-            full = load.full or context.complete
+            full = load.full or context.complete or (anew and "token" in state)
             disposition = _disposition(system, table, full)
             snapshot = disposition["write_disposition"] == "replace"
             if name in load.stored.columns and not found.unchanged:
@@ -403,7 +410,11 @@ def _resource(load: _Load, name: str) -> Any:
         outcome.deleted_rows = found.deleted_rows
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
         outcome.retyped_columns = found.retyped_columns
+        if anew:
+            state.pop("cursor", None)
+            state.pop("token", None)
         _advance(state, table, found, context)
+        state["asked"] = _asked(system, table)
         load.files[name] = dict(state.get("files", {}))
         if name not in load.stored.columns or disposition["write_disposition"] == "append":
             found.changed_rows = found.rows
@@ -440,6 +451,29 @@ def _rule(table: Table) -> str:
     return hashlib.sha256(table.model_dump_json(include={"source", "columns"}).encode()).hexdigest()[:16]
 
 
+def _asked_anew(system: System, table: Table, state: dict[str, Any]) -> bool:
+    """Whether an incremental table's register file asks for something else than it did: a wider filter, another cursor or key, or
+    the vendor's production where it was the test system.
+
+    What did not come then, and was not changed since, would never come. What stands there stays, unless the service tells of
+    deletions: of those since its last link it would tell no more.
+    """
+    incremental = table.write == "merge" and not {"cursor", "token"}.isdisjoint(state)
+    return incremental and state.get("asked") not in (None, _asked(system, table))
+
+
+def _asked(system: System, table: Table) -> str:
+    """Tell what the register asks for, and whom: not labels and types, which say what becomes of it."""
+    asked = table.model_dump(mode="json", include={"source": True, "key": True, "cursor": {"column", "param", "on_missing"}})
+    asked["paths"] = {name: column.path for name, column in table.columns.items() if column.path}
+    with suppress(MissingSetting):  # Without which nothing can be read.
+        if url := getattr(system.connection, "url", None):
+            address = urlsplit(resolve(url))  # Without user, password and query: secrets are changed from time to time.
+            asked["address"] = [address.netloc.rpartition("@")[2], address.path]
+        asked["params"] = {name: resolve(value) for name, value in getattr(system.connection, "params", {}).items()}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _incoming(load: _Load, name: str) -> duck.Incoming | None:
     """Where a snapshot of the table may be written, if the load is to replace all of it (or there is nothing yet)."""
     replaced = _disposition(load.system, load.system.tables[name], load.full)["write_disposition"] == "replace"
@@ -457,8 +491,8 @@ def _disposition(system: System, table: Table, full: bool) -> dict[str, Any]:
     return {"write_disposition": "append"}
 
 
-def _since(table: Table, state: dict[str, Any], full: bool) -> str | None:
-    if full or table.cursor is None or table.write != "merge" or "cursor" not in state:
+def _since(table: Table, state: dict[str, Any]) -> str | None:
+    if table.cursor is None or table.write != "merge" or "cursor" not in state:
         return None
     with suppress(ValueError):
         return less_lag(state["cursor"], table.columns[table.cursor.column].type, table.cursor.lag)

@@ -191,6 +191,8 @@ def finish(
     entries = []
     for name, load in loads.items():
         notes = [f"column {told}" for told in load.retyped_columns]
+        if load.anew:
+            notes.append("read from the beginning, since the register asks for something else than before, or another server")
         if load.deleted_rows:
             notes.append(f"{load.deleted_rows} rows are gone from the source")
         if notes and load.status == "loaded":

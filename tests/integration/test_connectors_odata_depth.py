@@ -93,8 +93,9 @@ class Service:
         return {"d": {"results": page, **({"__next": f"{self.server.url}/svc/{following}"} if more else changes)}}
 
 
-def tracked(server: Server, dialect: str) -> System:
-    return odata(server, dialect, {"delta": True}, connection={"params": {"sap-client": "100"}}, write="merge", on_deleted="keep")
+def tracked(server: Server, dialect: str, **source: str) -> System:
+    connection = {"params": {"sap-client": "100"}}
+    return odata(server, dialect, {"delta": True, **source}, connection=connection, write="merge", on_deleted="keep")
 
 
 def land(of: System, home: Home) -> TableLoad:
@@ -157,8 +158,9 @@ def test_of_several_words_on_one_entry_the_last_counts(server: Server, home: Hom
 
 
 @pytest.mark.parametrize("dialect", ["v2", "v4"])
+@pytest.mark.parametrize("by", ["the service", "the register"])
 def test_where_the_link_is_forgotten_everything_is_read_anew_and_the_gone_are_seen(
-    server: Server, home: Home, dialect: str
+    server: Server, home: Home, dialect: str, by: str
 ) -> None:
     service = Service(server, dialect)
     for n in range(6):
@@ -166,7 +168,10 @@ def test_where_the_link_is_forgotten_everything_is_read_anew_and_the_gone_are_se
     of = tracked(server, dialect)
     land(of, home)
     service.drop("a3", 3)
-    service.forgotten = 10
+    if by == "the service":
+        service.forgotten = 10
+    else:  # A link goes on with the filter that it was made with.
+        of = tracked(server, dialect, filter="Linje lt 9")
     found = land(of, home)
     assert (found.status, found.rows, found.table_rows, found.deleted_rows) == ("loaded", 5, 5, 1)
     assert stored(home, f"{TABLE}__deleted") == [("a3", "3", "før")]

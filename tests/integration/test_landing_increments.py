@@ -121,6 +121,42 @@ def test_a_column_in_which_nothing_stands_is_of_no_other_type(tmp_path: Path, da
     ]
 
 
+@pytest.mark.parametrize("asked", ["another cursor", "no filter", "another key", "another server"])
+def test_where_the_register_asks_for_something_else_all_is_read_anew(
+    tmp_path: Path, database: Path, home: Home, asked: str
+) -> None:
+    """What would have come earlier lies before the cursor by now; and what is no longer asked for stays."""
+    change(database, "alter table sag add column nr integer")
+    change(database, "update sag set nr = id % 4")
+    change(database, "insert into sag values (90, 'Slettet siden', '2025-12-31 08:00:00', 1)")
+
+    test = tmp_path / "test.db"
+    with sqlite3.connect(test) as connection:
+        connection.execute("create table sag (id integer, titel text, aendret text, nr integer)")
+        connection.execute("insert into sag values (90, 'Prøve', '2026-11-01 08:00:00', 1)")
+
+    def system(source: dict[str, str], key: str, cursor: str, of: Path = database) -> System:
+        columns = {"id": "integer", "titel": "text", "aendret": "timestamp", "nr": "integer"}
+        tables = {"sag": table(source, columns, "merge", [key], cursor={"column": cursor})}
+        return system_of(tmp_path / "register", "esdh", {"protocol": "sql", "url": f"sqlite:///{of}"}, tables)
+
+    even = {"query": "select * from sag where nr in (0, 2) or id = 90"}
+    first, then, rows = {
+        "another cursor": ((even, "id", "id"), (even, "id", "nr"), 11),
+        "no filter": ((even, "id", "aendret"), ({"table": "sag"}, "id", "aendret"), 21),
+        "another key": (({"table": "sag"}, "nr", "aendret"), ({"table": "sag"}, "id", "aendret"), 21),
+        "another server": (({"table": "sag"}, "id", "aendret", test), ({"table": "sag"}, "id", "aendret"), 21),
+    }[asked]
+    land_system(system(*first), home)
+    change(database, "delete from sag where id = 90")
+    change(database, "update sag set titel = 'Rettet' where id = 2")
+    load = land_system(system(*then), home).tables["sag"]
+    assert "from the beginning" in load.message
+    assert fetch(home, "select count(*), count(distinct id) from raw.sag", "esdh") == [(rows, rows)]
+    assert fetch(home, "select titel from raw.sag where id = 2", "esdh") == [("Rettet",)]
+    assert land_system(system(*then), home).tables["sag"].rows < 10
+
+
 def test_a_retyped_column_fails_its_table(tmp_path: Path, database: Path, home: Home) -> None:
     system = cases(tmp_path, database)
     land_system(system, home)
