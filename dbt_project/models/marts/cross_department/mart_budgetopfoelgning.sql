@@ -97,7 +97,7 @@ ansatte as (
     select
         maaneder.maaned,
         medarbejder.enhed_id,
-        count(distinct coalesce(medarbejder.person_id::varchar, 'ukendt')) as personer
+        count(distinct coalesce(medarbejder.person_id, {{ nobody() }})) as personer
     from maaneder
     inner join {{ ref('dim_medarbejder') }} as medarbejder
         on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
@@ -109,14 +109,14 @@ borgere as (
     select
         date_trunc('month', uge_mandag)::date as maaned,
         'Overførsler' as funktion,
-        count(distinct person_id) as personer
+        count(distinct coalesce(person_id, {{ nobody() }})) as personer
     from {{ ref('fct_ydelse') }}
     group by 1
     union all
     select
         maaneder.maaned,
         '3.22.08' as funktion,
-        count(distinct placering.person_id) as personer
+        count(distinct coalesce(placering.person_id, {{ nobody() }})) as personer
     from maaneder
     inner join {{ ref('fct_specialplacering') }} as placering
         on maaneder.sidste_dag >= placering.startdato and maaneder.maaned <= placering.slutdato and placering.betalingskommune = {{ own_municipality() }}
@@ -125,7 +125,7 @@ borgere as (
     select
         maaneder.maaned,
         '5.28.21' as funktion,
-        count(distinct foranstaltning.person_id) as personer
+        count(distinct coalesce(foranstaltning.person_id, {{ nobody() }})) as personer
     from maaneder
     inner join {{ ref('fct_foranstaltning') }} as foranstaltning
         on maaneder.sidste_dag >= foranstaltning.startdato and maaneder.maaned <= foranstaltning.slutdato

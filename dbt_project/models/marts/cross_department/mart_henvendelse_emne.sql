@@ -5,7 +5,7 @@ with
 byggeemner as (
     select distinct kle_emne
     from {{ ref('fct_sag') }}
-    where system_id = 'geoenviron'
+    where system_id = 'geoenviron' and kle_emne <> {{ unknown_key() }}
 ),
 
 henvendelser as (

@@ -46,11 +46,13 @@ ansatte as (
     group by maaneder.maaned
 ),
 
+-- A case whose subject is not known makes no others' unknown subjects its own.
 byggeemner as (
     select distinct
         kle_emne,
         emne
     from sager
+    where kle_emne <> {{ unknown_key() }}
 ),
 
 -- At the counter a subject is the queue's. Nobody's name is there, only that a number was drawn. A complaint is a case of its own.

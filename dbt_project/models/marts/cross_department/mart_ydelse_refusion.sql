@@ -60,10 +60,12 @@ benchmark as (
 ),
 
 -- A benefit week belongs to the month of its Monday, in the file from Ydelsesrefusion as here: it is posted at the end of the week, which
--- may lie in the next month. Costs are dranst 1 on the transfers' main kind of account (5), refunds dranst 2, on the group's function.
+-- may lie in the next month. What comes in the supplementary period belongs to the old year's December. Costs are dranst 1 on the transfers' main kind of account (5), refunds dranst 2, on the group's function.
 opus as (
     select
-        date_trunc('month', date_trunc('week', postering.bogfoeringsdato))::date as maaned,
+        if(
+            postering.periode = 13, postering.regnskabsmaaned, date_trunc('month', date_trunc('week', postering.bogfoeringsdato))
+        )::date as maaned,
         funktioner.ydelsesgruppe,
         sum(postering.beloeb) filter (where postering.dranst = '1') as brutto,
         -sum(postering.beloeb) filter (where postering.dranst = '2') as refusion
@@ -72,6 +74,16 @@ opus as (
     inner join funktioner on postering.funktion = funktioner.funktion
     where postering.dranst = '2' or konto.hovedart = '5'
     group by 1, 2
+),
+
+-- What is posted in a group that nobody has in the month, as when an old refund is settled, is the month's all the same.
+opus_i_alt as (
+    select
+        maaned,
+        sum(brutto) as brutto,
+        sum(refusion) as refusion
+    from opus
+    group by maaned
 ),
 
 jobindsats as (
@@ -121,11 +133,12 @@ med_total as (
         sum(celler.refusion) as refusion,
         sum(celler.kommunal_andel) as kommunal_andel,
         coalesce(any_value(samtaler.samtaler), 0) as samtaler,
-        sum(celler.opus_brutto) as opus_brutto,
-        sum(celler.opus_refusion) as opus_refusion,
+        coalesce(any_value(opus_i_alt.brutto), 0) as opus_brutto,
+        coalesce(any_value(opus_i_alt.refusion), 0) as opus_refusion,
         {{ hidden_total('celler.personer', 'celler.diskretioneret', 'any_value(modtagere_i_alt.personer)') }} as diskretioneret
     from celler
     inner join modtagere_i_alt on celler.maaned = modtagere_i_alt.maaned
+    left join opus_i_alt on celler.maaned = opus_i_alt.maaned
     left join samtaler on celler.maaned = samtaler.maaned and samtaler.ydelsesgruppe = 'I alt'
     group by celler.maaned
 )
