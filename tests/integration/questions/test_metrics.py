@@ -42,7 +42,7 @@ BY_HAND = {
     "vikarudgift": ("sum(vikarudgift)", FRAVAER),
     "bevilgede_timer": ("sum(bevilgede_timer)", FRAVAER),
     "leverede_timer": ("sum(leverede_timer)", FRAVAER),
-    "leveringsprocent": ("sum(leverede_timer) / sum(bevilgede_timer) * 100", FRAVAER),
+    "leveringsprocent": ("sum(leverede_timer) / nullif(sum(bevilgede_timer), 0) * 100", FRAVAER),
     "loenudgift": ("sum(loenudgift)", FRAVAER),
     "modtagne_byggesager": ("sum(modtagne)", SAG),
     "afgjorte_byggesager": ("sum(afgjorte)", SAG),
