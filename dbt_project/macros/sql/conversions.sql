@@ -85,8 +85,14 @@ end
 {# --- dates ------------------------------------------------------------------------------------------------------------------- #}
 {# `read_<type>` reads what stands there; `to_<type>` then takes away the dates by which systems say "none": see `dated`. #}
 
+{#- The day that stands there, whatever the offset; of a moment in UTC the day it was in Denmark, where systems write a day's beginning as 22 or
+    23 o'clock of the day before. -#}
 {%- macro iso_day(value) -%}
-{{ where_matches(value, '\\d{4}-\\d{2}-\\d{2}([T ].*)?', "try_cast(left(" ~ value ~ ", 10) as date)") }}
+{%- set moment = "regexp_matches(" ~ value ~ ", '[T ].*([Zz]|[+-]00(:?00)?)$')" -%}
+{{ where_matches(
+    value, '\\d{4}-\\d{2}-\\d{2}([T ].*)?',
+    "case when " ~ moment ~ " then (try_cast(" ~ value ~ " as timestamptz) at time zone 'Europe/Copenhagen')::date else try_cast(left(" ~ value ~ ", 10) as date) end"
+) }}
 {%- endmacro -%}
 
 {%- macro read_date(column) -%}
@@ -120,15 +126,16 @@ coalesce(
 {%- endmacro -%}
 
 {#- /Date(1767225600000)/ and /Date(1767225600000+0000)/, milliseconds since 1970 in UTC (the offset is for display); ISO, as V4 writes. -#}
+{%- macro odata_moment(column) -%}
+epoch_ms(try_cast(nullif(regexp_extract({{ clean(column) }}, '^/Date\((-?\d+)([+-]\d{4})?\)/$', 1), '') as bigint))
+{%- endmacro -%}
+
 {%- macro read_odata_timestamp(column) -%}
-coalesce(
-    epoch_ms(try_cast(nullif(regexp_extract({{ clean(column) }}, '^/Date\((-?\d+)([+-]\d{4})?\)/$', 1), '') as bigint)),
-    {{ read_timestamp(column) }}
-)
+coalesce({{ odata_moment(column) }}, {{ read_timestamp(column) }})
 {%- endmacro -%}
 
 {%- macro read_odata_date(column) -%}
-cast({{ read_odata_timestamp(column) }} as date)
+coalesce({{ odata_moment(column) }}::date, {{ iso_day(clean(column)) }})
 {%- endmacro -%}
 
 {#- An offset or Z brings the time to UTC (a plain cast to timestamp would drop the offset); without one it stays as written. -#}
