@@ -8,6 +8,8 @@ select
     omkostningssted,
     ean_nummer,
     p_nummer,
-    pladser
+    pladser,
+    gyldig_fra,
+    gyldig_til
 from {{ ref('dim_institution_historik') }}
 qualify row_number() over (partition by institutionsnummer order by gyldig_fra > current_date, gyldig_fra desc) = 1

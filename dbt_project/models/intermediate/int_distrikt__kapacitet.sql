@@ -21,7 +21,8 @@ institutioner as (
         skoledistrikt,
         coalesce(institutionstype, 'ukendt') as tilbudstype,
         enhed_id,
-        pladser
+        pladser,
+        current_date between gyldig_fra and gyldig_til as er_aaben
     from {{ ref('dim_institution') }}
     where institutionsnummer <> {{ unknown_key() }}
 ),
@@ -47,23 +48,31 @@ enheder as (
     qualify row_number() over (partition by enhed_id order by gyldig_fra desc, registreret_tidspunkt desc) = 1
 ),
 
+-- What has closed has neither places nor floor, and institutions that share an address have its floor between them.
 arealer as (
     select
-        enheder.enhed_id,
+        steder.skoledistrikt,
+        steder.tilbudstype,
         sum(bygning.samlet_areal) as areal_m2
-    from enheder
-    inner join {{ ref('dim_bygning') }} as bygning on enheder.husnummer_id::varchar = bygning.husnummer_id
-    group by enheder.enhed_id
+    from (
+        select distinct
+            institutioner.skoledistrikt,
+            institutioner.tilbudstype,
+            enheder.husnummer_id
+        from institutioner
+        inner join enheder on institutioner.enhed_id = enheder.enhed_id
+        where institutioner.er_aaben
+    ) as steder
+    inner join {{ ref('dim_bygning') }} as bygning on steder.husnummer_id::varchar = bygning.husnummer_id
+    group by 1, 2
 ),
 
 pladser as (
     select
-        institutioner.skoledistrikt,
-        institutioner.tilbudstype,
-        sum(institutioner.pladser) as pladser,
-        sum(arealer.areal_m2) as areal_m2
+        skoledistrikt,
+        tilbudstype,
+        sum(pladser) filter (where er_aaben) as pladser
     from institutioner
-    left join arealer on institutioner.enhed_id = arealer.enhed_id
     group by 1, 2
 ),
 
@@ -98,12 +107,13 @@ select
     coalesce(boern.boern_nu, 0) as boern_nu,
     coalesce(indskrevne.indskrevne, 0) as indskrevne,
     coalesce(pladser.pladser, 0) as pladser,
-    coalesce(pladser.areal_m2, 0) as areal_m2,
+    coalesce(arealer.areal_m2, 0) as areal_m2,
     coalesce(boliger.boligsager, 0) as boligsager,
     coalesce(boliger.boligtilladelser, 0) as boligtilladelser
 from steder
 left join boern on steder.skoledistrikt = boern.skoledistrikt and steder.tilbudstype = boern.tilbudstype
 left join indskrevne on steder.skoledistrikt = indskrevne.skoledistrikt and steder.tilbudstype = indskrevne.tilbudstype
 left join pladser on steder.skoledistrikt = pladser.skoledistrikt and steder.tilbudstype = pladser.tilbudstype
+left join arealer on steder.skoledistrikt = arealer.skoledistrikt and steder.tilbudstype = arealer.tilbudstype
 -- Homes stand once in each of the two full sets of districts: a third, with some of them, would tell what the two hide.
 left join boliger on steder.skoledistrikt = boliger.skoledistrikt and steder.tilbudstype <> 'ukendt'

@@ -58,6 +58,7 @@ adresser as (
     select
         maaneder.maaned,
         enheder.enhed_id,
+        enheder.husnummer_id,
         arealer.areal_m2
     from maaneder
     inner join {{ ref('stg_os2mo__enheder') }} as enheder
@@ -107,6 +108,12 @@ celler as (
         institution.institution,
         institution.institutionstype,
         adresser.areal_m2,
+        -- Institutions that share an address have its floor between them: all together have it once.
+        if(
+            row_number() over (partition by maaneder.maaned, adresser.husnummer_id order by institution.institutionsnummer) = 1,
+            adresser.areal_m2,
+            null
+        ) as eget_areal_m2,
         brugere.brugere,
         coalesce(len(brugere.brugere), 0) as antal_brugere,
         coalesce(summer.energi_kwh, 0) as energi_kwh,
@@ -116,7 +123,10 @@ celler as (
         coalesce(summer.indkoeb, 0) as indkoeb
     from maaneder
     cross join {{ ref('dim_institution') }} as institution
-    left join adresser on maaneder.maaned = adresser.maaned and institution.enhed_id = adresser.enhed_id
+    -- What is not open at the month's end has no floor.
+    {{ join_as_of('dim_institution_historik', 'version', 'institutionsnummer', 'institution.institutionsnummer', 'maaneder.sidste_dag') }}
+    left join adresser
+        on maaneder.maaned = adresser.maaned and institution.enhed_id = adresser.enhed_id and version.institution_noegle is not null
     left join brugere on maaneder.maaned = brugere.maaned and institution.institutionsnummer = brugere.institutionsnummer
     left join summer on maaneder.maaned = summer.maaned and institution.institutionsnummer = summer.institutionsnummer
 ),
@@ -138,11 +148,11 @@ i_alt as (
         'I alt' as institutionsnummer,
         'Alle' as institution,
         null as institutionstype,
-        sum(areal_m2) as areal_m2,
+        sum(eget_areal_m2) as areal_m2,
         coalesce(list_unique(flatten(list(brugere))), 0) as antal_brugere,
         {% for measure in measures %}
         sum({{ measure }}) as {{ measure }},
-        sum({{ measure }}) filter (where areal_m2 > 0) / nullif(sum(areal_m2), 0) as {{ measure }}_pr_m2,
+        sum({{ measure }}) filter (where areal_m2 > 0) / nullif(sum(eget_areal_m2), 0) as {{ measure }}_pr_m2,
         {% endfor %}
         {{ hidden_total('antal_brugere', 'skjul_brugere', 'coalesce(list_unique(flatten(list(brugere))), 0)') }} as skjul_brugere
     from valgt
@@ -151,7 +161,7 @@ i_alt as (
 ),
 
 med_total as (
-    select * exclude (brugere) from valgt
+    select * exclude (brugere, eget_areal_m2) from valgt
     union all by name
     select * from i_alt
 )
