@@ -133,7 +133,7 @@ def extract(
                 totals.of_rows(found.connection, found.relation, table, found.schema) if found.parts or found.incoming else {}
             )
             _set_aside_unkeyed(table, context, found)
-            _check(table, context, found, stored)
+            _check(name, table, context, found, stored)
     except (SourceError, MissingSetting) as error:
         raise SourceError(_named(system, name, str(error)), check=getattr(error, "check", "")) from error
     except duckdb.Error as error:
@@ -288,7 +288,7 @@ def as_json(row: dict[str, Any]) -> str:
     return json.dumps({name: value for name, value in row.items() if name not in _OURS}, ensure_ascii=False, default=str)
 
 
-def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[str, str] | None) -> None:
+def _check(name: str, table: Table, context: ReadContext, found: Extract, stored: Mapping[str, str] | None) -> None:
     declared = {raw: source for source, raw in table.raw_names().items()}
     observed = {name for name in found.schema if name not in _OURS}
     found.new_columns = sorted(name for name in observed if name not in declared)
@@ -303,7 +303,7 @@ def _check(table: Table, context: ReadContext, found: Extract, stored: Mapping[s
     if context.source_rows is not None and read < context.source_rows:
         raise SourceError(f"the source counts {context.source_rows} rows but gave {read}. Load again, or ask the vendor")
     if stored and found.rows:
-        retyped.check(table, context, found, stored)
+        retyped.check(name, table, context, found, stored)
     _block(table, context, found)
     minimum = table.expected_rows.min
     if found.rows < minimum and (table.write == "replace" or stored is None):

@@ -11,17 +11,31 @@ from ingestion.connectors.duck import identifier, literal
 from ingestion.register import Table
 
 if TYPE_CHECKING:
+    import duckdb
+
     from ingestion.extract import Extract
 
 
-def check(table: Table, context: ReadContext, found: Extract, stored: Mapping[str, str]) -> None:
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
+_INTEGERS = {"SMALLINT": 5, "INTEGER": 10, "BIGINT": 19}
+"""Type → digits of its largest value."""
+
+
+def check(name: str, table: Table, context: ReadContext, found: Extract, stored: Mapping[str, str]) -> None:
     """Fail on a column whose values do not fit the stored type or, where the register only warns, fit those that do.
+
+    A column that has only become wider is widened in the raw table `name` too.
 
     Raises:
         SourceError: a column has another type, and the register does not say `on_retyped_column: warn`.
     """
     described = found.connection.sql(f"describe select * from {found.relation}").fetchall()
-    changed = {name: (stored[name], kind) for name, kind, *_ in described if name in stored and not _fits(kind, stored[name])}
+    kinds = {column: (stored[column], kind) for column, kind, *_ in described if column in stored}
+    for column, (was, now) in kinds.items():
+        if (wide := _wide_enough(was, now)) != was:
+            for stands_in in _tables_with(found.connection, column, name, f"{name}__deleted"):
+                found.connection.execute(f"alter table {stands_in} alter column {identifier(column)} type {wide}")
+    changed = {column: (was, now) for column, (was, now) in kinds.items() if not _fits(now, was)}
     if not changed:
         return
     # Of a query no database but PostgreSQL tells types, so a column in which nothing stands this time looks like text.
@@ -79,11 +93,33 @@ def _fits(new: str, old: str) -> bool:
     return family == stored_family
 
 
+def _tables_with(connection: duckdb.DuckDBPyConnection, column: str, *names: str) -> list[str]:
+    """Return those of the tables, as SQL, that have the column: dlt keeps its own of each name in a schema beside ours."""
+    sql = (
+        "select schema_name, table_name from duckdb_columns()"
+        " where database_name = current_database() and column_name = ? and table_name in (select unnest(?))"
+    )
+    found = connection.execute(sql, [column, list(names)]).fetchall()
+    return [f"{identifier(schema)}.{identifier(name)}" for schema, name in found]
+
+
+def _wide_enough(was: str, now: str) -> str:
+    """Return the stored type, or the least of its family that holds the values of the new one too."""
+    if was in _INTEGERS and now in _INTEGERS:
+        return max(was, now, key=lambda kind: _INTEGERS[kind])
+    found, new = _DECIMAL.match(was), _DECIMAL.match(now)
+    if found is None or (new is None and now not in _INTEGERS):
+        return was
+    digits = int(new[1]) - int(new[2]) if new else _INTEGERS[now]
+    wide = min(max(digits + int(found[2]), int(found[1])), 38)
+    return f"DECIMAL({wide},{found[2]})"
+
+
 def _family(kind: str) -> tuple[str, int]:
     """Return the family of a DuckDB type and, for decimals, its scale (a float's counts as unlimited)."""
     if kind.endswith(("INT", "INTEGER")):
         return "integer", 0
-    if found := re.match(r"DECIMAL\((\d+),(\d+)\)", kind):
+    if found := _DECIMAL.match(kind):
         return "decimal", int(found[2])
     if kind in ("DOUBLE", "FLOAT"):
         return "decimal", 99

