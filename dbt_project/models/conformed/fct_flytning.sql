@@ -1,5 +1,6 @@
--- Moves over the municipality's border, from the address history. Somebody's first address is a move only if it is not where she was born;
--- who leaves the country (status 80) has no address after. A mover in is the citizen she is here, a mover out the one she was.
+-- Moves over the municipality's border, from the address history. Somebody's first address is a move only if it is not where she was born.
+-- Who leaves the country has no address after (status 80), or none until she comes back. A mover in is the citizen she is here, a mover out
+-- the one she was.
 with
 
 adresser as (
@@ -12,6 +13,7 @@ adresser as (
         personer.status,
         lag(adresser.kommunekode) over person as fra_kommune,
         lead(adresser.tilflytningsdato) over person as naeste_dato,
+        coalesce(lag(adresser.fraflytningsdato) over person < adresser.tilflytningsdato - 1, false) as fra_udlandet,
         row_number() over person as nummer
     from {{ ref('stg_cpr_sf6002__adresser') }} as adresser
     left join {{ ref('stg_cpr_sf6002__personer') }} as personer on adresser.person_id = personer.person_id
@@ -23,12 +25,15 @@ flytninger as (
         person_id,
         tilflytningsdato as dato,
         case when kommunekode = {{ own_municipality() }} then 'tilflytning' else 'fraflytning' end as retning,
-        fra_kommune,
+        case when not fra_udlandet then fra_kommune end as fra_kommune,
         kommunekode as til_kommune
     from adresser
     where
-        (kommunekode = {{ own_municipality() }} and (fra_kommune <> {{ own_municipality() }} or (nummer = 1 and foedselsdato < tilflytningsdato)))
-        or (kommunekode <> {{ own_municipality() }} and fra_kommune = {{ own_municipality() }})
+        (
+            kommunekode = {{ own_municipality() }}
+            and (fra_kommune <> {{ own_municipality() }} or fra_udlandet or (nummer = 1 and foedselsdato < tilflytningsdato))
+        )
+        or (kommunekode <> {{ own_municipality() }} and fra_kommune = {{ own_municipality() }} and not fra_udlandet)
     union all
     select
         person_id,
@@ -37,7 +42,9 @@ flytninger as (
         kommunekode as fra_kommune,
         null as til_kommune
     from adresser
-    where kommunekode = {{ own_municipality() }} and status = '80' and naeste_dato is null and fraflytningsdato is not null
+    where
+        kommunekode = {{ own_municipality() }}
+        and ((naeste_dato is null and status = '80' and fraflytningsdato is not null) or fraflytningsdato < naeste_dato - 1)
 )
 
 select
