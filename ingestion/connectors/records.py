@@ -78,12 +78,16 @@ class _Shape:
 
     def __call__(self, found: list[Record]) -> dict[str, Sequence[Any]]:
         names, own = self._names, by_name([fields for _, fields, _ in found])
-        columns = {names[name]: values for name, values in own.items() if name not in self._opened}
+        # A field called as a column whose value stands elsewhere does not take its place.
+        columns = {
+            names[f"{name} felt" if name in self._paths else name]: values
+            for name, values in own.items()
+            if name not in self._opened
+        }
         for name, path in self._paths.items():
             values = [_find(fields, outer, path, MISSING) for _, fields, outer in found]
             if any(value is not MISSING for value in values):
-                beside = columns.get(names[name]) or [None] * len(found)
-                columns[names[name]] = [other if value is MISSING else value for value, other in zip(values, beside, strict=True)]
+                columns[names[name]] = [None if value is MISSING else value for value in values]
         return columns
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
 from ingestion.register.basics import TableBase
@@ -28,20 +29,40 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
 
 def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: ReadContext) -> Iterator[Row]:
     to_row = Shape(table)
-    records = _elements(path, ref, source.record)
-    if source.each is not None:
-        steps = source.each.split("/")
-        records = (child for record in records for child in below(record, steps))
+    steps = source.each.split("/") if source.each is not None else []
+    records = (
+        child for record in _elements(path, ref, source.record, _above(table, len(steps))) for child in below(record, steps)
+    )
     for ordinal, element in enumerate(records, start=1):
         if context.limit is not None and ordinal > context.limit:
             return
         yield {**to_row(element), SOURCE_REF: ref, SOURCE_ROW: ordinal}
 
 
-def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
+def _above(table: FilesTable, depth: int) -> set[str]:
+    """Names of the elements that columns climb to from a row `depth` steps below its record: what stands before the records."""
+    paths = [(spec.path or "").split("/") for spec in table.columns.values()]
+    climbing = [(steps, steps.count("..")) for steps in paths]
+    return {steps[up] for steps, up in climbing if depth < up < len(steps) and not steps[up].startswith("@")}
+
+
+_NAMED = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?encoding\s*=\s*["']([^"']+)""")
+_MEANT = {"utf-16": "utf-8", "unicode": "utf-8", "iso-8859-1": "cp1252", "latin1": "cp1252"}
+"""What files are in that name another encoding. .NET calls text UTF-16 before it writes it as UTF-8; and what Windows' programs
+call ISO-8859-1 has quotation marks, dashes and the euro sign where that has control characters."""
+
+
+def _encoding(file: IO[bytes]) -> str | None:
+    """Return the encoding to read by, None if it is as the file says."""
+    found = _NAMED.match(file.read(200))
+    file.seek(0)
+    return _MEANT.get(found[1].decode("latin-1").lower()) if found else None
+
+
+def _elements(path: Path, ref: str, record: str, keep: Collection[str] = ()) -> Iterator[_Element]:
     """Yield each element at the end of the path `record` (`unit`, or `root/unit`), and forget it when the next is asked for.
 
-    One inside another counts as part of it.
+    One inside another counts as part of it. Of what stands before it, elements called as one in `keep` stay.
     """
     from lxml import etree
 
@@ -50,6 +71,7 @@ def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
         events = etree.iterparse(
             file,
             events=("end",),
+            encoding=_encoding(file),
             tag=f"{{*}}{steps[-1]}",
             resolve_entities=False,
             no_network=True,
@@ -67,7 +89,7 @@ def _elements(path: Path, ref: str, record: str) -> Iterator[_Element]:
                 if _is_at(element, steps):
                     yield element
                     element.clear()
-                _forget_before(element)
+                _forget_before(element, keep)
         except etree.XMLSyntaxError as error:
             line = error.lineno or 1
             raise SourceError(f"{ref}:{line}: not whole or not valid XML ({error.msg}). Have the file sent again") from None
@@ -83,12 +105,17 @@ def _is_at(element: _Element, steps: list[str]) -> bool:
     return True
 
 
-def _forget_before(element: _Element) -> None:
+def _forget_before(element: _Element, keep: Collection[str]) -> None:
     """Free what the parser has been through, or a large file would fill the memory."""
     for node in (element, *element.iterancestors()):
         parent = node.getparent()
-        while parent is not None and node.getprevious() is not None:
+        if parent is None:
+            return  # The root.
+        while not keep and node.getprevious() is not None:
             del parent[0]
+        for earlier in list(node.itersiblings(preceding=True)) if keep else ():
+            if local_name(earlier.tag) not in keep:
+                parent.remove(earlier)
 
 
 class Shape:
@@ -110,7 +137,7 @@ class Shape:
             first = steps[0]
             if len(steps) == 1 and first in children:
                 values = [_value(child) for child in children[first]]
-            elif len(steps) > 1 or first.startswith("@"):
+            elif len(steps) > 1 or first == "." or first.startswith("@"):
                 values = values_at(element, steps)
             else:
                 continue
@@ -121,21 +148,29 @@ class Shape:
         return row
 
     def _others(self, element: _Element, children: dict[str, list[_Element]]) -> dict[str, list[str | None]]:
-        """What no path names: attributes, children, and attributes of children (as `child_attribute`)."""
+        """What no path names: text of its own, attributes, children, and attributes of children (as `child_attribute`).
+
+        What is called as a column whose value stands elsewhere does not take its place.
+        """
         found: dict[str, list[str | None]] = {}
+        if "." not in self._taken and (own := _own_text(element)) is not None:
+            found[self._free(local_name(element.tag), "tekst", children)] = [own]
         for name, value in _attributes(element).items():
             if f"@{name}" not in self._taken:
-                found.setdefault(name, []).append(value)
+                found.setdefault(self._free(name, "attribut", children), []).append(value)
         for tag, alike in children.items():
-            taken = tag in self._taken or tag in self.opened
+            if tag not in self._taken and tag not in self.opened:
+                found.setdefault(self._free(tag, "element", children), []).extend(map(_value, alike))
             for child in alike:
-                if not taken:
-                    found.setdefault(tag, []).append(_value(child))
-                if (attributes := _attributes(child)) and len(child) == 0:
-                    for name, value in attributes.items():
+                if child.keys() and len(child) == 0:
+                    for name, value in _attributes(child).items():
                         if f"{tag}/@{name}" not in self._taken:
                             found.setdefault(f"{tag}_{name}", []).append(value)
         return found
+
+    def _free(self, name: str, kind: str, children: Collection[str]) -> str:
+        path = self._paths.get(name)
+        return name if path is None or (path == [name] and name not in children) else f"{name} {kind}"
 
 
 def below(element: _Element, steps: list[str]) -> Iterator[_Element]:
@@ -154,6 +189,8 @@ def values_at(element: _Element, steps: list[str]) -> list[str | None]:
     if step == "..":
         above = element.getparent()
         return [] if above is None else values_at(above, rest)
+    if step == ".":
+        return [_own_text(element)]
     if step.startswith("@"):
         attributes = _attributes(element)
         return [attributes[step[1:]]] if step[1:] in attributes else []
@@ -167,15 +204,25 @@ def _value(element: _Element) -> str | None:
     """The text of an element or, if it has elements inside, those as JSON."""
     if element.get(f"{_INSTANCE}nil") in ("true", "1"):
         return None
-    if len(element):
-        return text(_tree(element))
-    return (element.text or "").strip() or None
+    return text(_tree(element)) if len(element) else (element.text or "").strip() or None
+
+
+def _own_text(element: _Element) -> str | None:
+    """The text that stands in the element itself, around what other elements it has."""
+    own = (element.text or "").strip()
+    for child in element:
+        if (after := child.tail) is not None and (after := after.strip()):
+            own += f" {after}" if own else after
+    return own or None
 
 
 def _tree(element: _Element) -> dict[str, object]:
     inside: dict[str, list[object]] = {f"@{name}": [value] for name, value in _attributes(element).items()}
     for child in element.iterchildren("*"):
-        inside.setdefault(local_name(child.tag), []).append(_tree(child) if len(child) else _value(child))
+        whole = len(child) or (child.keys() and _attributes(child))
+        inside.setdefault(local_name(child.tag), []).append(_tree(child) if whole else _value(child))
+    if (own := _own_text(element)) is not None:
+        inside["#text"] = [own]
     return {name: values[0] if len(values) == 1 else values for name, values in inside.items()}
 
 

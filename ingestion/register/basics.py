@@ -134,7 +134,7 @@ class Column(Strict):
     name: Identifier | None = None
     """Name in the warehouse; by default the source's name, folded."""
     path: Text | None = None
-    """Where the value stands, if not under the column's own name: dotted for JSON, XPath for XML."""
+    """Where the value stands, if not under the column's own name: dotted for JSON; for XML XPath, `a/b/@c`, `../@id` or `.`."""
     at: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
     """Fixed width: first position (from 1) and length."""
     required: bool = False

@@ -163,6 +163,62 @@ def unit_system(drop: Path) -> System:
     return files_system(drop, {"format": "xml", "record": "k/unit"}, columns)
 
 
+def xml_rows(drop: Path, tmp_path: Path, content: str | bytes, columns: dict[str, Any], **source: str) -> list[dict[str, Any]]:
+    (drop / "a.xml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    found = rows(files_system(drop, {"format": "xml", **source}, columns), context(tmp_path))
+    return [{name: value for name, value in row.items() if not name.startswith("_")} for row in found]
+
+
+def test_xml_text_of_the_record_itself_and_of_mixed_content(drop: Path, tmp_path: Path) -> None:
+    codes = '<r><kode id="1">Ja</kode><kode id="2">Nej<note><b cur="DKK">5</b> og <i>6</i> kr.</note></kode></r>'
+    note = '{"b":{"@cur":"DKK","#text":"5"},"i":"6","#text":"og kr."}'
+    by_id = {"id": column(path="@id")}
+    assert xml_rows(drop, tmp_path, codes, by_id, record="kode") == [
+        {"id": "1", "kode": "Ja", "note": None},
+        {"id": "2", "kode": "Nej", "note": note},
+    ]
+    named = by_id | {"navn": column(path="."), "note": column()}
+    assert xml_rows(drop, tmp_path, codes, named, record="kode")[1] == {"id": "2", "navn": "Nej", "note": note}
+    mails = '<r><p id="7"><mail>a@b.dk</mail><mail>c@d.dk</mail></p></r>'
+    columns = {"id": column(path="../@id"), "mail": column()}
+    assert xml_rows(drop, tmp_path, mails, columns, record="p", each="mail") == [
+        {"id": "7", "mail": "a@b.dk"},
+        {"id": "7", "mail": "c@d.dk"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ({}, {"id": "0101", "id_attribut": "i"}),
+        ({"path": "@id"}, {"id": "i", "id_element": "0101"}),
+        ({"path": "sag/id"}, {"id": "9", "id_element": "0101", "id_attribut": "i"}),
+    ],
+)
+def test_xml_attribute_and_child_of_one_name(drop: Path, tmp_path: Path, path: dict[str, str], expected: dict[str, str]) -> None:
+    content = '<r><p id="i"><id>0101</id><sag><id>9</id></sag></p></r>'
+    (row,) = xml_rows(drop, tmp_path, content, {"id": column(**path)}, record="p")
+    assert {name: value for name, value in row.items() if name.startswith("id")} == expected
+
+
+def test_xml_what_stands_before_the_records_is_there_for_all_of_them(drop: Path, tmp_path: Path) -> None:
+    person = '<s><n>{0}</n><p id="{0}a"/><p id="{0}b"/></s>'
+    content = "<r><h><dato>2026-01-31</dato></h>" + "".join(person.format(n) for n in range(2_000)) + "</r>"
+    columns = {"id": column(path="@id"), "dato": column(path="../../h/dato"), "n": column(path="../n")}
+    expected = [{"id": f"{n}{part}", "dato": "2026-01-31", "n": str(n)} for n in range(2_000) for part in "ab"]
+    assert xml_rows(drop, tmp_path, content, columns, record="s/p") == expected
+    assert xml_rows(drop, tmp_path, content, columns, record="s", each="p") == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "written"),
+    [("utf-16", "utf-8"), ("utf-16", "utf-8-sig"), ("UTF-16", "utf-16"), ("ISO-8859-1", "cp1252"), ("windows-1252", "cp1252")],
+)
+def test_xml_in_another_encoding_than_it_says(drop: Path, tmp_path: Path, declared: str, written: str) -> None:
+    content = f'<?xml version="1.0" encoding="{declared}" standalone="yes"?>\n<r><p>Æ – €</p></r>'.encode(written)
+    assert xml_rows(drop, tmp_path, content, {"p": column()}, record="p") == [{"p": "Æ – €"}]
+
+
 def test_truncated_xml_fails_whole_with_its_line(drop: Path, tmp_path: Path) -> None:
     (drop / "a.xml").write_bytes(XML.encode("latin-1")[:-60])
     found = context(tmp_path)

@@ -98,6 +98,11 @@ def read(tmp_path: Path, document: str, **columns: Any) -> list[dict[str, Any]]:
     return rows(system(connection, {"glob": "*", "format": "json"}, columns, write="append"), context(tmp_path))
 
 
+def test_a_field_called_as_a_column_that_stands_elsewhere(tmp_path: Path) -> None:
+    found = read(tmp_path, '[{"id": 5, "person": {"id": "0101"}}, {"id": 6}]', id=column(path="person.id"))
+    assert [(row["id"], row["id_felt"]) for row in found] == [("0101", "5"), (None, "6")]
+
+
 def test_half_an_emoji_costs_no_more_than_itself(tmp_path: Path) -> None:
     """A program that cuts a text off at so many UTF-16 units leaves half of one, which no file or database can hold."""
     document = '[{"id": 1, "a": "god dag \\ud83d", "b": "\\ufeff\\ud83d\\ude00"}, {"id": 2, "a": 5, "b": {"c": "\\ude00"}}]'
