@@ -19,7 +19,7 @@ from ingestion.connectors import csv_records, duck, totals
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
 from ingestion.connectors.csv import once
 from ingestion.connectors.folders import Folder, Listed, opened
-from ingestion.connectors.unpack import unpacked
+from ingestion.connectors.unpack import is_aside, unpacked
 from ingestion.register.files import CsvSource, FilesTable
 from ingestion.register.model import FilesSystem
 
@@ -262,10 +262,13 @@ def _settled(folder: Folder, found: list[Listed], present: set[str], system: Fil
 
 
 def _matcher(glob: str) -> Callable[[str], bool]:
-    """Return whether a name matches: as in a shell, `*` stops at a folder's border and `**/` stands for any number of folders."""
+    """Return whether a name matches: as in a shell, `*` stops at a folder's border, `**/` stands for any number of folders, and
+    what is hidden must be asked for; as in Windows, capitals and small letters are the same.
+    """
     steps = [step for step in re.split(r"(\*\*/)", _composed(glob)) if step]
     parts = ["(?:.*/)?" if step == "**/" else translate(step).replace(".*", "[^/]*")[4:-3] for step in steps]
-    return lambda name: re.fullmatch("(?s:" + "".join(parts) + ")", _composed(name)) is not None
+    pattern = re.compile("(?si:" + "".join(parts) + ")")
+    return lambda name: pattern.fullmatch(_composed(name)) is not None and not is_aside(name, glob)
 
 
 def _composed(name: str) -> str:

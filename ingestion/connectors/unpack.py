@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import gzip
+import re
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import IO
+from unicodedata import normalize
 
 from ingestion.connectors.base import SourceError
 from ingestion.register.files import Unpack
 
 _CHUNK = 1 << 20
+_ASIDE = re.compile(r"(?:^|/)(?:\.|~\$|__MACOSX/)")
+_UTF8_NAME = 0x800
+
+
+def is_aside(name: str, glob: str) -> bool:
+    """Whether programs laid `name` beside the files, and `glob` does not ask for it: what Excel has open (`~$x.xlsx`), what is
+    still being copied, what macOS (`._x.csv`, `__MACOSX/`) and file servers (`.snapshot/`) know of a file.
+    """
+    return _ASIDE.search(name) is not None and _ASIDE.search(glob) is None
 
 
 def unpacked(path: Path, name: str, unpack: Unpack | None) -> Iterator[tuple[Path, str]]:
@@ -60,25 +72,44 @@ class _Limit:
 
 def _members(path: Path, name: str, unpack: Unpack) -> Iterator[tuple[Path, str]]:
     with zipfile.ZipFile(path) as archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        entries = [(called, entry) for entry in archive.infolist() if not (called := _called(entry)).endswith("/")]
         if len(entries) > unpack.max_files:
             raise SourceError(f"{name} holds {len(entries)} files. Ask the vendor, or raise unpack.max_files")
-        for entry in entries:
-            _refuse_tricks(entry, name)
-        wanted = sorted((e for e in entries if fnmatchcase(e.filename, unpack.members)), key=lambda entry: entry.filename)
+        for called, entry in entries:
+            _refuse_tricks(entry, called, name)
+        glob = unpack.members
+        wanted = [
+            (called, entry)
+            for called, entry in entries
+            if fnmatchcase(called.lower(), glob.lower()) and not is_aside(called, glob)
+        ]
         if not wanted:
-            inside = ", ".join(entry.filename for entry in entries[:5]) or "it is empty"
-            raise SourceError(f"{name} holds no file that matches {unpack.members} ({inside}). Check unpack.members")
+            inside = ", ".join(called for called, _ in entries[:5]) or "it is empty"
+            raise SourceError(f"{name} holds no file that matches {glob} ({inside}). Check unpack.members")
         limit = _Limit(path, name, unpack)
-        for entry in wanted:
+        for called, entry in sorted(wanted, key=itemgetter(0)):
             with archive.open(entry) as packed:
-                yield from _copied(packed, path, name, f"{name}#{entry.filename}", limit)
+                yield from _copied(packed, path, name, f"{name}#{called}", limit)
 
 
-def _refuse_tricks(entry: zipfile.ZipInfo, name: str) -> None:
-    inside = PurePosixPath(entry.filename.replace("\\", "/"))
+def _called(entry: zipfile.ZipInfo) -> str:
+    """Return the member's name. Where it does not say that it is UTF-8, macOS wrote that all the same, and Windows cp850; Python
+    takes it for cp437, which has no ø.
+    """
+    name = entry.filename
+    if not entry.flag_bits & _UTF8_NAME:
+        written = name.encode("cp437")
+        try:
+            name = written.decode()
+        except UnicodeDecodeError:
+            name = written.decode("cp850")
+    return normalize("NFC", name).replace("\\", "/")
+
+
+def _refuse_tricks(entry: zipfile.ZipInfo, called: str, name: str) -> None:
+    inside = PurePosixPath(called)
     if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0] or stat.S_ISLNK(entry.external_attr >> 16):
-        raise SourceError(f"{name} holds a file that points out of it ({entry.filename}). Ask the vendor before anything else")
+        raise SourceError(f"{name} holds a file that points out of it ({called}). Ask the vendor before anything else")
     if entry.flag_bits & 0x1:
         raise SourceError(f"{name} is locked with a password. Have it sent without")
 

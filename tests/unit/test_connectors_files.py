@@ -117,6 +117,24 @@ def test_a_name_is_the_same_however_its_letters_are_put_together(drop: Path, tmp
     assert [(row["id"], row["aar"]) for row in rows(of, context(tmp_path))] == [("3", "2026")]
 
 
+def test_what_programs_lay_beside_the_files_is_none_of_them(drop: Path, tmp_path: Path) -> None:
+    """Excel's mark that somebody has the workbook open stopped the load for as long as that."""
+    for name in ("~$f1.csv", "._f1.csv", ".f3.csv.Ab3dE", ".snapshot/f1.csv", "F4.CSV", "below/f5.csv"):
+        (drop / name).parent.mkdir(exist_ok=True)
+        (drop / name).write_text("id\n4\n" if name == "F4.CSV" else "\0")
+    (drop / "other.csv").unlink()
+    (drop / "below/f5.csv").write_text("id\n5\n")
+
+    def found(glob: str) -> list[str]:
+        where = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+        return ids(system(where, {"format": "csv", "glob": glob}, {"id": column()}, write="append"), context(tmp_path))
+
+    assert found("*") == ["4", "1", "2"]
+    assert found("**/*.csv") == ["4", "5", "1", "2"]
+    (drop / "._f1.csv").write_text("id\n9\n")
+    assert found("._f*.csv") == ["9"]
+
+
 def test_nothing_delivered_is_told(drop: Path, tmp_path: Path) -> None:
     for path in drop.iterdir():
         path.unlink()

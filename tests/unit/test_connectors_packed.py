@@ -50,6 +50,21 @@ def test_each_matching_file_of_an_archive_is_read(drop: Path, tmp_path: Path) ->
     assert list(found.files_loaded) == ["a.zip"]
 
 
+@pytest.mark.parametrize(
+    ("written", "utf8"),
+    [("børn/a\u030a.CSV".encode(), True), ("børn\\å.CSV".encode("cp850"), False), ("børn/å.CSV".encode(), False)],
+    ids=["Mac", "Windows and .NET", "Mac without a flag"],
+)
+def test_names_in_archives_of_other_programs(drop: Path, tmp_path: Path, written: bytes, utf8: bool) -> None:
+    plain = "x" * len(written)
+    archive(drop, {plain: "id\n1\n", "børn/": "", "__MACOSX/børn/._å.csv": "\0\5", "børn/.~å.csv": "\0"})
+    content = bytearray((drop / "a.zip").read_bytes().replace(plain.encode(), written))
+    content[7] = content[content.index(b"PK\1\2") + 9] = 8 * utf8  # In both of its headers, whether the name is UTF-8.
+    (drop / "a.zip").write_bytes(content)
+    kept = rows(packed(drop, csv_in({"type": "zip", "members": "bør*/å.csv"})), context(tmp_path))
+    assert [(row["id"], row["_source_ref"]) for row in kept] == [("1", "a.zip#børn/å.CSV")]
+
+
 def test_gzip(drop: Path, tmp_path: Path) -> None:
     (drop / "a.csv.gz").write_bytes(gzip.compress(b"id\n1\n"))
     table = packed(drop, csv_in({"type": "gzip"}, "*.gz"))
