@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ingestion.connectors.base import ReadContext
+from ingestion.connectors.base import ReadContext, SourceError
 from ingestion.naming import fold
 from ingestion.register.api import ForEach
 
@@ -20,6 +20,9 @@ def parameters_of(
     """Yield each set of parameters once; a single empty one without `for_each`. Rows without a value are passed over.
 
     The other table is read anew and whole, so that what is asked for doesn't hang on what another load kept.
+
+    Raises:
+        SourceError: the other table cannot be read, or has fewer rows than its source counts: children would be missing.
     """
     if for_each is None:
         yield {}
@@ -34,13 +37,20 @@ def parameters_of(
     own = replace(context, workdir=folder, since=None, limit=None, source_rows=None, rejects=0, _reject_file=None)
     wanted = {name: fold(column) for name, column in for_each.parameters.items()}
     seen: set[tuple[str, ...]] = set()
+    came = 0
     try:
         for batch in read(system, for_each.table, system.tables[for_each.table], own):
+            came += batch.num_rows
             for row in batch.to_pylist():
                 values = [row.get(column) for column in wanted.values()]
                 key = tuple(str(value) for value in values)
                 if None not in values and key not in seen:
                     seen.add(key)
                     yield dict(zip(wanted, key, strict=True))
+        if own.source_rows is not None and came + own.rejects < own.source_rows:
+            raise SourceError(
+                f"the source counts {own.source_rows} rows of '{for_each.table}', each of which is asked about, but gave {came}. "
+                "Load again, or ask the vendor"
+            )
     finally:
         own.close()

@@ -36,6 +36,7 @@ class Records:
         self.left_out = 0
         """Records without a cursor that the register wants no rows of; the server's count knows nothing of that."""
         self.ordinal = 0
+        self._with_list = self._without_list = False
 
     @property
     def enough(self) -> bool:
@@ -44,7 +45,9 @@ class Records:
 
     def batches(self, found: Iterable[Record]) -> Iterator[pa.Table]:
         """Gather what was found into Arrow tables of text, as `base.batches` does."""
-        return gather(found, self._to_table)
+        yield from gather(found, self._to_table)
+        if self._without_list and not self._with_list:
+            raise SourceError(f"no record has a list at '{self._each}'. Check `each` in the register")
 
     def _to_table(self, found: list[Record]) -> pa.Table:
         columns = {name: column(values) for name, values in self._shape(found).items()}
@@ -54,7 +57,7 @@ class Records:
         """Yield the records of one answer. `parameters` fill the columns of their names."""
         given = {name: value for name, value in (parameters or {}).items() if name in self._table.columns}
         for outer in records_at(body, self._records):
-            for record in records_at(outer, self._each) if self._each and isinstance(outer, dict) else [outer]:
+            for record in self._inner(outer):
                 if self.enough:
                     return
                 self.ordinal += 1
@@ -64,6 +67,16 @@ class Records:
                     self.left_out += 1
                 else:
                     yield self.ordinal, {**given, **record} if given else record, outer
+
+    def _inner(self, outer: Any) -> list[Any]:
+        """Return what makes rows of a record: itself, or the elements of its list, which many systems leave out when empty."""
+        if self._each is None or not isinstance(outer, dict):
+            return [outer]
+        if dig(outer, self._each) is MISSING:
+            self._without_list = True
+            return []
+        self._with_list = True
+        return records_at(outer, self._each)
 
 
 class _Shape:

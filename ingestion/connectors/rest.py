@@ -162,20 +162,34 @@ class _Resource:
     def _by_number(self, name: str, first: int, size: dict[str, int], step: int | None) -> Iterator[Any]:
         """Until an empty page or the total: a short page is no sign of the end, since servers cap the size asked for.
 
-        Without a `step` the number goes on by the rows that came.
+        Without a `step` the number goes on by the rows that came. When the total has come with a full page, one more is asked
+        for: many a count is of the page, and the first page would be taken for all.
         """
-        number, got = first, 0
+        number, got, total = first, 0, None
+        previous: list[Any] = []
         while True:
-            body = self._ask(size | {name: number}).body
+            reached = total is not None and got >= total
+            try:
+                body = self._ask(size | {name: number}).body
+            except SourceError:
+                if reached:
+                    return  # Behind the end many a server says that there is no such page.
+                raise
             records = records_at(body, self._source.records)
             if not records and number > first:
                 return
+            total = counted(dig(body, self._source.total, None)) if self._source.total else None
+            if reached and (total is None or got >= total):
+                if records == previous:
+                    return  # The last page again, as some servers have it behind the end.
+                raise SourceError(
+                    f"more records come than '{self._source.total}' says: it counts those of a page. Correct `total`"
+                )
             yield body
             got += len(records)
-            total = counted(dig(body, self._source.total, None)) if self._source.total else None
-            if not records or (total is not None and got >= total):
+            if not records or (total is not None and got >= total and len(records) not in size.values()):
                 return
-            number += step or len(records)
+            number, previous = number + (step or len(records)), records
 
     def _by_cursor(self, paging: CursorPaging) -> Iterator[Any]:
         seen: set[str] = set()

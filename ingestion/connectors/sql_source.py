@@ -80,7 +80,7 @@ def describe(connection: sa.Connection, table: SqlTable) -> Source:
             types |= {name: sa.DateTime() for name in source.joined}
         names = list(types)
     else:
-        relation = f"({(source.query or '').strip().rstrip(';')}) q"
+        relation = f"({(source.query or '').strip().rstrip(';')}\n) q"  # It may end in a comment.
         names = []
     if dialect == "postgresql" or not names:
         result = connection.execute(sa.text(f"SELECT * FROM {escaped(relation)} WHERE 1 = 0"))

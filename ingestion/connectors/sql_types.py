@@ -66,7 +66,7 @@ def kind_of(declared: Any, values: list[Any]) -> pa.DataType:
             return kind
     if isinstance(declared, sa.DateTime):
         return pa.timestamp("us", tz="UTC" if declared.timezone else None)
-    found = {type(value) for value in values if value is not None} if declared is None else set()
+    found = {type(value) for value in values if value is not None and not _is_zero_date(value)} if declared is None else set()
     zone = "UTC" if any(isinstance(value, datetime) and value.tzinfo for value in values) else None
     by_value = {
         bool: pa.bool_(),
@@ -87,7 +87,7 @@ def fitted(value: Any, kind: pa.DataType) -> Any:
     if not pa.types.is_string(kind):
         if isinstance(value, datetime) and value.tzinfo is not None:
             return value.astimezone(UTC)
-        return None if isinstance(value, str) and value.startswith(_ZERO_DATE) else value
+        return None if _is_zero_date(value) else value
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, (dict, list)):
@@ -97,6 +97,10 @@ def fitted(value: Any, kind: pa.DataType) -> Any:
     if isinstance(value, timedelta):
         return _clock(value)
     return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
+
+
+def _is_zero_date(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(_ZERO_DATE)
 
 
 def _clock(value: timedelta) -> str:

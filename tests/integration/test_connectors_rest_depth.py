@@ -58,6 +58,39 @@ def test_offsets_go_on_by_what_came_whatever_was_asked_for(server: Server, tmp_p
     assert server.requests[1][1] == {"start": "2", "antal": "100"}
 
 
+@pytest.mark.parametrize("paging", [{"type": "page", "size": 2}, {"type": "offset", "limit": 2}])
+def test_a_total_that_counts_a_page_does_not_end_the_table(server: Server, tmp_path: Path, paging: dict[str, Any]) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        at = int(query["offset"]) if "offset" in query else int(query["page"]) * 2
+        page = [{"id": n} for n in range(5)][at : at + 2]
+        return {"antal": len(page), "poster": page}
+
+    server.answer = answer
+    with pytest.raises(SourceError, match="more records come than 'antal' says"):
+        rows(rest(server, {"records": "poster", "total": "antal", "paging": paging}), context(tmp_path))
+
+
+@pytest.mark.parametrize("beyond", [[], [2, 3], (404, {}, ""), (400, {}, "")])
+def test_behind_the_total_may_stand_what_will(server: Server, tmp_path: Path, beyond: Any) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        page = [[0, 1], [2, 3], beyond][int(query["page"])]
+        return page if isinstance(page, tuple) else {"antal": 4, "poster": [{"id": n} for n in page]}
+
+    server.answer = answer
+    of = rest(server, {"records": "poster", "total": "antal", "paging": {"type": "page", "size": 2}})
+    assert [row["id"] for row in rows(of, context(tmp_path))] == ["0", "1", "2", "3"]
+
+
+def test_rows_that_come_while_pages_are_read_are_read_too(server: Server, tmp_path: Path) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        page = int(query["page"])
+        return {"antal": [2, 3][page], "poster": [{"id": n} for n in [[0, 1], [2]][page]]}
+
+    server.answer = answer
+    of = rest(server, {"records": "poster", "total": "antal", "paging": {"type": "page", "size": 2}})
+    assert [row["id"] for row in rows(of, context(tmp_path))] == ["0", "1", "2"]
+
+
 def test_the_link_header_is_followed(server: Server, tmp_path: Path) -> None:
     def answer(path: str, query: dict[str, str], headers: Any) -> Any:
         page = int(query.get("side", 1))
@@ -187,6 +220,27 @@ def test_children_are_asked_for_once_per_parent_and_know_it(server: Server, tmp_
     source["for_each"]["missing"] = "fail"  # type: ignore[index]
     with pytest.raises(SourceError, match="answers 404"):
         rows(with_parents(server, source, {"nr": column()}, paging={"type": "page"}), context(tmp_path))
+
+
+def test_children_of_parents_that_did_not_come_are_missed(server: Server, tmp_path: Path) -> None:
+    parents = {"antal": 3, "poster": [{"id": 1, "cpr": "0101010001"}]}
+    server.answer = lambda path, query, headers: parents if path == "/borgere" else [{"nr": 1}]
+    of = with_parents(
+        server, {"path": "/borgere/{borger}/kontakter", "for_each": {"table": "borgere", "parameters": {"borger": "id"}}},
+        {"nr": column()}, records="poster", total="antal", paging=SINGLE,
+    )  # fmt: skip
+    with pytest.raises(SourceError, match=r"counts 3 rows of 'borgere', each of which is asked about, but gave 1\. Load again"):
+        rows(of, context(tmp_path))
+
+
+def test_an_empty_list_may_be_left_out(server: Server, tmp_path: Path) -> None:
+    columns = {"nr": column(), "borger": column(path="^.id")}
+    of = rest(server, {"paging": SINGLE, "each": "kontakter"}, columns)
+    server.answer = lambda *_: [{"id": 1}, {"id": 2, "kontakter": [{"nr": 7}]}, {"id": 3, "kontakter": []}]
+    assert [(row["borger"], row["nr"]) for row in rows(of, context(tmp_path))] == [("2", "7")]
+    server.answer = lambda *_: [{"id": 1}, {"id": 2}]
+    with pytest.raises(SourceError, match="no record has a list at 'kontakter'"):
+        rows(of, context(tmp_path))
 
 
 def test_a_cpr_number_in_an_address_is_escaped_and_not_told(server: Server, tmp_path: Path) -> None:

@@ -221,6 +221,19 @@ def test_queries_with_colons_and_quotes(database: tuple[str, str], tmp_path: Pat
     assert found.source_rows == 2
 
 
+def test_a_query_may_end_in_a_comment(database: tuple[str, str], tmp_path: Path) -> None:
+    url, schema = database
+    assert len(rows(sql(url, source={"query": f"SELECT id FROM {schema}fravaer -- alle"}), context(tmp_path))) == 3
+
+
+@pytest.mark.mariadb
+def test_a_date_that_is_none_changes_no_type_of_a_query(mariadb: str, tmp_path: Path) -> None:
+    query = "SELECT id, `Født` FROM fravaer UNION ALL SELECT 9, cast('2026-01-01' as date)"
+    (table,) = batches(sql(mariadb, source={"query": query}), context(tmp_path))
+    assert table.schema.field("foedt").type == pa.date32()
+    assert {row["foedt"] for row in table.to_pylist()} == {None, date(2026, 1, 1)}
+
+
 def test_an_empty_table_has_no_rows(database: tuple[str, str], tmp_path: Path) -> None:
     url, schema = database
     found = context(tmp_path)
