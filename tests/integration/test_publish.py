@@ -99,6 +99,18 @@ def test_what_was_deleted_is_not_in_the_bytes(small: Home) -> None:
     assert secret.encode() not in (second.path / "faellesdata.duckdb").read_bytes()
 
 
+def test_the_order_of_rows_tells_nothing_of_what_is_hidden(small: Home) -> None:
+    """A model's rows come as its windows left them: the smallest hidden cell of a set first."""
+    cells = "('c', null), ('a', null), ('b', 9)"
+    warehouse(small, f"create or replace table marts.mart_a as from (values {cells}) as t (gruppe, antal)")
+    publication = publish(small, ROLE)
+    shown = [("a", None), ("b", 9), ("c", None)]
+    with duckdb.connect(str(publication.path / "faellesdata.duckdb"), read_only=True) as role:
+        assert role.execute("select gruppe, antal from mart_a order by rowid").fetchall() == shown
+    rows = "select gruppe, antal from read_parquet(?, file_row_number = true) order by file_row_number"
+    assert duckdb.execute(rows, [str(publication.path / "parquet" / "mart_a.parquet")]).fetchall() == shown
+
+
 def test_old_versions_are_pruned(small: Home) -> None:
     versions = [publish(small, ROLE, keep=2).version for _ in range(4)]
     left = sorted(path.name for path in (small.published / ROLE).iterdir() if not path.is_symlink())
