@@ -7,6 +7,8 @@ import json
 import os
 import stat
 import zipfile
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from connectors_support import column, context, rejected, rows, system
+from connectors_support import batches, column, context, rejected, rows, system
 
 from ingestion.connectors.base import SourceError
 from ingestion.register.model import System
@@ -171,6 +173,53 @@ def test_parquet_comes_with_its_types(drop: Path, tmp_path: Path) -> None:
     (drop / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(SourceError, match="not a whole Parquet file"):
         rows(packed(drop, {"format": "parquet", "glob": "*.parquet"}), context(tmp_path))
+
+
+def test_parquet_of_spark_keeps_the_days_of_open_ends(drop: Path, tmp_path: Path) -> None:
+    moments = [datetime(9999, 12, 31), datetime(1753, 1, 1), datetime(2026, 1, 31, 8, 30, 0, 123456)]
+    table = pa.table({"id": [1, 2, 3], "slut": pa.array(moments, pa.timestamp("us"))})
+    pq.write_table(table, drop / "a.parquet", use_deprecated_int96_timestamps=True)
+    kept = rows(packed(drop, {"format": "parquet", "glob": "*.parquet"}), context(tmp_path))
+    assert [row["slut"] for row in kept] == moments
+
+
+def test_parquet_types_are_the_same_whoever_writes_them(drop: Path, tmp_path: Path) -> None:
+    moment, one = datetime(2026, 1, 31, 8, 30), pa.array
+    ours = {
+        "id": one([1]), "navn": one(["Åse"]), "tid": one([moment], pa.timestamp("us")), "beloeb": one([1.5]),
+        "kl": one([moment.time()], pa.time64("us")), "antal": one([Decimal(2**64 - 1)], pa.decimal128(20)), "raa": one([b"\xff"]),
+    }  # fmt: skip
+    others = [
+        {"id": one([1], pa.int8()), "tid": one([moment], pa.timestamp("s")), "beloeb": one([1.5], pa.float32())},
+        {"id": one([1], pa.uint32()), "navn": one(["Åse"]).dictionary_encode(), "kl": one([moment.time()], pa.time32("ms"))},
+        {
+            "tid": one([int(moment.replace(tzinfo=UTC).timestamp()) * 10**9 + 7], pa.timestamp("ns")),
+            "navn": one(["Åse".encode()]),
+        },
+        {"antal": one([2**64 - 1], pa.uint64())},
+    ]
+    for number, other in enumerate(others):
+        pq.write_table(pa.table(ours | other), drop / f"{number}.parquet")
+    into = context(tmp_path)
+    found = batches(packed(drop, {"format": "parquet", "glob": "*.parquet"}, ("id", "navn")), into)
+    assert [batch.drop_columns(["_source_ref", "_source_row"]) for batch in found] == [pa.table(ours)] * len(others)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (pa.array([1], pa.duration("us")), r"column 'x' is of type duration\[us\], which has no place here"),
+        (pa.array([Decimal(1)], pa.decimal256(50, 2)), r"column 'x' is of type decimal256\(50, 2\), which has no place"),
+        (pa.array([b"\xff"]), "a value is no string"),
+    ],
+)
+def test_parquet_that_cannot_be_landed_fails_its_table(drop: Path, tmp_path: Path, values: pa.Array, said: str) -> None:
+    pq.write_table(pa.table({"id": [1], "x": values}), drop / "a.parquet")
+    with pytest.raises(SourceError, match=rf"a\.parquet.*{said}"):
+        rows(packed(drop, {"format": "parquet", "glob": "*.parquet"}, ("id", "x")), context(tmp_path))
+    pq.write_table(pa.Table.from_arrays([values] * 2, ["x", "x"]), drop / "a.parquet")
+    with pytest.raises(SourceError, match="two columns called 'x'"):
+        rows(packed(drop, {"format": "parquet", "glob": "*.parquet"}, ("id", "x")), context(tmp_path))
 
 
 def test_repeated_xml_children_make_a_table_with_the_records_key(drop: Path, tmp_path: Path) -> None:
