@@ -26,7 +26,7 @@ _CEILING = {
 
 
 _SHAPE = {
-    "date": r"\d{4}-\d\d-\d\d(T.*)?",
+    "date": r"\d{4}-\d\d-\d\d.*",
     "date_sap": r"\d{8}",
     "timestamp": r"\d{4}-\d\d-\d\d([T ]\d\d.*)?",
     "iso_week": r"\d{4}W\d\d",
@@ -48,8 +48,10 @@ def highest(connection: duckdb.DuckDBPyConnection, relation: str, column: str, c
         within = (
             f"{order} <= '{tomorrow.strftime(_CEILING[column_type])}' and regexp_full_match({order}, '{_SHAPE[column_type]}')"
         )
-        if column_type in ("date", "timestamp"):
-            within += f" and try_cast({order} as {column_type}) is not null"
+        if column_type == "date":
+            within += f" and try_cast(left({order}, 10) as date) is not null"
+        elif column_type == "timestamp":
+            within += f" and try_cast({order} as timestamp) is not null"
     elif column_type in ("odata_date", "odata_timestamp"):
         within = f"{order} <= {int(tomorrow.timestamp() * 1000)}"
     else:

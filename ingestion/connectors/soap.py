@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import email
 import hashlib
 import importlib
 import json
@@ -93,6 +94,9 @@ class _Service:
                     raise SourceError(_fault(response.raw.read(_LONGEST_FAULT, decode_content=True), source.operation))
                 check(response)
                 save(response, path, self._limits)
+                kind = response.headers.get("Content-Type", "")
+                if kind.lower().startswith("multipart/"):
+                    path.write_bytes(_envelope_of(kind, path.read_bytes()))
         return path
 
     def _envelope(self, operation: str, filled: dict[str, Any]) -> tuple[str, bytes, dict[str, str]]:
@@ -210,6 +214,15 @@ def _elements(path: Path, operation: str, steps: list[str]) -> Iterator[_Element
                     del parent[0]
         except etree.XMLSyntaxError as error:
             raise SourceError(f"the answer to '{operation}' is not whole or not valid XML ({error.msg}). Try later") from None
+
+
+def _envelope_of(kind: str, parts: bytes) -> bytes:
+    """Return the envelope of an answer in parts, as servers with MTOM send it: the part that `start` names, or the first."""
+    answer = email.message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + parts)
+    found = [part for part in answer.walk() if not part.is_multipart()]
+    root = next((part for part in found if part["Content-ID"] == answer.get_param("start")), found[0])
+    payload = root.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
 
 
 class _ChildShape(Shape):

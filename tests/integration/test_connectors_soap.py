@@ -92,6 +92,7 @@ class Counterpart:
             self.port = free.getsockname()[1]
         self.url = f"https://127.0.0.1:{self.port}"
         self.xsd = XSD
+        self.mtom = False
         self.body = "".join(PERSON.format(n=n) for n in range(1, 4))
 
     async def wsdl(self, request: Request) -> Response:
@@ -107,7 +108,14 @@ class Counterpart:
         if self.calls[-1]["InstitutionIdentifier"] == "XX":
             return self.fault("soap:Client", "Ukendt institution XX.", "<code>4711</code>")
         inside = f'<l:GetEmploymentResponse xmlns:l="urn:loen">{self.body}</l:GetEmploymentResponse>'
-        return Response(f'<s:Envelope xmlns:s="{SOAP}"><s:Body>{inside}</s:Body></s:Envelope>', media_type="text/xml")
+        envelope = f'<s:Envelope xmlns:s="{SOAP}"><s:Body>{inside}</s:Body></s:Envelope>'
+        if self.mtom:
+            part = "--b\r\nContent-Type: {}\r\nContent-Transfer-Encoding: {}\r\nContent-ID: <{}>\r\n\r\n"
+            first = part.format("image/png", "binary", "billede") + "\r\n"
+            kind = 'multipart/related; type="application/xop+xml"; start="<rod>"; start-info="text/xml"; boundary="b"'
+            second = part.format("application/xop+xml; charset=UTF-8", "8bit", "rod") + envelope
+            return Response(f"{first}{second}\r\n--b--\r\n", headers={"Content-Type": kind})
+        return Response(envelope, media_type="text/xml")
 
     def fault(self, code: str, said: str, detail: str = "") -> Response:
         inside = f"<s:Fault><faultcode>{code}</faultcode><faultstring>{said}</faultstring><detail>{detail}</detail></s:Fault>"
@@ -263,6 +271,16 @@ def test_the_log_in_goes_to_no_other_server(counterpart: Counterpart, tmp_path: 
         assert len(rows(loen(counterpart, connection=login), context(tmp_path))) == 3
     assert len(seen) == 1
     assert not [value for headers in seen for value in headers.values() if "hemmelig-kode" in value]
+
+
+def test_an_answer_in_parts_is_read(counterpart: Counterpart, tmp_path: Path) -> None:
+    """Java's servers send it so whether there are attachments or not, once MTOM is switched on."""
+    (tmp_path / "plain").mkdir()
+    counterpart.body = PERSON.format(n=1).replace("<l:Timer/>", "<l:Timer>æø</l:Timer>")
+    plain = rows(loen(counterpart, "Person/Employment", {"Timer": column()}), context(tmp_path / "plain"))
+    counterpart.mtom = True
+    assert rows(loen(counterpart, "Person/Employment", {"Timer": column()}), context(tmp_path)) == plain
+    assert [row["timer"] for row in plain] == ["37.00", "æø"]
 
 
 def test_a_fault_is_told_and_not_tried_again(counterpart: Counterpart, tmp_path: Path) -> None:
