@@ -55,6 +55,20 @@ def _committee(function: str) -> str:
     return placed.get(function, "Ukendt")
 
 
+def test_salaries_that_one_mart_hides_no_other_tells(ask: Any) -> None:
+    """No line with salaries is shown of a unit whose salaries are hidden."""
+    lines = (
+        "select budget.maaned, budget.center_id, budget.udvalg, budget.forbrug, fravaer.loenudgift"
+        " from marts.mart_budgetopfoelgning as budget"
+        " inner join (select distinct regnskabsmaaned as maaned, enhed_id, omkostningssted, funktion from conformed.fct_postering"
+        " inner join conformed.dim_artskonto using (artskonto) where hovedart = '1' and dranst = '1') as loen"
+        " using (maaned, omkostningssted, funktion) inner join marts.mart_fravaer_vikar as fravaer"
+        " on fravaer.maaned = budget.maaned and fravaer.enhed_id = loen.enhed_id and fravaer.raekketype = 'enhed'"
+    )
+    assert ask(f"select count(*) filter (where loenudgift is null) > 0, count(forbrug) > 0 from ({lines})") == [(True, True)]
+    assert ask(f"select * from ({lines}) where forbrug is not null and loenudgift is null") == []
+
+
 def test_the_agreed_budget_sums_to_what_the_municipality_published(ask: Any) -> None:
     """A total that nobody here made: Center for Social og Arbejdsmarked has 1,077.7 million kroner in 2026."""
     rows = ask(

@@ -1,5 +1,6 @@
 -- Budget and consumption by cost centre and function, and the committee that the function belongs to. The functions of benefits are one line, since mart_ydelse_refusion shows them one by
 -- one and hides the small: shown here too, what is hidden there could be worked out. A year's budget is spread evenly over its months.
+{% set within = ['maaned', 'center_id', 'udvalg'] -%}
 with
 
 overfoersler as (
@@ -13,9 +14,11 @@ forbrug as (
         postering.omkostningssted,
         if(overfoersler.funktion is null, postering.funktion, 'Overførsler') as funktion,
         sum(postering.beloeb) as forbrug,
-        bool_or(konto.hovedart = '1') as har_loen
+        bool_or(konto.hovedart = '1') as har_loen,
+        coalesce(bool_or(konto.hovedart = '1' and loen.skjules), false) as loen_skjult
     from {{ ref('fct_postering') }} as postering
     inner join {{ ref('dim_artskonto') }} as konto on postering.artskonto = konto.artskonto
+    left join {{ ref('int_loen__maaned') }} as loen on postering.regnskabsmaaned = loen.maaned and postering.enhed_id = loen.enhed_id
     left join overfoersler on postering.funktion = overfoersler.funktion
     group by 1, 2, 3
 ),
@@ -147,8 +150,11 @@ celler as (
         -- What rests on nobody may be shown, and hidden beside what may not.
         case
             when coalesce(forbrug.forbrug, 0) = 0 then 0
-            else coalesce(least(borgere.personer, if(forbrug.har_loen, coalesce(ansatte.personer, 1), null)), 5)
-        end as personer
+            else coalesce(
+                least(borgere.personer, if(forbrug.har_loen, coalesce(ansatte.personer, 1), null), if(forbrug.loen_skjult, 5, null)), 5
+            )
+        end as personer,
+        coalesce(forbrug.loen_skjult, false) as loen_skjult
     from linjer
     inner join maaneder on linjer.regnskabsaar = year(maaneder.maaned)
     left join {{ ref('dim_omkostningssted') }} as steder on linjer.omkostningssted = steder.omkostningssted
@@ -165,12 +171,29 @@ celler as (
     left join borgere on maaneder.maaned = borgere.maaned and linjer.funktion = borgere.funktion
 ),
 
+-- Salaries that mart_fravaer_vikar hides are hidden here too: first of all beside what is small, and where nothing is, as small themselves.
+{% set smallest_first = "not loen_skjult, omkostningssted || '|' || funktion" %}
+vejede as (
+    select
+        *,
+        {{ hidden_cell('personer', within, smallest_first) }} as skjules
+    from celler
+),
+
+maalte as (
+    select * replace (
+        if(loen_skjult and bool_or(loen_skjult and not skjules) over (partition by {{ within | join(', ') }}), least(personer, 1), personer)
+        as personer
+    )
+    from vejede
+),
+
 valgt as (
     select
-        * exclude (enhed_id),
+        * exclude (enhed_id, loen_skjult, skjules),
         'linje' as raekketype,
-        {{ hidden_cell('personer', ['maaned', 'center_id', 'udvalg'], "omkostningssted || '|' || funktion") }} as diskretioneret
-    from celler
+        {{ hidden_cell('personer', within, smallest_first) }} as diskretioneret
+    from maalte
 ),
 
 med_total as (

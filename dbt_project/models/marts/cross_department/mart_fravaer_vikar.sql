@@ -47,17 +47,6 @@ leveret as (
     group by 1, 2
 ),
 
-loen as (
-    select
-        postering.regnskabsmaaned as maaned,
-        postering.enhed_id,
-        sum(postering.beloeb) as loenudgift
-    from {{ ref('fct_postering') }} as postering
-    inner join {{ ref('dim_artskonto') }} as konto on postering.artskonto = konto.artskonto
-    where konto.hovedart = '1' and postering.dranst = '1'
-    group by 1, 2
-),
-
 haendelser as (
     select
         maaned,
@@ -82,7 +71,7 @@ haendelser as (
     select
         maaned,
         enhed_id
-    from loen
+    from {{ ref('int_loen__maaned') }}
 ),
 
 maaneder as (
@@ -94,7 +83,6 @@ maaneder as (
     group by maaned
 ),
 
--- What few employees earn is theirs to tell.
 ansatte as (
     select
         maaneder.maaned,
@@ -134,8 +122,8 @@ enheder as (
         coalesce(len(fravaer.syge), 0) as antal_syge,
         coalesce(len(bevilget.bevilgede), 0) as antal_bevilgede,
         coalesce(len(leveret.besoegte), 0) as antal_besoegte,
-        -- Salary in a unit where nobody is known to be employed is somebody's.
-        if(loen.loenudgift is null, 0, coalesce(len(ansatte.ansatte), 1)) as antal_loennede,
+        coalesce(loen.ansatte, 0) as antal_loennede,
+        coalesce(loen.skjules, false) as skjul_loennede,
         fravaer.sygetimer,
         vagter.faste_timer,
         vagter.vikartimer,
@@ -150,7 +138,7 @@ enheder as (
     left join bevilget on celler.maaned = bevilget.maaned and celler.enhed_id = bevilget.enhed_id
     left join leveret on celler.maaned = leveret.maaned and celler.enhed_id = leveret.enhed_id
     left join ansatte on celler.maaned = ansatte.maaned and celler.enhed_id = ansatte.enhed_id
-    left join loen on celler.maaned = loen.maaned and celler.enhed_id = loen.enhed_id
+    left join {{ ref('int_loen__maaned') }} as loen on celler.maaned = loen.maaned and celler.enhed_id = loen.enhed_id
     left join {{ ref('dim_organisation') }} as organisation on celler.enhed_id = organisation.enhed_id
 ),
 
@@ -160,8 +148,7 @@ valgt as (
         {{ hidden_cell('antal_ansatte', ['maaned', 'center_id'], 'enhed_id') }} as skjul_ansatte,
         {{ hidden_cell('antal_syge', ['maaned', 'center_id'], 'enhed_id') }} as skjul_syge,
         {{ hidden_cell('antal_bevilgede', ['maaned', 'center_id'], 'enhed_id') }} as skjul_bevilgede,
-        {{ hidden_cell('antal_besoegte', ['maaned', 'center_id'], 'enhed_id') }} as skjul_besoegte,
-        {{ hidden_cell('antal_loennede', ['maaned', 'center_id'], 'enhed_id') }} as skjul_loennede
+        {{ hidden_cell('antal_besoegte', ['maaned', 'center_id'], 'enhed_id') }} as skjul_besoegte
     from enheder
 ),
 
