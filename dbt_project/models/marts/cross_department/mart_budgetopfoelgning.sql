@@ -181,16 +181,18 @@ vejede as (
 ),
 
 maalte as (
-    select * replace (
-        if(loen_skjult and bool_or(loen_skjult and not skjules) over (partition by {{ within | join(', ') }}), least(personer, 1), personer)
-        as personer
-    )
+    select
+        * exclude (personer, skjules),
+        case
+            when loen_skjult and bool_or(loen_skjult and not skjules) over (partition by {{ within | join(', ') }}) then least(personer, 1)
+            else personer
+        end as personer
     from vejede
 ),
 
 valgt as (
     select
-        * exclude (enhed_id, loen_skjult, skjules),
+        * exclude (enhed_id, loen_skjult),
         'linje' as raekketype,
         {{ hidden_cell('personer', within, smallest_first) }} as diskretioneret
     from maalte
