@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zipfile
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,27 @@ def test_excel_values_read_as_the_sheet_shows_them(drop: Path, tmp_path: Path) -
             "_source_ref": "a.xlsx#A", "_source_row": 6,
         },
     ]  # fmt: skip
+
+
+def test_excel_errors_and_formulas_that_nobody_calculated_are_not_empty(drop: Path, tmp_path: Path) -> None:
+    book = workbook(drop, A=[*BANNER, HEAD, ["1", None, None, "#N/A"], ["2"], ["3", None, None, "=B1*2"]], B=[*BANNER, HEAD])
+    book["B"].cell(5, 4).value = "#REF!"
+    book.save(drop / "a.xlsx")
+    with zipfile.ZipFile(drop / "a.xlsx") as written:
+        parts = {name: written.read(name) for name in written.namelist()}
+    sheet = parts["xl/worksheets/sheet1.xml"]
+    assert b'<c r="D4" t="e"><v>#N/A</v></c>' in sheet
+    # A result that is an empty text, and cells and rows that do not say where they are, as some writers leave them.
+    empty = b'<c r="A5" t="inlineStr"><is><t>2</t></is></c><c r="D5" t="str"><f>IF(1,"")</f><v></v></c>'
+    parts["xl/worksheets/sheet1.xml"] = re.sub(rb'<c r="A5".*?</c>', empty, sheet)
+    parts["xl/worksheets/sheet2.xml"] = re.sub(
+        rb' r="[A-Z]?\d+"', b"", parts["xl/worksheets/sheet2.xml"].replace(b'<row r="5"', b"<row><c/></row><row")
+    )
+    with zipfile.ZipFile(drop / "a.xlsx", "w") as changed:
+        for name, content in parts.items():
+            changed.writestr(name, content)
+    found = rows(excel_system(drop, "?"), context(tmp_path))
+    assert [(row["telefon"], row["tarif"]) for row in found] == [("1", "#N/A"), ("2", None), ("3", "=B1*2")]
 
 
 def test_excel_sheets_by_pattern_without_hidden_ones_and_with_strange_ones_set_aside(drop: Path, tmp_path: Path) -> None:
