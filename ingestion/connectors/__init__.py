@@ -40,6 +40,9 @@ _SECRET_FIELDS = {
 _CPR = re.compile(r"(?<!\d)[0-3]\d[01]\d{3}-?\d{4}(?!\d)")
 """Messages are logged and mailed; an address or a database's answer may hold a CPR number."""
 
+_LOGIN = re.compile(r"\b(Basic|Bearer) [\w.~+/=-]{6,}|\beyJ[\w-]+\.[\w.-]+")
+"""What some servers quote of a request that they refuse, and a token (JWT), which stands in no register."""
+
 
 def connector_for(system: System, table: Table | None = None) -> Reader:
     """Return the function that reads tables of `system`; its module, and the libraries it needs, are imported now.
@@ -66,7 +69,9 @@ def connector_for(system: System, table: Table | None = None) -> Reader:
 
 
 def _presentable(system: System, table_name: str, message: str) -> str:
-    line = _CPR.sub("######-####", " ".join(message.split()))
+    # Half an emoji, as a cut text ends in, could not be written to the log.
+    line = " ".join(message.split()).encode(errors="replace").decode()
+    line = _LOGIN.sub("***", _CPR.sub("######-####", line))
     for secret in _secrets(system.connection):
         line = line.replace(secret, "***")
     return f"{system.id}.{table_name}: {line}"

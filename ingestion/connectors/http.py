@@ -415,12 +415,23 @@ def check(response: requests.Response) -> None:
         raise kind(f"{place} answers {status}{f': {said}' if said else ''}. {_advice(status, response.url)}")
 
 
+def _parsed(response: requests.Response) -> Any:
+    try:
+        return loads(response.content)
+    except UnicodeDecodeError:
+        declared = re.search(r"charset=\W?([\w-]+)", response.headers.get("Content-Type", ""), re.IGNORECASE)
+        # What is called Latin-1 is Windows' mostly, as browsers take it too.
+        if declared is None or declared[1].lower() not in ("iso-8859-1", "windows-1252"):
+            raise
+        return loads(response.content.decode("cp1252"))
+
+
 def _body(response: requests.Response) -> Any:
     check(response)
     if response.status_code == 204:
         return None
     try:
-        return loads(response.content)
+        return _parsed(response)
     except UnicodeDecodeError as error:
         byte = response.content[error.start]
         raise SourceError(

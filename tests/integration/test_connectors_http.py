@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import ssl
 import time
 from collections.abc import Iterator
@@ -527,6 +528,29 @@ def test_an_answer_cut_short_is_asked_for_again(server: Server, tmp_path: Path) 
     answers = iter([(200, {"X-Length": "99", "Connection": "close"}, '[{"id": 1}]'), [{"id": 1}]])
     server.answer = lambda path, query, headers: next(answers)
     assert ids(rest(server, {"type": "single"}, limits={"timeout_seconds": 5, "retries": 1}), context(tmp_path)) == ["1"]
+
+
+def test_an_older_encoding_is_read_where_the_server_says_so(server: Server, tmp_path: Path) -> None:
+    columns = {"id": column("integer"), "navn": column()}
+    body = '[{"id": 1, "navn": "Søren – €"}]'
+    for charset, sent in (("ISO-8859-1", body.encode("cp1252")), ("iso-8859-1", body.encode())):  # The latter is wrong.
+        kind = {"Content-Type": f"application/json; charset={charset}"}
+        server.answer = lambda *_, kind=kind, sent=sent: (200, kind, sent)
+        assert rows(rest(server, {"type": "single"}, columns=columns), context(tmp_path))[0]["navn"] == "Søren – €"
+
+
+@pytest.mark.parametrize("auth", ["oauth2", "basic"])
+def test_what_a_server_quotes_of_the_log_in_is_not_told(server: Server, tmp_path: Path, auth: str) -> None:
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        if path == "/token":
+            return {"access_token": "eyJhbGciOi.J9hemmelig.kode"}
+        told = headers["Authorization"]
+        return (403, {}, {"message": f"{told} refused; {told.partition(' ')[2] if auth == 'oauth2' else ''} halv \ud83d"})
+
+    server.answer = answer
+    basic = {"type": "basic", "username": "æ", "password": {"env": "SECRET"}}
+    load = land_system(rest(server, {"type": "single"}, oauth2(server) if auth == "oauth2" else basic), Home(tmp_path))
+    assert re.search(r"answers 403: \*\*\* refused; (\*\*\* )?halv \?\. The log-in", load.tables[TABLE].message)
 
 
 def test_a_hanging_server_is_given_up(server: Server, tmp_path: Path) -> None:
