@@ -42,6 +42,16 @@ boern as (
         ) = 1
 ),
 
+-- Who came since the half-year before began has less absence in it for that alone.
+fra_foer as (
+    select distinct
+        maalte.halvaar,
+        indskrivning.person_id
+    from maalte
+    inner join {{ ref('fct_indskrivning') }} as indskrivning
+        on maalte.forrige between indskrivning.startdato and coalesce(indskrivning.slutdato, date '9999-12-31')
+),
+
 fravaer as (
     select
         boern.halvaar,
@@ -60,7 +70,7 @@ fulgte as (
     select
         fravaer.*,
         -- A rise is half as much again and three days at the least: a cold more is none.
-        fravaer.dage >= 1.5 * fravaer.dage_foer and fravaer.dage >= fravaer.dage_foer + 3 as stigende,
+        fra_foer.person_id is not null and fravaer.dage >= 1.5 * fravaer.dage_foer and fravaer.dage >= fravaer.dage_foer + 3 as stigende,
         exists(
             select 1
             from {{ ref('fct_underretning') }} as underretning
@@ -70,6 +80,7 @@ fulgte as (
                 and underretning.modtaget_dato <= fravaer.sidste_dag + interval 12 month
         ) as underrettet
     from fravaer
+    left join fra_foer on fravaer.halvaar = fra_foer.halvaar and fravaer.person_id = fra_foer.person_id
 ),
 
 celler as (
