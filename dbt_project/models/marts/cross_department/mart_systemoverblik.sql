@@ -33,6 +33,15 @@ karantaene as (
     group by system_id
 ),
 
+-- Lines that could not be read as a row never reached the raw table: they belong to the whole all the same.
+afviste as (
+    select
+        system_id,
+        count(distinct concat_ws('|', table_name, load_id, source_ref, source_row)) as raekker
+    from {{ source('platform', 'rejects') }}
+    group by system_id
+),
+
 noegler as (
     select distinct
         system_id,
@@ -107,7 +116,7 @@ select
     friskhed.fejlede_tabeller::integer as fejlede_tabeller,
     if(systemer.system_id is null, null, coalesce(karantaene.tabte_raekker, 0))::bigint as tabte_raekker,
     if(systemer.system_id is null, null, coalesce(karantaene.tomme_vaerdier, 0))::bigint as ugyldige_vaerdier,
-    round(100 * (1 - coalesce(karantaene.tabte_raekker, 0) / nullif(friskhed.raekker, 0)), 2)::decimal(9, 2) as brugbare_raekker_pct,
+    round(100 * (1 - coalesce(karantaene.tabte_raekker, 0) / nullif(friskhed.raekker + coalesce(afviste.raekker, 0), 0)), 2)::decimal(9, 2) as brugbare_raekker_pct,
     noegler_pr_system.noegler,
     coalesce(kombinationer.antal_kombinationer, 0)::integer as antal_kombinationer,
     kombinationer.kan_kombineres_med,
@@ -117,6 +126,7 @@ left join {{ source('platform', 'systems') }} as register on systemer.system_id 
 left join {{ ref('fagomraader') }} as fagomraader on systemer.fagomraade = fagomraader.fagomraade
 left join friskhed on systemer.system_id = friskhed.system_id
 left join karantaene on systemer.system_id = karantaene.system_id
+left join afviste on systemer.system_id = afviste.system_id
 left join noegler_pr_system on systemer.system_id = noegler_pr_system.system_id
 left join kombinationer on systemer.system_id = kombinationer.system_id
 left join relationer on systemer.it_system_uuid = relationer.it_system_uuid
