@@ -509,5 +509,5 @@ def _advance(state: dict[str, Any], table: Table, found: Extract, context: ReadC
             state["cursor"] = top
     if context.next_token is not None:
         state["token"] = context.next_token
-    if context.files_loaded:
-        state["files"] = {**state.get("files", {}), **context.files_loaded}
+    if context.files_loaded or context.files_touched:
+        state["files"] = {**state.get("files", {}), **context.files_loaded, **context.files_touched}

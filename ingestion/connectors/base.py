@@ -89,6 +89,8 @@ class ReadContext:
 
     files_loaded: dict[str, str] = field(default_factory=dict)
     """Out: file name → fingerprint of the files read now."""
+    files_touched: dict[str, str] = field(default_factory=dict)
+    """Out: file name → fingerprint of files that came again and hold what earlier loads took from them."""
     failed_files: dict[str, str] = field(default_factory=dict)
     """Out: file name → fingerprint of the file that could not be read."""
     source_rows: int | None = None

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ingestion.connectors.duck import Scan
 
 _CHUNK = 1 << 20
+_LOOK_SECONDS = 5
+"""Between two looks at files whose time tells nothing."""
 
 
 def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table | Scan]:
@@ -44,6 +46,7 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
             path, fingerprint = _fetch(folder, listed, context)
             try:
                 if _same_content(fingerprint, context.files_seen.get(listed.name)) and table.write != "replace":
+                    context.files_touched[listed.name] = fingerprint
                     continue
                 yield from _parsed(parse, folder, path, listed, table, context)
             except SourceError:
@@ -237,27 +240,36 @@ def arrived(system: FilesSystem) -> list[Listed]:
     Raises:
         SourceError: the folder cannot be listed.
     """
-    # Whoever asks comes back; the load itself looks twice.
-    connection = system.connection.model_copy(update={"stable_seconds": 0})
-    system = system.model_copy(update={"connection": connection})
     tables = list(system.tables.values())
     with opened(system) as folder:
         present = folder.list(deep=any("/" in table.source.glob for table in tables))
         names = {listed.name for listed in present}
+        # Whoever asks comes back; the load itself looks twice.
         whole = {
-            listed for table in tables for listed in _settled(folder, _delivered(present, system, table), names, system, table)
+            listed
+            for table in tables
+            for listed in _settled(folder, _delivered(present, system, table), names, system, table, look_twice=False)
         }
     return sorted(whole, key=lambda listed: listed.name)
 
 
-def _settled(folder: Folder, found: list[Listed], present: set[str], system: FilesSystem, table: FilesTable) -> list[Listed]:
+def _settled(
+    folder: Folder, found: list[Listed], present: set[str], system: FilesSystem, table: FilesTable, *, look_twice: bool = True
+) -> list[Listed]:
     """Those that are whole, as far as can be told: old enough, of the same size on a second look, with what belongs to them."""
-    connection, needed = system.connection, table.source.belonging()
-    old = [listed for listed in found if time.time() - listed.modified >= connection.quiet_seconds]
-    complete = [listed for listed in old if all(_beside(template, listed.name) in present for template in needed)]
-    if not connection.stable_seconds or not complete:
+    connection, needed, now = system.connection, table.source.belonging(), time.time()
+    quiet, look_after = connection.quiet_seconds, connection.stable_seconds
+    # By a clock that is hours ahead of ours a file is never old enough, and would wait until we get there.
+    complete = [
+        listed
+        for listed in found
+        if abs(now - listed.modified) >= quiet and all(_beside(template, listed.name) in present for template in needed)
+    ]
+    if any(listed.modified > now for listed in complete):
+        look_after = look_after or min(quiet, _LOOK_SECONDS)
+    if not look_twice or not look_after or not complete:
         return complete
-    time.sleep(connection.stable_seconds)
+    time.sleep(look_after)
     return [listed for listed in complete if folder.stat(listed.name) == listed]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import errno
+import functools
 import io
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -87,27 +88,58 @@ def opened(system: FilesSystem) -> Iterator[Folder]:
             yield folder
 
 
+class _Names(dict[str, str]):
+    """How names are written where the files lie, by what they are called here. Bytes that are no UTF-8 are taken for those of
+    Windows: one such name, of whatever file, must not hide all the others.
+    """
+
+    def called(self, written: str) -> str:
+        """Return what a name is called that was read by Python's `surrogateescape`."""
+        try:
+            written.encode()
+        except UnicodeEncodeError:
+            name = self.as_bytes(written).decode("cp1252", "replace")
+            self[name] = written
+            return name
+        return written
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+    @staticmethod
+    def as_bytes(written: str) -> bytes:
+        return written.encode(errors="surrogateescape")
+
+
 class _Local:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
+        self._names = _Names()
         self.place = str(root)
 
     def list(self, deep: bool) -> list[Listed]:
         # A link that leads out of the folder is not followed: whoever may write here must not choose what we read.
         found = self._root.rglob("*") if deep else self._root.iterdir()
         inside = (path for path in found if path.is_file() and path.resolve().is_relative_to(self._root))
-        return [self.stat(path.relative_to(self._root).as_posix()) for path in inside]
+        listed: list[Listed] = []
+        for path in inside:
+            with suppress(FileNotFoundError):  # Gone in the meantime, as what programs write for a moment is.
+                listed.append(self.stat(self._names.called(path.relative_to(self._root).as_posix())))
+        return listed
 
     def stat(self, name: str) -> Listed:
-        found = (self._root / name).stat()
+        found = self._path(name).stat()
         return Listed(name, found.st_size, found.st_mtime)
 
     def open(self, name: str) -> IO[bytes]:
-        return (self._root / name).open("rb")
+        return self._path(name).open("rb")
 
     def move(self, name: str, target: str) -> None:
         (self._root / target).parent.mkdir(parents=True, exist_ok=True)
-        (self._root / name).replace(self._root / target)
+        self._path(name).replace(self._root / target)
+
+    def _path(self, name: str) -> Path:
+        return self._root / self._names[name]
 
 
 _NOT_TOLD = 0
@@ -118,17 +150,18 @@ class _Sftp:
     def __init__(self, client: paramiko.SFTPClient, folder: str, host: str) -> None:
         self._client = client
         self._folder = folder.rstrip("/") or "/"
+        self._names = _Names()
         self.place = f"{host}:{folder}"
 
     def list(self, deep: bool) -> list[Listed]:
         return list(self._walk("", _DEPTH if deep else 0))
 
     def _walk(self, below: str, depth: int) -> Iterator[Listed]:
-        for entry in self._client.listdir_attr(f"{self._folder}/{below}"):
+        for entry in self._client.listdir_attr(self._path(below)):  # type: ignore[arg-type]  # Bytes do, too.
             # A name that is a name alone: a server could list `../../etc/passwd`.
             if "/" in entry.filename or "\\" in entry.filename or entry.filename in (".", ".."):
                 continue
-            name = f"{below}{entry.filename}"
+            name = self._names.called(f"{self._names[below]}{entry.filename}")
             kind = stat.S_IFMT(entry.st_mode or 0)
             if kind in (_NOT_TOLD, stat.S_IFLNK):
                 found = self._asked_for(name)
@@ -137,23 +170,23 @@ class _Sftp:
             elif kind == stat.S_IFREG:
                 yield Listed(name, entry.st_size or 0, entry.st_mtime or 0)
             elif kind == stat.S_IFDIR and depth:
-                yield from self._walk(f"{name}/", depth - 1)
+                yield from self._walk(self._names.called(f"{self._names[name]}/"), depth - 1)
 
     def _asked_for(self, name: str) -> Listed | None:
         """Return the file that a link leads to, or that a server lists without telling what kind of thing it is: it need not."""
         try:
-            found = self._client.stat(f"{self._folder}/{name}")
+            found = self._client.stat(self._path(name))
         except FileNotFoundError:
             return None
         is_file = stat.S_IFMT(found.st_mode or 0) in (_NOT_TOLD, stat.S_IFREG)
         return Listed(name, found.st_size or 0, found.st_mtime or 0) if is_file else None
 
     def stat(self, name: str) -> Listed:
-        found = self._client.stat(f"{self._folder}/{name}")
+        found = self._client.stat(self._path(name))
         return Listed(name, found.st_size or 0, found.st_mtime or 0)
 
     def open(self, name: str) -> paramiko.SFTPFile:
-        file = self._client.open(f"{self._folder}/{name}", "rb")
+        file = self._client.open(self._path(name), "rb")
         file.prefetch()
         return file
 
@@ -165,14 +198,19 @@ class _Sftp:
                 self._client.stat(f"{self._folder}{made}")
             except FileNotFoundError:
                 self._client.mkdir(f"{self._folder}{made}")
-        self._client.rename(f"{self._folder}/{name}", f"{self._folder}/{target}")
+        self._client.rename(self._path(name), f"{self._folder}/{target}")
+
+    def _path(self, name: str) -> bytes:
+        return self._names.as_bytes(f"{self._folder}/{self._names[name]}")
 
 
 @contextmanager
 def _sftp(transport: SftpTransport, limits: Limits) -> Iterator[Folder]:
     """Connect with paramiko itself: fsspec's SFTP accepts whatever key the server shows."""
     import paramiko
+    import paramiko.sftp_client
 
+    paramiko.sftp_client.Message = _message()  # type: ignore[attr-defined]
     host, port = resolve(transport.host), _port(resolve(transport.port))
     client = paramiko.SSHClient()
     key = _host_key(resolve(transport.host_key))
@@ -217,6 +255,19 @@ def _sftp(transport: SftpTransport, limits: Limits) -> Iterator[Folder]:
         ) from None
     finally:
         client.close()
+
+
+@functools.cache
+def _message() -> type[paramiko.Message]:
+    import paramiko
+
+    class Message(paramiko.Message):
+        """As paramiko's, which gives up a whole folder for a name that is no UTF-8."""
+
+        def get_text(self) -> str:
+            return self.get_string().decode(errors="surrogateescape")
+
+    return Message
 
 
 def _port(value: str) -> int:

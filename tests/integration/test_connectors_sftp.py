@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import threading
@@ -182,6 +183,19 @@ def test_files_in_folders_below_are_found_and_put_away(sftp: dict[str, Any], tmp
         "2026_yr-2026-01.csv"
     ]
     assert rows(of, context(tmp_path, files_seen=found.files_loaded)) == []
+
+
+def test_names_that_are_no_utf8_are_read_and_hide_no_other(sftp: dict[str, Any], tmp_path: Path) -> None:
+    folder = sftp["root"] / os.fsdecode("Økonomi".encode("cp1252"))
+    folder.mkdir()
+    shutil.copy(sftp["root"] / "yr-2026-01.csv", folder / os.fsdecode("yr-børn.csv".encode("cp1252")))
+    of = sftp_system(sftp)
+    source = of.tables[TABLE].source.model_copy(update={"glob": "**/yr-*.csv", "archive": "arkiv"})
+    of = of.model_copy(update={"tables": {TABLE: of.tables[TABLE].model_copy(update={"source": source})}})
+    found = context(tmp_path)
+    assert [row["_source_ref"] for row in rows(of, found)] == ["yr-2026-01.csv", "Økonomi/yr-børn.csv"]
+    put_away(of, {TABLE: found.files_loaded}, {})
+    assert sorted(path.name[26:] for path in (sftp["root"] / "arkiv").iterdir()) == ["yr-2026-01.csv", "Økonomi_yr-børn.csv"]
 
 
 def test_what_arrives_starts_a_load_once(sftp: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

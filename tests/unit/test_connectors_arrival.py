@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -58,6 +59,18 @@ def test_a_file_that_grows_between_two_looks_waits(drop: Path, tmp_path: Path) -
     growing = threading.Thread(target=grow)
     growing.start()
     assert ids(delivered(drop, {"stable_seconds": 1}), context(tmp_path)) == ["3"]
+    growing.join()
+
+
+def test_a_clock_that_is_hours_ahead_keeps_no_file_waiting(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestion.connectors.files._LOOK_SECONDS", 1)
+    for name, ahead in (("b.csv", 7_200), ("c.csv", 7_200), ("d.csv", 30)):
+        (drop / name).write_text("id\n3\n")
+        os.utime(drop / name, (time.time() + ahead,) * 2)
+    growing = threading.Timer(0.3, lambda: (drop / "c.csv").write_text("id\n3\n4\n"))
+    growing.start()
+    table = delivered(drop, {"quiet_seconds": 60})
+    assert [row["_source_ref"] for row in rows(table, context(tmp_path))] == ["b.csv"]
     growing.join()
 
 
@@ -154,6 +167,16 @@ def test_a_load_killed_before_it_archives_loads_nothing_twice(
     land_system(table, home)
     assert landed(home) == ["3"], "a corrected file replaces its own rows"
     assert names(drop) == ["arkiv/a.csv", "arkiv/a.csv"]
+
+
+def test_a_file_that_is_delivered_once_more_is_put_away_too(drop: Path, tmp_path: Path) -> None:
+    home, table = Home(tmp_path / "home"), delivered(drop, archive="arkiv")
+    land_system(table, home)
+    (drop / "a.csv").write_text("id\n1\n2\n")
+    os.utime(drop / "a.csv", (1, 1))
+    assert land_system(table, home).tables[TABLE].status == "unchanged"
+    assert names(drop) == ["arkiv/a.csv", "arkiv/a.csv"]
+    assert landed(home) == ["1", "2"]
 
 
 def test_a_file_of_two_tables_stays_until_both_have_it(drop: Path, tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 from unicodedata import normalize
 
 import pytest
-from connectors_support import column, context, rows, system
+from connectors_support import TABLE, column, context, rows, system
 
+from ingestion.connectors import folders
 from ingestion.connectors.base import SourceError
+from ingestion.connectors.files import put_away
 
 
 def files_system(folder: Path, write: str = "append", **connection: Any):
@@ -87,8 +89,6 @@ def test_a_file_that_fails_is_not_taken_as_loaded(drop: Path, tmp_path: Path) ->
 
 
 def test_a_file_that_grows_while_it_is_read_fails(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ingestion.connectors import folders
-
     real = folders._Local.open
 
     def growing(self: Any, name: str) -> Any:
@@ -115,6 +115,29 @@ def test_a_name_is_the_same_however_its_letters_are_put_together(drop: Path, tmp
     where = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
     of = system(where, source, {"id": column(), "aar": column()}, write="append")
     assert [(row["id"], row["aar"]) for row in rows(of, context(tmp_path))] == [("3", "2026")]
+
+
+def test_a_name_that_is_no_utf8_is_read_and_hides_no_other(drop: Path, tmp_path: Path) -> None:
+    (drop / "other.csv").rename(drop / os.fsdecode("føl.csv".encode("cp1252")))
+    source = {"format": "csv", "glob": "f*.csv", "archive": "arkiv"}
+    where = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+    of, found = system(where, source, {"id": column()}, write="append"), context(tmp_path)
+    assert [(row["id"], row["_source_ref"]) for row in rows(of, found)] == [("1", "f1.csv"), ("2", "f2.csv"), ("9", "føl.csv")]
+    put_away(of, {TABLE: found.files_loaded}, {})
+    assert sorted(path.name.rpartition("_")[2] for path in drop.iterdir() if path.is_file()) == []
+    assert sorted(path.name.rpartition("_")[2] for path in (drop / "arkiv").iterdir()) == ["f1.csv", "f2.csv", "føl.csv"]
+
+
+def test_a_file_that_goes_while_the_folder_is_listed(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = folders._Local.stat
+
+    def going(self: Any, name: str) -> Any:
+        if name == "other.csv":
+            (drop / name).unlink()
+        return real(self, name)
+
+    monkeypatch.setattr(folders._Local, "stat", going)
+    assert ids(files_system(drop), context(tmp_path)) == ["1", "2"]
 
 
 def test_what_programs_lay_beside_the_files_is_none_of_them(drop: Path, tmp_path: Path) -> None:
