@@ -16,7 +16,7 @@ from ingestion.connectors.base import BATCH_ROWS, SOURCE_REF, SOURCE_ROW, ReadCo
 from ingestion.connectors.duck import Stored
 from ingestion.connectors.sql_postgres import read_postgres
 from ingestion.connectors.sql_ranges import at_once, conditions
-from ingestion.connectors.sql_session import connected
+from ingestion.connectors.sql_session import connected, give_up
 from ingestion.connectors.sql_source import Source, describe, escaped, quoting, what_happened
 from ingestion.connectors.sql_types import cursor_value, fitted, kind_of, read_as
 from ingestion.register.basics import Limits
@@ -59,11 +59,12 @@ def _read_rows(
         bound["since"] = cursor_value(source.table.columns[cursor.column].type, context.since)
     where = source.condition(quote, ":since" if bound else None)
     relation = f"{escaped(source.relation)}{where}"
-    counted, *sums = connection.execute(
-        sa.text(f"SELECT {', '.join(escaped(of) for of in source.totals(quote))} FROM {relation}"), bound
-    ).one()
-    context.source_rows = int(counted)
-    source.note(sums, context)
+    if context.limit is None:  # To count a large table takes minutes, for a preview of ten rows.
+        counted, *sums = connection.execute(
+            sa.text(f"SELECT {', '.join(escaped(of) for of in source.totals(quote))} FROM {relation}"), bound
+        ).one()
+        context.source_rows = int(counted)
+        source.note(sums, context)
     size = min(BATCH_ROWS, context.limit or BATCH_ROWS)
 
     def part(session: sa.Connection, within: str) -> Iterator[list[tuple[Any, ...]]]:
@@ -73,12 +74,16 @@ def _read_rows(
         columns = [sa.column(name, read_as(source.types[name])) for name in source.columns] if source.types else []
         typed = statement.columns(*columns) if columns else statement
         result = session.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(typed, bound)
-        while rows := result.fetchmany(size):
-            yield [tuple(row) for row in rows]
+        try:
+            while rows := result.fetchmany(size):
+                yield [tuple(row) for row in rows]
+        except GeneratorExit:
+            give_up(session, result)
+            raise
 
     parts, connections = [""], 1
     ranges = source.table.source.ranges
-    if ranges is not None and context.limit is None:
+    if ranges is not None and context.source_rows is not None:
         key = quote(source.name_of(ranges.column, "source.ranges"))
         least, most = connection.execute(sa.text(f"SELECT min({key}), max({key}) FROM {relation}"), bound).one()
         parts, connections = conditions(ranges, key, least, most, context.source_rows), ranges.connections

@@ -52,10 +52,11 @@ def _keep(connection: duck.Connection, source: Source, context: ReadContext) -> 
     relation = f"{source.relation}{where}"
     # As text: DuckDB makes a rounded number of a `numeric` without a scale.
     asked = ", ".join(f"({of})::text AS n{number}" for number, of in enumerate(source.totals(duck.identifier)))
-    counted, *sums = _asked(connection, f"SELECT {asked} FROM {relation}")
-    context.source_rows = int(str(counted))
-    source.note(sums, context)
-    large = context.incoming is not None and context.source_rows >= context.incoming.least_rows
+    if context.limit is None:
+        counted, *sums = _asked(connection, f"SELECT {asked} FROM {relation}")
+        context.source_rows = int(str(counted))
+        source.note(sums, context)
+    large = context.incoming is not None and (context.source_rows or 0) >= context.incoming.least_rows
     into = context.incoming if large else None
     columns = [f"{duck.identifier(name)} AS {duck.identifier(raw)}" for name, raw in source.columns.items()]
 
@@ -66,7 +67,7 @@ def _keep(connection: duck.Connection, source: Source, context: ReadContext) -> 
         return duck.select(columns, rows, context, ref, "row_number() OVER ()")
 
     ranges = source.table.source.ranges
-    if ranges is not None and context.limit is None and context.source_rows:
+    if ranges is not None and context.source_rows:
         key = duck.identifier(source.name_of(ranges.column, "source.ranges"))
         least, most = _asked(connection, f"SELECT min({key}) AS least, max({key}) AS most FROM {relation}")
         parts = conditions(ranges, key, least, most, context.source_rows)

@@ -44,6 +44,14 @@ def connected(url: sa.URL, limits: Limits) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
+def give_up(session: sa.Connection, result: sa.CursorResult[Any]) -> None:
+    """End a session in the middle of a result. Asked to close it, PyMySQL would first read the rest, be it for hours."""
+    rest = getattr(result.cursor, "_result", None)
+    if rest is not None and session.dialect.driver == "pymysql":
+        rest.unbuffered_active = False
+    session.invalidate()
+
+
 def _run(raw: Any, statement: str) -> None:
     cursor = raw.cursor()
     cursor.execute(statement)
