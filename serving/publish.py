@@ -192,7 +192,8 @@ def _build(home: Home, tables: list[PublishedTable], building: Path, publication
             target = f'published.main."{table.name}"'
             unchanged = _unchanged_sets(connection, table) if table.database != "before" and current.exists() else ""
             # A mart's windows leave the smallest hidden cell of a set first: the order is by what is shown.
-            connection.execute(f"create table {target} as from (from {table.relation} as one {unchanged}) order by all")
+            rows = f"select {_readable(connection, table)} from (from {table.relation} as one {unchanged})"
+            connection.execute(f"create table {target} as {rows} order by all")
             if unchanged:
                 (publication.unchanged_sets[table.name],) = connection.execute("select count(*) from told_by_two").fetchone() or (
                     0,
@@ -206,6 +207,13 @@ def _build(home: Home, tables: list[PublishedTable], building: Path, publication
             counted = connection.execute(f"select count(*) from {target}").fetchone()
             publication.tables[table.name] = int(counted[0]) if counted else 0
         connection.execute("checkpoint published")
+
+
+def _readable(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> str:
+    """Return what is selected of a table: UUIDs as text, since Power BI shows none of a type that it takes for binary."""
+    described = connection.execute(f"describe {table.relation}").fetchall()
+    uuids = ", ".join(f'"{name}"::varchar as "{name}"' for name, kind, *_ in described if kind == "UUID")
+    return f"* replace ({uuids})" if uuids else "*"
 
 
 def _unchanged_sets(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> str:
@@ -225,11 +233,13 @@ def _unchanged_sets(connection: duckdb.DuckDBPyConnection, table: PublishedTable
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> set[tuple[str, str]]:
-    """Return names and types; none where there is no such table."""
+    """Return names and types as they are published; none where there is no such table."""
     import duckdb
 
     try:
-        return {(name, kind) for name, kind, *_ in connection.execute(f"describe {relation}").fetchall()}
+        return {
+            (name, kind.replace("UUID", "VARCHAR")) for name, kind, *_ in connection.execute(f"describe {relation}").fetchall()
+        }
     except duckdb.CatalogException:
         return set()
 

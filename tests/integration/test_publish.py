@@ -72,6 +72,20 @@ def test_a_role_gets_its_tables_and_no_other(small: Home) -> None:
     assert duckdb.read_parquet(str(current / "parquet" / "mart_a.parquet")).fetchall() == [(1, "Øst")]
 
 
+def test_a_uuid_is_published_as_text(small: Home) -> None:
+    """Power BI takes a UUID for binary and leaves the column out, from Parquet as from DuckDB."""
+    warehouse(small, "alter table marts.mart_a add column id uuid default '11111111-2222-3333-4444-555555555555'")
+    publish(small, ROLE)
+    current = (small.published / ROLE / "current").resolve()
+    with duckdb.connect() as reader:
+        reader.execute(f"attach '{current / 'faellesdata.duckdb'}' as published (read_only)")
+        for relation in ("published.main.mart_a", f"'{current / 'parquet' / 'mart_a.parquet'}'"):
+            assert [kind for name, kind, *_ in reader.execute(f"describe from {relation}").fetchall() if name == "id"] == [
+                "VARCHAR"
+            ]
+            assert reader.execute(f"select id from {relation}").fetchall() == [("11111111-2222-3333-4444-555555555555",)]
+
+
 def test_the_manifest_tells_rows_and_checksums(small: Home) -> None:
     publication = publish(small, ROLE)
     told = json.loads((publication.path / "manifest.json").read_text())
