@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 from ingestion import deletions, news, raw_file
 from ingestion.checks import Check
 from ingestion.connectors import duck
-from ingestion.connectors.base import ReadContext, SourceError
+from ingestion.connectors.base import ReadContext, SourceError, file_ref
 from ingestion.cursor import less_lag
 from ingestion.extract import Extract, extract
 from ingestion.home import Home
@@ -443,7 +443,7 @@ def _files_seen(load: _Load, name: str, state: dict[str, Any]) -> dict[str, str]
     if state.get("rule", mended := _rule(load.system.tables[name])) == mended:
         return seen
     first = min(load.stored.with_rejects.get(name, ()), default=None)
-    return seen if first is None else {file: mark for file, mark in seen.items() if file < first}
+    return seen if first is None else {file: mark for file, mark in seen.items() if file_ref(file) < first}
 
 
 def _rule(table: Table) -> str:

@@ -16,6 +16,7 @@ from ingestion import deletions, news
 from ingestion.anomalies import history, usual_rows
 from ingestion.checks import judge
 from ingestion.connectors import duck
+from ingestion.connectors.base import file_ref
 from ingestion.home import Home
 from ingestion.register import System
 
@@ -176,7 +177,7 @@ def finish(
             deleted = connection.execute(
                 f'delete from {SCHEMA}."{name}"'
                 " where split_part(_source_ref, '#', 1) in (select unnest(?)) and _dlt_load_id <> ?",
-                [found.files, loads[name].load_id],
+                [[*map(file_ref, found.files)], loads[name].load_id],
             ).fetchone()
             loads[name].changed_rows = found.rows + (deleted[0] if deleted else 0)
         news.apply(connection, system.tables[name], name, found, loads[name].load_id)
@@ -243,7 +244,7 @@ def _store_rejects(
     elif found.files:
         connection.execute(
             f"delete from {target} where table_name = ? and split_part(source_ref, '#', 1) in (select unnest(?))",
-            [name, found.files],
+            [name, [*map(file_ref, found.files)]],
         )
     if not rejected:
         return

@@ -39,6 +39,11 @@ Row = dict[str, str | int | None]
 """A row of text with its integer `_source_row`."""
 
 
+def file_ref(name: str) -> str:
+    """Return what `_source_ref` calls a file: there, a `#` stands between an archive or a workbook and what is inside it."""
+    return name.replace("#", "%23")
+
+
 class SourceError(Exception):
     """A table cannot be read. The message is one line: what happened and what to do. `check`: the check that says so, if any."""
 

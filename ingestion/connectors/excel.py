@@ -133,7 +133,7 @@ def _rows(cells: list[list[Any]], ref: str, table: FilesTable, source: ExcelSour
     body = list(enumerate(cells[below:], start=below + 1))
     columns = _columns([str(value).strip() for value in header], body, ref)
     if not set(columns.values()) & set(table.raw_names().values()):
-        if source.sheet == ref.rpartition("#")[2]:
+        if ref.endswith(f"#{source.sheet}"):
             raise SourceError(
                 f"{ref}: row {source.header_row} has none of the declared headings. Correct `header_row`, or ask what changed"
             )

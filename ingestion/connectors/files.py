@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from ingestion.connectors import csv_records, duck, totals
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, file_ref
 from ingestion.connectors.csv import once
 from ingestion.connectors.folders import Folder, Listed, opened
 from ingestion.connectors.unpack import is_aside, unpacked
@@ -71,7 +71,7 @@ def _parsed(
     made = _of_the_file(listed, table)
     names = _names_beside(folder, listed, table)
     before, rejects, rows = context.source_rows or 0, context.rejects, 0
-    for part, ref in unpacked(path, listed.name, table.source.unpack):
+    for part, ref in unpacked(path, file_ref(listed.name), table.source.unpack):
         for batch in parse(part, ref, names, context):
             rows += batch.num_rows if not isinstance(batch, duck.Scan) else batch.rows
             yield _with_columns(_without_unused(batch, names, context), made)

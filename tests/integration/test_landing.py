@@ -122,6 +122,15 @@ def test_a_corrected_file_replaces_its_own_rows_only(library: System, drop: Path
     assert fetch(home, "select id from raw.udlaan order by id") == [("3",)]
 
 
+def test_a_corrected_file_with_the_mark_for_what_is_inside_in_its_name(library: System, drop: Path, home: Home) -> None:
+    put(drop, "udlaan#1.csv", "id;titel;beløb", "1;Øen;1,50", "2;Ærø;2,00", "3;for få")
+    land_system(library, home)
+    put(drop, "udlaan#1.csv", "id;titel;beløb", "1;Øen;9,50")
+    land_system(library, home)
+    assert fetch(home, "select id, beloeb, _source_ref from raw.udlaan") == [("1", "9,50", "udlaan%231.csv")]
+    assert fetch(home, "select count(*) from raw.load_rejects") == [(0,)]
+
+
 def test_a_full_load_keeps_rows_of_files_that_were_archived_away(library: System, drop: Path, home: Home) -> None:
     good_files(drop)
     land_system(library, home)
