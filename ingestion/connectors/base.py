@@ -34,6 +34,8 @@ _AT_ONCE = 1_000
 """Rows turned into Arrow together. While a whole batch was gathered, Python's collector went through it again and again."""
 SOURCE_REF = "_source_ref"
 SOURCE_ROW = "_source_row"
+DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
+"""What shows that text is UTF-8 in a file that is said to be something else."""
 
 Row = dict[str, str | int | None]
 """A row of text with its integer `_source_row`."""

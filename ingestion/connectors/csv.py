@@ -21,7 +21,7 @@ from itertools import chain
 from pathlib import Path
 
 from ingestion.connectors import csv_records, duck, totals
-from ingestion.connectors.base import RawNames, ReadContext, SourceError
+from ingestion.connectors.base import DANISH_UTF8, RawNames, ReadContext, SourceError
 from ingestion.naming import fold
 from ingestion.register.files import CsvSource, FilesTable
 
@@ -34,7 +34,6 @@ _COUNTING = 2
 """Pieces that are counted at once: a piece is one buffer of DuckDB's, which one thread reads."""
 _LONGEST = 32 << 20
 """Bytes of a line. DuckDB takes memory for sixteen such lines at once if nothing is said."""
-_DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
 _DOUBLED_UTF8 = {letter.encode().decode("cp1252").encode(): letter for letter in "æøåÆØÅ"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MARKS = {_BYTE_ORDER_MARK: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -215,7 +214,7 @@ def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
         data = data.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
         _look_for_doubled(data, line, ref)
     elif b"\xc3" in data:
-        found = min((at for at in map(data.find, _DANISH_UTF8) if at >= 0), default=None)
+        found = min((at for at in map(data.find, DANISH_UTF8) if at >= 0), default=None)
         if found is not None:
             number = line + data.count(b"\n", 0, found)
             raise SourceError(
@@ -249,7 +248,7 @@ def _is_utf8(data: bytes) -> bool:
 def _look_for_doubled(data: bytes, line: int, ref: str) -> None:
     """Refuse text in which no Danish letter is whole: a single spoilt name among sound ones is the source's own."""
     # In this order: a whole letter is found at once where there are any.
-    if any(letter in data for letter in _DANISH_UTF8) or b"\xc3\x83" not in data:
+    if any(letter in data for letter in DANISH_UTF8) or b"\xc3\x83" not in data:
         return
     found = min(((data.find(spoilt), letter) for spoilt, letter in _DOUBLED_UTF8.items() if spoilt in data), default=None)
     if found is None:

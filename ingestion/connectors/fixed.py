@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.connectors import totals
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, Row, SourceError, batches
+from ingestion.connectors.base import DANISH_UTF8, SOURCE_REF, SOURCE_ROW, ReadContext, Row, SourceError, batches
 from ingestion.register.files import FilesTable, FixedSource
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ def _lines(path: Path, ref: str, encoding: str) -> Iterator[tuple[int, str]]:
     """Numbered lines (from 1) without their ends; blank ones, and the end-of-file mark of old systems, are passed over."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            if encoding == "utf-8":
+                line = line.removeprefix(codecs.BOM_UTF8)
+            elif (b"\xc3" in line and any(letter in line for letter in DANISH_UTF8)) or line.startswith(codecs.BOM_UTF8):
+                # Each such letter would move what follows it one place to the right.
+                raise SourceError(
+                    f"{ref}:{number}: the file is UTF-8, not {encoding}. Set `encoding: utf-8`, or ask the vendor what changed"
+                )
             try:
                 text = line.rstrip(b"\r\n\x1a").decode(encoding)
             except UnicodeDecodeError as error:
@@ -78,5 +86,6 @@ def _rows(path: Path, ref: str, table: FilesTable, source: FixedSource, context:
             context.reject(ref, number, f"linjen er for kort: {len(line)} tegn i stedet for {needed}", line)
             continue
         given += 1
-        row: Row = {name: line[start - 1 : start - 1 + length].rstrip(" ") or None for name, (start, length) in places.items()}
+        # Empty places are blanks or, where a mainframe's program did not fill them, NUL.
+        row: Row = {name: line[start - 1 : start - 1 + length].rstrip(" \0") or None for name, (start, length) in places.items()}
         yield {**row, SOURCE_REF: ref, SOURCE_ROW: number}

@@ -10,7 +10,7 @@ from typing import Any
 
 import openpyxl
 import pytest
-from connectors_support import column, context, rejected, rows, system
+from connectors_support import TABLE, column, context, rejected, rows, system
 
 from ingestion.connectors.base import SourceError
 from ingestion.register.model import System
@@ -292,7 +292,7 @@ def cpr_file(drop: Path, *lines: str, trailer: str | None = None) -> None:
 
 
 def test_fixed_width_by_record_type_with_line_numbers(drop: Path, tmp_path: Path) -> None:
-    cpr_file(drop, "0010101010001Søren ", "0220101010001xxxxxx", "0010202020002      ")
+    cpr_file(drop, "0010101010001Søren\0", "0220101010001xxxxxx", "0010202020002      ")
     found = context(tmp_path)
     assert rows(fixed_system(drop), found) == [
         {"cpr": "0101010001", "navn": "Søren", "_source_ref": "a.txt", "_source_row": 2},
@@ -324,6 +324,18 @@ def test_a_half_written_fixed_file_gives_nothing(drop: Path, tmp_path: Path, tra
     with pytest.raises(SourceError, match=message):
         rows(fixed_system(drop), found)
     assert found.files_loaded == {}
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_fixed_width_in_utf8(drop: Path, tmp_path: Path, mark: str) -> None:
+    """Read as latin-1, each ø was two characters, and all that followed it stood one place too far to the right."""
+    (drop / "a.txt").write_text(f"{mark}000 CPR\r\n0010101900001Sørens\r\n9990001\r\n", encoding="utf-8", newline="")
+    with pytest.raises(SourceError, match=rf"a\.txt:{1 if mark else 2}: the file is UTF-8, not latin-1. Set `encoding: utf-8`"):
+        rows(fixed_system(drop), context(tmp_path))
+    table = fixed_system(drop)
+    source = table.tables[TABLE].source.model_copy(update={"encoding": "utf-8"})
+    declared = table.model_copy(update={"tables": {TABLE: table.tables[TABLE].model_copy(update={"source": source})}})
+    assert [(row["cpr"], row["navn"]) for row in rows(declared, context(tmp_path))] == [("0101900001", "Sørens")]
 
 
 def test_fixed_record_types_are_of_one_length(drop: Path) -> None:
