@@ -40,11 +40,12 @@ daekkede as (
     inner join daekning on vinduer.fra_dato >= daekning.fra_dato and vinduer.til_dato <= daekning.til_dato
 ),
 
+-- A morning and an afternoon are one day.
 fravaer as (
     select
         daekkede.person_id,
         daekkede.kvartal,
-        count(*) as fravaersdage
+        count(distinct fravaer.dato) as fravaersdage
     from daekkede
     inner join {{ ref('fct_elevfravaer') }} as fravaer
         on daekkede.person_id = fravaer.person_id and fravaer.dato between daekkede.fra_dato and daekkede.til_dato

@@ -58,8 +58,9 @@ fravaer as (
         boern.person_id,
         boern.institutionsnummer,
         boern.sidste_dag,
-        count(fravaer.dato) filter (where fravaer.dato >= boern.halvaar) as dage,
-        count(fravaer.dato) filter (where fravaer.dato < boern.halvaar) as dage_foer
+        -- A morning and an afternoon are one day.
+        count(distinct fravaer.dato) filter (where fravaer.dato >= boern.halvaar) as dage,
+        count(distinct fravaer.dato) filter (where fravaer.dato < boern.halvaar) as dage_foer
     from boern
     left join {{ ref('fct_elevfravaer') }} as fravaer
         on boern.person_id = fravaer.person_id and fravaer.dato between boern.forrige and boern.sidste_dag
