@@ -24,6 +24,7 @@ from ingestion.register.api import (
     BasicAuth,
     BearerAuth,
     HttpConnection,
+    InBandStatus,
     OAuth2Auth,
     SoapConnection,
     Tls,
@@ -413,6 +414,13 @@ def check(response: requests.Response) -> None:
         said = _error_message(response)
         kind = {404: NotThereError, 410: GoneError}.get(status, SourceError)
         raise kind(f"{place} answers {status}{f': {said}' if said else ''}. {_advice(status, response.url)}")
+
+
+def check_status(status: InBandStatus, place: str, code: str | None, said: str | None) -> None:
+    """Raise `SourceError` if the status inside an answer, with what is `said` of it, is none that the register accepts."""
+    if code not in status.accepted:
+        told = f": {' '.join(said.split())[:200].rstrip('.')}" if said else ""
+        raise SourceError(f"{place} answers with {status.path} = {code}{told}. Check the request, or ask the vendor")
 
 
 def _parsed(response: requests.Response) -> Any:

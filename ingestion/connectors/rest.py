@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ingestion.connectors import arguments
 from ingestion.connectors.base import NotThereError, ReadContext, SourceError, text
-from ingestion.connectors.http import Answer, HttpClient, client, counted, follow
+from ingestion.connectors.http import Answer, HttpClient, check_status, client, counted, follow
 from ingestion.connectors.parents import parameters_of
 from ingestion.connectors.records import Record, Records, dig, once, records_at
 from ingestion.register.api import (
@@ -145,13 +145,8 @@ class _Resource:
         status = self._source.status
         if status is None:
             return
-        code = text(dig(body, status.path, None))
-        if code not in status.accepted:
-            said = text(dig(body, status.message, None)) if status.message else None
-            told = f": {' '.join(said.split())[:200].rstrip('.')}" if said else ""
-            raise SourceError(
-                f"{self._source.path} answers with {status.path} = {code}{told}. Check the request, or ask the vendor"
-            )
+        said = text(dig(body, status.message, None)) if status.message else None
+        check_status(status, self._source.path, text(dig(body, status.path, None)), said)
 
     def _all(self) -> Iterator[Any]:
         answer = self._ask({})

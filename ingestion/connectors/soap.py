@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from ingestion.connectors import arguments
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, NotThereError, ReadContext, Row, SourceError, batches
-from ingestion.connectors.http import HttpClient, OtherServerError, check, client, follow, save
+from ingestion.connectors.http import HttpClient, OtherServerError, check, check_status, client, follow, save
 from ingestion.connectors.parents import parameters_of
-from ingestion.connectors.xml import Shape, below, local_name
+from ingestion.connectors.xml import Shape, below, elements, local_name
 from ingestion.naming import fold
-from ingestion.register.api import SoapTable, UsernameTokenAuth
+from ingestion.register.api import SoapSource, SoapTable, UsernameTokenAuth
 from ingestion.register.model import SoapSystem
 from ingestion.settings import resolve
 
@@ -55,6 +55,9 @@ def _rows(service: _Service, system: SoapSystem, table: SoapTable, context: Read
             if source.for_each is None or source.for_each.missing == "fail":
                 raise
             continue
+        if source.status is not None:
+            said = _text_at(path, source, source.status.message) if source.status.message else None
+            check_status(source.status, f"'{source.operation}'", _text_at(path, source, source.status.path), said)
         for element in _elements(path, source.operation, source.record.split("/")):
             if context.limit is not None and ordinal >= context.limit:
                 return
@@ -214,6 +217,12 @@ def _elements(path: Path, operation: str, steps: list[str]) -> Iterator[_Element
                     del parent[0]
         except etree.XMLSyntaxError as error:
             raise SourceError(f"the answer to '{operation}' is not whole or not valid XML ({error.msg}). Try later") from None
+
+
+def _text_at(path: Path, source: SoapSource, place: str) -> str | None:
+    """Return what the first element at `place` holds."""
+    found = next(elements(path, f"the answer to '{source.operation}'", place), None)
+    return None if found is None else " ".join("".join(map(str, found.itertext())).split())
 
 
 def _envelope_of(kind: str, parts: bytes) -> bytes:

@@ -31,7 +31,7 @@ def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: R
     to_row = Shape(table)
     steps = source.each.split("/") if source.each is not None else []
     records = (
-        child for record in _elements(path, ref, source.record, _above(table, len(steps))) for child in below(record, steps)
+        child for record in elements(path, ref, source.record, _above(table, len(steps))) for child in below(record, steps)
     )
     for ordinal, element in enumerate(records, start=1):
         if context.limit is not None and ordinal > context.limit:
@@ -59,7 +59,7 @@ def _encoding(file: IO[bytes]) -> str | None:
     return _MEANT.get(found[1].decode("latin-1").lower()) if found else None
 
 
-def _elements(path: Path, ref: str, record: str, keep: Collection[str] = ()) -> Iterator[_Element]:
+def elements(path: Path, ref: str, record: str, keep: Collection[str] = ()) -> Iterator[_Element]:
     """Yield each element at the end of the path `record` (`unit`, or `root/unit`), and forget it when the next is asked for.
 
     One inside another counts as part of it. Of what stands before it, elements called as one in `keep` stay.

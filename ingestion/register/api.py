@@ -330,6 +330,9 @@ class SoapSource(Strict):
     record: Text
     """Path of the element that makes a row, by local names: `Person`, or `Person/Employment` for its children. `../` first in a
     column's path goes up, as far as the path's first element, so that a child's table has its parents' keys."""
+    status: InBandStatus | None = None
+    """Paths by local names, e.g. `StandardRetur/StatusKode`: without it an answer that only says what went wrong is one without
+    rows."""
     for_each: ForEach | None = None
 
 

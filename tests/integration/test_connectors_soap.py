@@ -273,6 +273,21 @@ def test_the_log_in_goes_to_no_other_server(counterpart: Counterpart, tmp_path: 
     assert not [value for headers in seen for value in headers.values() if "hemmelig-kode" in value]
 
 
+def test_a_status_inside_the_answer_counts(counterpart: Counterpart, tmp_path: Path) -> None:
+    """As of the common public services (OIO Sag og Dokument): whatever happens, the answer is a good one."""
+    told = "<l:StandardRetur><l:StatusKode>{}</l:StatusKode><l:FejlbeskedTekst>{}</l:FejlbeskedTekst></l:StandardRetur>"
+    status = {"path": "StandardRetur/StatusKode", "accepted": ["20", "44"], "message": "StandardRetur/FejlbeskedTekst"}
+    for number, (code, rows_in_it) in enumerate([("20", counterpart.body), ("44", "")]):
+        (tmp_path / str(number)).mkdir()
+        counterpart.body = told.format(code, "OK") + rows_in_it
+        assert len(rows(loen(counterpart, source={"status": status}), context(tmp_path / str(number)))) == (
+            3 if rows_in_it else 0
+        )
+    counterpart.body = told.format("50", "Intern fejl.")
+    with pytest.raises(SourceError, match=r"'GetEmployment' answers with StandardRetur/StatusKode = 50: Intern fejl\. Check"):
+        rows(loen(counterpart, source={"status": status}), context(tmp_path))
+
+
 def test_an_answer_in_parts_is_read(counterpart: Counterpart, tmp_path: Path) -> None:
     """Java's servers send it so whether there are attachments or not, once MTOM is switched on."""
     (tmp_path / "plain").mkdir()

@@ -267,11 +267,11 @@ def test_xml_without_records_is_an_empty_delivery(drop: Path, tmp_path: Path) ->
 
 
 def test_xml_elements_are_forgotten_as_the_file_is_read(drop: Path) -> None:
-    from ingestion.connectors.xml import _elements
+    from ingestion.connectors.xml import elements
 
     (drop / "a.xml").write_text("<e>" + '<employee id="1"><cpr>x</cpr></employee>\n' * 20_000 + "</e>")
     most = 0
-    for element in _elements(drop / "a.xml", "a.xml", "employee"):
+    for element in elements(drop / "a.xml", "a.xml", "employee"):
         parent = element.getparent()
         most = max(most, 0 if parent is None else len(parent))
     assert 0 < most < 2_000  # lxml parses 32 kB ahead; without forgetting, all 20,000 would stand here.
