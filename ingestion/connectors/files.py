@@ -172,6 +172,8 @@ def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadCo
         raise SourceError(
             f"no file in {folder.place} matches {table.source.glob} ({beside}). Check the glob, or ask for the delivery"
         )
+    if table.source.newest:
+        found = found[-1:]
     settled = _settled(folder, found, {listed.name for listed in present}, system, table)
     new = [listed for listed in settled if not context.files_seen.get(listed.name, "").startswith(f"{listed.stamp}:")]
     if table.write != "replace":

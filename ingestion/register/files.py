@@ -205,6 +205,10 @@ class SourceBase(Strict):
     modified_as: Text | None = None
     """Name of a column that gets the time of the file's last change (UTC, ISO 8601), where nothing else tells versions apart."""
 
+    newest: bool = False
+    """Each file is a whole snapshot, with its date in its name: of those that lie there, the one whose name sorts last is read
+    alone."""
+
     companion: Beside | None = None
     """File that says that the data are whole, e.g. `{stem}.ok`: until it is there, they wait."""
     control: Control | None = None
@@ -370,6 +374,8 @@ class FilesTable(TableBase):
             raise ValueError(
                 "with `write: replace` all files are read again anyhow. Leave out `period`, or use `append` or `merge`"
             )
+        if self.source.newest and self.write != "replace":
+            raise ValueError("`newest` passes over all files but one. Use it with `write: replace`")
         made = self.source.of_the_file()
         if missing := sorted(made - set(self.columns)):
             raise ValueError(f"column '{missing[0]}' comes from the file's name or time, but is not among the columns. Add it")

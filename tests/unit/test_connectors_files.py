@@ -73,6 +73,22 @@ def test_a_snapshot_is_read_whole_when_any_file_is_new(drop: Path, tmp_path: Pat
     assert ids(files_system(drop, "replace"), context(tmp_path, files_seen=first.files_loaded)) == ["1", "2", "3"]
 
 
+def test_of_dated_snapshots_the_newest_is_read_alone(drop: Path, tmp_path: Path) -> None:
+    """Read together, everybody who had ever been in one of them would still be there."""
+    where = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}, "quiet_seconds": 60}
+    for name, age in (("f2.csv", 3_600), ("f3.csv", 0)):
+        (drop / name).write_text(f"id\n{name}\n")
+        os.utime(drop / name, (time.time() - age,) * 2)
+    of = system(where, {"format": "csv", "glob": "f*.csv", "newest": True}, {"id": column()})
+    assert ids(of, context(tmp_path)) == [], "the newest is still being written"
+    os.utime(drop / "f3.csv", (1, 1))
+    found = context(tmp_path)
+    assert ids(of, found) == ["f3.csv"]
+    assert ids(of, context(tmp_path, files_seen=found.files_loaded)) == []
+    with pytest.raises(ValueError, match="`newest` passes over all files but one"):
+        system(where, {"format": "csv", "glob": "f*.csv", "newest": True}, {"id": column()}, write="append")
+
+
 def test_a_file_still_being_written_waits_and_holds_back_a_snapshot(drop: Path, tmp_path: Path) -> None:
     old = time.time() - 3600
     os.utime(drop / "f1.csv", (old, old))
