@@ -30,6 +30,8 @@ _CHUNK = 1 << 20
 _PIECE = 2 * 122_880
 """Lines of a piece: one strange line takes only its own piece the careful way. A multiple of DuckDB's row group, since a piece
 that ends within one leaves a part of a row group, which is packed twice and made the raw file half as large again."""
+_HEADING_LINES = 20
+"""That headings may take up, or a stray quote among them would swallow the file."""
 _COUNTING = 2
 """Pieces that are counted at once: a piece is one buffer of DuckDB's, which one thread reads."""
 _LONGEST = 32 << 20
@@ -114,9 +116,12 @@ def _cut(path: Path, ref: str, source: CsvSource, above: list[str], trailer: lis
     file = None
     try:
         for first, lines, fields, block in _without_last(_blocks(path, source, ref), source, trailer):
-            while len(above) < wanted and lines:
+            while lines and (len(above) < wanted or _goes_on(above, source)):
                 line, _, block = block.partition(b"\n")
-                above.append(line.decode())
+                if len(above) < wanted:
+                    above.append(line.decode())
+                else:
+                    above[-1] += "\n" + line.decode()
                 first, lines = first + 1, lines - 1
             while lines:
                 if piece is None or file is None:
@@ -140,6 +145,11 @@ def _cut(path: Path, ref: str, source: CsvSource, above: list[str], trailer: lis
             file.close()
     if piece is not None:
         yield piece
+
+
+def _goes_on(above: list[str], source: CsvSource) -> bool:
+    """Whether a heading has line breaks in it, as in Excel, and the next line belongs to it."""
+    return source.header and above[-1].count("\n") < _HEADING_LINES and csv_records.unclosed(above[-1], source)
 
 
 def _has_line(block: bytes, line: bytes) -> bool:
@@ -415,7 +425,7 @@ def _reconcile(trailer: list[str], records: int, ref: str, source: CsvSource) ->
     found = re.search(source.trailer_count, "\n".join(trailer))
     if found is None:
         raise SourceError(f"{ref} ends without the trailer that tells its count: half-written. Have it sent again")
-    if int(found["rows"]) != records:
+    if totals.count(found["rows"], f"the trailer of {ref}") != records:
         raise SourceError(f"{ref}: the trailer counts {found['rows']}, the file has {records}. Have it sent again")
 
 

@@ -7,6 +7,7 @@ number in front, to a UTF-8 file that DuckDB cannot misread. Lines whose quotes 
 from __future__ import annotations
 
 import csv
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -30,6 +31,21 @@ def fields(record: str, source: CsvSource) -> list[str]:
     return [value.replace(_CR, "\r") for value in next(reader, [])]
 
 
+def unclosed(record: str, source: CsvSource) -> bool:
+    """Whether a quote opens a field that does not end on these lines."""
+    if source.quote not in record:
+        return False
+    quoted, opening = _patterns(source.separator, source.quote)
+    return opening.search(quoted.sub("", record)) is not None
+
+
+@functools.cache
+def _patterns(separator: str, quote: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    separator, quote = re.escape(separator), re.escape(quote)
+    whole = rf"(?:(?<=^)|(?<={separator})){quote}(?:[^{quote}]|{quote}{quote})*{quote}(?=$|{separator})"
+    return re.compile(whole), re.compile(rf"(?:^|{separator}){quote}")
+
+
 @dataclass
 class Records:
     """The pass over the lines: what is sound goes to `target`, what isn't to the context's rejects."""
@@ -48,11 +64,6 @@ class Records:
     _open: list[str] = field(default_factory=list)
     """Lines of a record whose quoted field has not been closed yet."""
     _open_at: int = 0
-
-    def __post_init__(self) -> None:
-        separator, quote = re.escape(self.source.separator), re.escape(self.source.quote)
-        self._quoted = re.compile(rf"(?:(?<=^)|(?<={separator})){quote}(?:[^{quote}]|{quote}{quote})*{quote}(?=$|{separator})")
-        self._opening = re.compile(rf"(?:^|{separator}){quote}")
 
     @property
     def inside_a_record(self) -> bool:
@@ -115,10 +126,10 @@ class Records:
         at = 0
         while at < len(lines) and not self.full:
             number, record, taken = first + at, lines[at], 1
-            while self._unclosed(record) and taken < _LONGEST_RECORD and at + taken < len(lines):
+            while unclosed(record, self.source) and taken < _LONGEST_RECORD and at + taken < len(lines):
                 record += "\n" + lines[at + taken]
                 taken += 1
-            if self._unclosed(record):
+            if unclosed(record, self.source):
                 if not last and taken < _LONGEST_RECORD:
                     self._open, self._open_at = lines[at:], number
                     return
@@ -128,9 +139,6 @@ class Records:
             elif record.strip():
                 self._record(number, record)
             at += taken
-
-    def _unclosed(self, record: str) -> bool:
-        return self.source.quote in record and self._opening.search(self._quoted.sub("", record)) is not None
 
     def _record(self, number: int, record: str) -> None:
         separator, quote = self.source.separator, self.source.quote

@@ -84,7 +84,7 @@ def _parsed(
     if found is None:
         raise SourceError(f"{beside} tells no count where control.rows looks for it. Correct control.rows, or ask what changed")
     given = rows + context.rejects - rejects
-    if int(found["rows"]) != given:
+    if totals.count(found["rows"], beside) != given:
         raise SourceError(f"{beside} counts {found['rows']}, {listed.name} has {given}. Have both sent again")
     context.source_rows = before + given
     totals.found(control.sums, text, beside, table, context)

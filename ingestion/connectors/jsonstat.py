@@ -34,13 +34,17 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
         cube = body.get("dataset", body)  # Version 1 has the cube one level down.
         dimensions = _dimensions(cube)
         cells, status = cube["value"], cube.get("status") or {}
-    except (AttributeError, KeyError, TypeError) as error:
+        last = len(cells) - 1 if isinstance(cells, list) else max(map(int, cells), default=0)
+        sizes = cube.get("size") or cube["dimension"].get("size") or []
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SourceError(f"{ref} is not JSON-stat (no {error}). Ask for the format JSONSTAT, or ask what changed") from None
     count = 1
     for dimension in dimensions:
         count *= len(dimension.codes)
-    if isinstance(cells, list) and len(cells) != count:
-        raise SourceError(f"{ref}: the dimensions make {count} cells, the file has {len(cells)} values. Have it sent again")
+    if (isinstance(cells, list) and len(cells) != count) or last >= count:
+        raise SourceError(f"{ref}: the dimensions make {count} cells, the file has {last + 1} values. Have it sent again")
+    if sizes and [*map(int, sizes)] != [len(dimension.codes) for dimension in dimensions]:
+        raise SourceError(f"{ref}: the dimensions have other codes than the sizes {text(sizes)}. Have it sent again")
     yield from batches(_rows(dimensions, cells, status, ref, table, context))
     if context.limit is None:
         context.source_rows = (context.source_rows or 0) + count

@@ -55,6 +55,18 @@ def found(patterns: Mapping[str, str], text: str, place: str, table: TableBase, 
         stated(name, match["sum"], place, table, context)
 
 
+def count(text: str, place: str) -> int:
+    """Return a count of rows that stands in `place`, with or without marks between its thousands.
+
+    Raises:
+        SourceError: it is none.
+    """
+    digits = re.sub(r"(?<=\d)[. \u00a0](?=\d{3}(?!\d))", "", text.strip())
+    if not digits.isdecimal():
+        raise SourceError(f"{place} gives '{text.strip()}' as the count of rows. Correct the pattern, or ask what changed")
+    return int(digits)
+
+
 def of_rows(
     connection: duckdb.DuckDBPyConnection, relation: str, table: TableBase, present: Mapping[str, object]
 ) -> dict[str, Decimal]:

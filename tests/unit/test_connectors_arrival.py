@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from connectors_support import TABLE, column, context, rows, system
+from connectors_support import TABLE, batches, column, context, rows, system
 
 from ingestion.connectors.base import SourceError
 from ingestion.home import Home
@@ -81,6 +81,14 @@ def test_open_hubs_control_file_counts_the_rows(drop: Path, tmp_path: Path) -> N
     found = context(tmp_path)
     assert ids(table, found) == ["1", "2"]
     assert found.source_rows == 2
+    table = delivered(drop, control={"name": "S_{name}", "rows": r"RECORDS;(?P<rows>.*)"}, glob="[!S]*.csv")
+    (drop / "a.csv").write_text("id\n" + "1\n" * 1_234)
+    (drop / "S_a.csv").write_text("RECORDS;1.234\n")
+    assert sum(batch.num_rows for batch in batches(table, context(tmp_path))) == 1_234
+    (drop / "S_a.csv").write_text("RECORDS;1,5\n")
+    with pytest.raises(SourceError, match=r"S_a\.csv gives '1,5' as the count of rows"):
+        ids(table, context(tmp_path))
+    (drop / "a.csv").write_text("id\n1\n2\n")
     (drop / "S_a.csv").write_text("RECORDS;3\n")
     with pytest.raises(SourceError, match=r"S_a\.csv counts 3, a\.csv has 2\. Have both sent again"):
         ids(table, context(tmp_path))

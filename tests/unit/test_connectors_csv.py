@@ -145,6 +145,14 @@ def test_ends_of_lines_and_files_of_other_programs(
     assert found.rejects == 0
 
 
+@pytest.mark.parametrize("chunk", [9, 1 << 20])
+def test_headings_with_line_breaks(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(csv_connector, "_CHUNK", chunk)
+    write(drop, 'Udtræk\r\nCPR-nr;"Beløb\r\ni kr.";"Be""mærkning"\r\n1;2;3\r\n')
+    found = rows(csv_system(drop, preamble_lines=1), context(tmp_path))
+    assert [(row["cpr_nr"], row["beloeb_i_kr"], row["be_maerkning"], row["_source_row"]) for row in found] == [("1", "2", "3", 4)]
+
+
 @pytest.mark.parametrize("lines", [1, 300_000])
 def test_headings_that_come_again_are_set_aside(drop: Path, tmp_path: Path, lines: int) -> None:
     write(drop, HEADER + "1;2;3\r\n" * lines + HEADER + "4;5;6\r\n" + HEADER.rstrip())

@@ -46,7 +46,15 @@ def test_labels_and_status_where_they_are_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"), [({"rows": []}, "not JSON-stat"), ([1], "not JSON-stat"), ({**NEW, "value": [1]}, "make 2 cells")]
+    ("body", "said"),
+    [
+        ({"rows": []}, "not JSON-stat"),
+        ([1], "not JSON-stat"),
+        ({**NEW, "value": None}, "not JSON-stat"),
+        ({**NEW, "value": [1]}, "make 2 cells, the file has 1"),
+        ({**NEW, "value": {"0": 1, "2": 5}}, "make 2 cells, the file has 3"),
+        ({**NEW, "size": [2, 1]}, r"other codes than the sizes \[2,1\]"),
+    ],
 )
 def test_what_is_no_cube_is_refused(tmp_path: Path, body: Any, said: str) -> None:
     with pytest.raises(SourceError, match=said):
