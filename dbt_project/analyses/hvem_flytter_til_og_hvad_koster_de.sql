@@ -7,5 +7,5 @@ select
     round(ydelser_24_mdr / nullif(flytninger, 0), 0) as ydelser_pr_flytning,
     round(omsorgstimer_24_mdr / nullif(flytninger, 0), 1) as omsorgstimer_pr_flytning
 from {{ ref('mart_flytning') }}
-where aldersgruppe = 'I alt' and not diskretioneret
+where aldersgruppe = 'I alt' and flytninger is not null
 order by fulgt_i_24_mdr desc, kvartal asc, retning asc

@@ -1,3 +1,19 @@
+-- A budget is the whole year's: a cost centre that is made during the year has it from its first day.
+with
+
+dage as (
+    select
+        steder.omkostningssted,
+        aar.regnskabsaar,
+        min(greatest(steder.gyldig_fra, make_date(aar.regnskabsaar::integer, 1, 1))) as dag
+    from {{ ref('dim_omkostningssted_historik') }} as steder
+    inner join (select distinct regnskabsaar from {{ ref('int_budget__konteret') }}) as aar
+        on
+            steder.gyldig_fra <= make_date(aar.regnskabsaar::integer, 12, 31)
+            and steder.gyldig_til >= make_date(aar.regnskabsaar::integer, 1, 1)
+    group by steder.omkostningssted, aar.regnskabsaar
+)
+
 select
     budget.regnskabsaar,
     budget.budgetversion,
@@ -15,6 +31,7 @@ select
     budget.beloeb
 from {{ ref('int_budget__konteret') }} as budget
 left join {{ ref('dim_artskonto') }} as konto on budget.artskonto = konto.artskonto
-{{ join_as_of('dim_omkostningssted_historik', 'steder', 'omkostningssted', unpadded('budget.omkostningssted'), 'make_date(budget.regnskabsaar::integer, 1, 1)') }}
-{{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "steder.enhed_id", "make_date(budget.regnskabsaar::integer, 1, 1)") }}
+left join dage on {{ unpadded('budget.omkostningssted') }} = dage.omkostningssted and budget.regnskabsaar = dage.regnskabsaar
+{{ join_as_of('dim_omkostningssted_historik', 'steder', 'omkostningssted', 'dage.omkostningssted', 'dage.dag') }}
+{{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', 'steder.enhed_id', 'dage.dag') }}
 left join {{ ref('dim_funktion') }} as funktioner on budget.funktion = funktioner.funktion

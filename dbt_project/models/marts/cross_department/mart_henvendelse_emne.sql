@@ -14,6 +14,7 @@ henvendelser as (
         kle_emne,
         count(*) as henvendelser,
         count(*) filter (where udfald = 'U') as udeblevne,
+        count(ventetid_minutter) as maalte,
         sum(ventetid_minutter) as ventetid
     from {{ ref('fct_borgerhenvendelse') }}
     group by 1, 2
@@ -38,6 +39,7 @@ celler as (
         coalesce(henvendelser.kle_emne, telefonnotater.kle_emne) as kle_emne,
         coalesce(henvendelser.henvendelser, 0) as henvendelser,
         coalesce(henvendelser.udeblevne, 0) as udeblevne,
+        henvendelser.maalte,
         henvendelser.ventetid,
         coalesce(telefonnotater.telefonnotater, 0) as telefonnotater,
         coalesce(telefonnotater.sager_med_telefonnotat, 0) as sager_med_telefonnotat
@@ -64,6 +66,7 @@ med_total as (
         'I alt' as kle_emne,
         sum(henvendelser) as henvendelser,
         sum(udeblevne) as udeblevne,
+        sum(maalte) as maalte,
         sum(ventetid) as ventetid,
         sum(telefonnotater) as telefonnotater,
         sum(sager_med_telefonnotat) as sager_med_telefonnotat,
@@ -81,7 +84,7 @@ select
     kle.hovedgruppe_titel as hovedgruppe,
     med_total.henvendelser::integer as henvendelser,
     med_total.udeblevne::integer as udeblevne,
-    (med_total.ventetid / nullif(med_total.henvendelser, 0))::decimal(9, 1) as ventetid_minutter,
+    (med_total.ventetid / nullif(med_total.maalte, 0))::decimal(9, 1) as ventetid_minutter,
     case when not med_total.diskretioneret then med_total.telefonnotater end::integer as telefonnotater,
     case when not med_total.diskretioneret then med_total.sager_med_telefonnotat end::integer as sager_med_telefonnotat,
     med_total.diskretioneret
