@@ -1,13 +1,18 @@
 -- A budget is the whole year's: a cost centre that is made during the year has it from its first day.
 with
 
+aar as (
+    select distinct regnskabsaar
+    from {{ ref('int_budget__konteret') }}
+),
+
 dage as (
     select
         steder.omkostningssted,
         aar.regnskabsaar,
         min(greatest(steder.gyldig_fra, make_date(aar.regnskabsaar::integer, 1, 1))) as dag
     from {{ ref('dim_omkostningssted_historik') }} as steder
-    inner join (select distinct regnskabsaar from {{ ref('int_budget__konteret') }}) as aar
+    inner join aar
         on
             steder.gyldig_fra <= make_date(aar.regnskabsaar::integer, 12, 31)
             and steder.gyldig_til >= make_date(aar.regnskabsaar::integer, 1, 1)
