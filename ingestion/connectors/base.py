@@ -58,6 +58,10 @@ class NotThereError(SourceError):
     """Nothing stands at the address (HTTP 404)."""
 
 
+class RefusedError(SourceError):
+    """The server cannot answer what it is asked (HTTP 400, 500)."""
+
+
 class GoneError(SourceError):
     """What stood at the address is gone for good (HTTP 410)."""
 

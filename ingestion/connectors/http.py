@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, quote_plus, urljoin, urlsplit
 
-from ingestion.connectors.base import GoneError, NotThereError, ReadContext, SourceError, loads, text, too_long
+from ingestion.connectors.base import GoneError, NotThereError, ReadContext, RefusedError, SourceError, loads, text, too_long
 from ingestion.connectors.quota import Quota
 from ingestion.register.api import (
     ApiKeyAuth,
@@ -404,7 +404,7 @@ def _tls(connection: Tls) -> ssl.SSLContext:
 
 
 def check(response: requests.Response) -> None:
-    """Raise `SourceError` if the server says no; `NotThereError` on 404, `GoneError` on 410."""
+    """Raise `SourceError` if the server says no; `NotThereError` on 404, `GoneError` on 410, `RefusedError` on 400 and 500."""
     place, status = _place(response.url), response.status_code
     if 300 <= status < 400:
         raise SourceError(
@@ -412,7 +412,7 @@ def check(response: requests.Response) -> None:
         )
     if status >= 400:
         said = _error_message(response)
-        kind = {404: NotThereError, 410: GoneError}.get(status, SourceError)
+        kind = {400: RefusedError, 404: NotThereError, 410: GoneError, 500: RefusedError}.get(status, SourceError)
         raise kind(f"{place} answers {status}{f': {said}' if said else ''}. {_advice(status, response.url)}")
 
 

@@ -21,6 +21,7 @@ from ingestion.connectors.base import (
     NotThereError,
     RawNames,
     ReadContext,
+    RefusedError,
     SourceError,
     by_name,
     column,
@@ -176,8 +177,9 @@ def _changed_or_all(
         pages = linked_pages(http, dialect, url, given, {})
         try:
             first = next(pages)
-        except (GoneError, NotThereError):
-            context.complete = True  # The service has forgotten the link: everything is read anew.
+        except (GoneError, NotThereError, RefusedError):
+            # The service has forgotten the link, which SAP tells by 400 or 500 (DELTA_UNAVAILABLE): everything is read anew.
+            context.complete = True
         else:
             # A count here is of changes, or of anything.
             yield from ((replace(page, count=None), url) for page in chain([first], pages))

@@ -67,11 +67,16 @@ def arguments(url: sa.URL, limits: Limits) -> dict[str, Any]:
         "pymysql": {"connect_timeout": wait, "read_timeout": longest},
         # SQL Server has no read-only sessions; this asks for a replica, where there is one that only reads.
         "pymssql": {"login_timeout": wait, "timeout": longest, "read_only": True},
-        "oracledb": {"tcp_connect_timeout": wait},
+        "oracledb": {"tcp_connect_timeout": wait, "expire_time": 1},  # Minutes of silence until it asks whether anybody is there.
     }.get(url.get_driver_name(), {})
 
 
 def postgres_limits(limits: Limits) -> dict[str, Any]:
-    """For libpq: how long to wait for a connection and for one statement, and that none may write."""
+    """For libpq: how long to wait for a connection and for one statement, and that none may write.
+
+    A firewall that forgets a connection over a long count would have us wait for two hours: after a minute of silence it is seen
+    to that somebody is there.
+    """
     options = f"-cstatement_timeout={limits.table_seconds}s -cdefault_transaction_read_only=on"
-    return {"connect_timeout": limits.timeout_seconds, "options": options}
+    alive = {"keepalives_idle": 60, "keepalives_interval": 15, "keepalives_count": 4}
+    return {"connect_timeout": limits.timeout_seconds, "options": options, **alive}

@@ -143,11 +143,17 @@ def test_what_drivers_say_is_told_with_advice(original: Exception, message: str)
     [
         ("mariadb+pymysql://a@h/d", {"connect_timeout": 7, "read_timeout": 99}),
         ("mssql+pymssql://a@h/d", {"login_timeout": 7, "timeout": 99, "read_only": True}),
-        ("oracle+oracledb://a@h/?service_name=d", {"tcp_connect_timeout": 7}),
+        ("oracle+oracledb://a@h/?service_name=d", {"tcp_connect_timeout": 7, "expire_time": 1}),
         ("sqlite:///x", {}),
         (
             "postgresql+psycopg://a@h/d",
-            {"connect_timeout": 7, "options": "-cstatement_timeout=99s -cdefault_transaction_read_only=on"},
+            {
+                "connect_timeout": 7,
+                "options": "-cstatement_timeout=99s -cdefault_transaction_read_only=on",
+                "keepalives_idle": 60,
+                "keepalives_interval": 15,
+                "keepalives_count": 4,
+            },
         ),
     ],
 )
