@@ -71,6 +71,8 @@ def _function(named: str) -> Any:
 
 
 def _text(value: Any) -> str | None:
+    if isinstance(value, (float, datetime)) and value != value:
+        return None  # NaN and NaT: how pandas says that nothing is there.
     if isinstance(value, (date, datetime, time)):
         return value.isoformat()
     if isinstance(value, bytes):

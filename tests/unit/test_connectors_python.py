@@ -46,7 +46,7 @@ def test_values_come_as_text_and_settings_by_name(functions: Any, tmp_path: Path
         assert (table_name, since, kode) == (TABLE, "2026-01-01", "hemmelig-kode")
         yield {
             "id": 1, "Beløb": Decimal("1E+2"), "ja": True, "dag": date(2026, 1, 2), "tid": datetime(2026, 1, 2, 3), "intet": None,
-            "flere": [1, "å"], "par": (1, 2), "råt": b"\x00\xff", "uid": UUID(int=1),
+            "nan": float("nan"), "flere": [1, "å"], "par": (1, 2), "råt": b"\x00\xff", "uid": UUID(int=1),
         }  # fmt: skip
         yield "vrøvl"
 
@@ -54,7 +54,7 @@ def test_values_come_as_text_and_settings_by_name(functions: Any, tmp_path: Path
     found = context(tmp_path, since="2026-01-01")
     assert rows(python(), found) == [{
         "id": "1", "beloeb": "100", "ja": "true", "dag": "2026-01-02", "tid": "2026-01-02T03:00:00", "intet": None,
-        "flere": '[1,"å"]', "par": "[1,2]", "raat": "00ff", "uid": "00000000-0000-0000-0000-000000000001",
+        "nan": None, "flere": '[1,"å"]', "par": "[1,2]", "raat": "00ff", "uid": "00000000-0000-0000-0000-000000000001",
         "_source_ref": "egne_funktioner:rows", "_source_row": 1,
     }]  # fmt: skip
     assert [(r["source_row"], r["raw_text"]) for r in rejected(found)] == [(2, "'vrøvl'")]

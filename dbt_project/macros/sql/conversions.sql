@@ -165,7 +165,7 @@ coalesce(
 case when {{ week }} >= 1 and isoyear({{ monday }}) = {{ year }} then {{ monday }} end
 {%- endmacro -%}
 
-{#- NULL for the dates that mean "no date": 0001-01-01 (.NET), 1753-01-01 (SQL Server, DAR), 1900-01-01, and the year 9999 (SAP). -#}
+{#- NULL for the dates that mean "no date": 0001-01-01 (.NET), 1753-01-01 (SQL Server, DAR), 1900-01-01, the year 9999 (SAP), infinity (PostgreSQL). -#}
 {%- macro dated(value) -%}
 case when year({{ value }}) < 9999 and cast({{ value }} as date) not in (date '0001-01-01', date '1753-01-01', date '1900-01-01') then {{ value }} end
 {%- endmacro -%}
@@ -270,7 +270,7 @@ nullif(try_cast(trim({{ clean(column) }}, '{}') as uuid), uuid '00000000-0000-00
 {%- if type == 'text' -%}
 false
 {%- elif type in readers -%}
-({{ clean(column) }} is not null and {{ readers[type](column) }} is null and not regexp_full_match({{ clean(column) }}, '[0.:/ -]+|9999\d{4}'))
+({{ clean(column) }} is not null and {{ readers[type](column) }} is null and not regexp_full_match({{ clean(column) }}, '[0.:/ -]+|9999\d{4}|-?infinity'))
 {%- elif type == 'uuid' -%}
 ({{ clean(column) }} is not null and try_cast(trim({{ clean(column) }}, '{}') as uuid) is null)
 {%- else -%}
