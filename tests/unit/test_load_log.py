@@ -1,0 +1,71 @@
+"""What is read of a load log, which keeps every load: enough to say how each table stands, and no more."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+from connectors_support import TABLE, column, system
+
+from ingestion import raw_file
+from ingestion.home import Home
+from ingestion.raw_file import LOAD_COLUMNS, create_sql, newest_changes, read_logs
+from orchestration.freshness import last_loads
+from orchestration.states import _state
+from orchestration.troubles import late_deliveries
+
+NIGHTS = 90
+BEGAN = datetime(2026, 8, 1, 3)
+TABLES = (TABLE, "sager", "aldrig")
+"""Of the last, nothing ever came."""
+
+
+def write(home: Home, seed: int, without: str = "") -> None:
+    """Write a log of tables that are loaded, found unchanged, empty or not to be had, for one night or for weeks."""
+    chance = random.Random(seed)
+    rows: list[tuple[Any, ...]] = []
+    for table in TABLES:
+        status = "failed"
+        for night in range(NIGHTS):
+            if table != "aldrig" and chance.random() < 0.2:
+                status = chance.choice(["loaded", "unchanged", "failed"])
+            brought = 0 if status == "failed" or chance.random() < 0.6 else chance.randrange(3)
+            changed = None if chance.random() < 0.1 else min(brought, chance.randrange(2))
+            rows.append((table, f"{night:03}", status, BEGAN + timedelta(days=night), brought, changed))
+    home.raw.mkdir(parents=True)
+    with duckdb.connect(str(home.raw_file("proeve"))) as connection:
+        connection.execute("create schema raw")
+        connection.execute(create_sql("load_log", {name: kind for name, kind in LOAD_COLUMNS.items() if name != without}))
+        named = ["table_name", "load_id", "status", "started_at", "rows", "changed_rows"]
+        connection.executemany(f"insert into raw.load_log ({', '.join(named)}) values (?, ?, ?, ?, ?, ?)", rows)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_a_long_log_as_much_is_read_as_says_how_its_tables_stand(
+    home: Home, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    write(home, seed, without="bytes" if seed % 2 else "")
+    of = system({"protocol": "sql", "url": "sqlite:///x"}, {"table": TABLE}, {"id": column()}, write="replace")
+    of = of.model_copy(update={"freshness": of.freshness.model_copy(update={"delivery_after_hours": 24})})
+    now = (BEGAN + timedelta(days=NIGHTS)).replace(tzinfo=UTC)
+
+    def said() -> tuple[list[Any], int]:
+        log = read_logs(home, [of.id])[of.id]
+        by_table = {name: [entry for entry in log if entry["table_name"] == name] for name in TABLES}
+        states = [_state(of, name, entries, now) for name, entries in by_table.items()]
+        delivered = late_deliveries(of, {TABLE: by_table[TABLE]}, now)
+        newest = [
+            {entry["table_name"]: entry for entry in log if entry["status"] in seen}
+            for seen in ({"loaded"}, {"loaded", "unchanged"})
+        ]
+        return [states, delivered, newest, newest_changes(log), last_loads([of.id], home)], len(log)
+
+    every, of_all = said()
+    monkeypatch.setattr(raw_file, "_FEW", 0)
+    chosen, read = said()
+    assert chosen == every
+    assert of_all == 3 * NIGHTS
+    assert read < of_all
