@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LOAD_ID = "_dlt_load_id"
+_SCANS_AT_ONCE = 64
+"""Files of delimited text that are handed to dlt as one."""
 _PLACED_AT_ONCE = 16 * 122_880
 """Rows; whole row groups of DuckDB's."""
 _OURS = {LOAD_ID, SOURCE_REF, SOURCE_ROW}
@@ -74,6 +77,13 @@ class Extract:
     def highest(self, column: str, column_type: str) -> str | None:
         return highest(self.connection, self.relation, column, column_type)
 
+    def _gathered(self) -> Iterator[Path | Scan]:
+        """Yield the parts, many scans as few: dlt takes each for a job of its own, and looks through all jobs for each."""
+        yield from (part for part in self.parts if isinstance(part, Path))
+        scans = iter([part for part in self.parts if isinstance(part, Scan)])
+        while some := list(islice(scans, _SCANS_AT_ONCE)):
+            yield some[0] if len(some) == 1 else Scan.joined(some)
+
     def dlt_items(self, disposition: dict[str, Any], folder: Path) -> Iterator[Any]:
         """Hand the files to dlt as they are: no row passes through Python again."""
         import dlt
@@ -88,7 +98,7 @@ class Extract:
                 # dlt takes a timestamp without a zone for one in UTC and moves it; a source's local time must stay as written.
                 columns[name]["timezone"] = False
         hints = dlt.mark.make_hints(columns=columns, **disposition)
-        for number, part in enumerate(self.parts):
+        for number, part in enumerate(self._gathered()):
             if isinstance(part, Path):
                 yield dlt.mark.with_file_import(str(part), "parquet", pq.ParquetFile(part).metadata.num_rows, hints=hints)
             else:

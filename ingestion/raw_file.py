@@ -186,6 +186,7 @@ def finish(
         if loads[name].rejects:
             loads[name].message = f"{system.id}.{name}: {_summary(connection, loads[name].rejects, rejects[name])}"
     _complete(connection, system)
+    _forget_states(connection)
     connection.commit()
     connection.execute("checkpoint")
     learnt_from = started - timedelta(weeks=WEEKS)
@@ -217,6 +218,15 @@ def finish(
         [json.dumps(entries), json.dumps([LOAD_COLUMNS])],
     )
     connection.execute("force checkpoint")
+
+
+def _forget_states(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep dlt's newest state alone. It names every file that was taken, and dlt adds one at each load: with a delivery an hour,
+    20 GB in three years.
+    """
+    states = f"{SCHEMA}._dlt_pipeline_state"
+    if "_dlt_pipeline_state" in stored_types(connection):
+        connection.execute(f"delete from {states} where _dlt_load_id < (select max(_dlt_load_id) from {states})")
 
 
 def _replace_by_incoming(connection: duckdb.DuckDBPyConnection, name: str) -> None:

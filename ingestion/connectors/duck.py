@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -40,6 +40,12 @@ class Scan:
             every[SOURCE_ROW] = row
         listed = ", ".join(f"{value} as {identifier(name)}" for name, value in every.items())
         return cls(f"select {listed} from {relation}", tuple(every), rows, row if isinstance(row, int) else None)
+
+    @classmethod
+    def joined(cls, scans: Sequence[Scan]) -> Scan:
+        """Return one scan of all that stands in several; what others have and one lacks is null in it."""
+        names = dict.fromkeys(name for scan in scans for name in scan.columns)
+        return cls(" union all by name ".join(f"({scan.sql})" for scan in scans), tuple(names), sum(scan.rows for scan in scans))
 
     @property
     def sql(self) -> str:

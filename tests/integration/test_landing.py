@@ -110,6 +110,31 @@ def test_the_same_file_twice_is_taken_once(library: System, drop: Path, home: Ho
     assert fetch(home, "select count(*) from raw.udlaan") == [(2,)]
 
 
+def test_many_files_are_few_jobs_and_one_state(library: System, drop: Path, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """dlt looks through all jobs of a load for each, and keeps a state of every load, which names all files."""
+    import dlt
+
+    put(drop, "filialer.csv", "id;navn", "1;Nykøbing")
+    for number in range(150):
+        more = (";ekstra", f";e'{number}") if number % 3 == 0 else ("", "")
+        lines = [f"{number};Øen {number};1,00{more[1]}", f"{number + 1000};x;2,00{more[1]}"]
+        put(drop, f"udlaan-{number:03}.csv", f"id;titel;beløb{more[0]}", *lines)
+    jobs, import_of = [], dlt.mark.with_file_import
+    monkeypatch.setattr(dlt.mark, "with_file_import", lambda *given, **more: jobs.append(given) or import_of(*given, **more))
+    assert land_system(library, home).failed == []
+    assert len(jobs) < 10
+    assert sum(rows for _, _, rows in jobs) == 301
+    columns = "id, titel, beloeb, ekstra, _source_ref"
+    found = fetch(home, f"select {columns} from raw.udlaan where _source_row = 2 order by _source_ref")
+    assert found == [(str(n), f"Øen {n}", "1,00", f"e'{n}" if n % 3 == 0 else None, f"udlaan-{n:03}.csv") for n in range(150)]
+    assert fetch(home, "select count(*), count(distinct id) from raw.udlaan") == [(300, 300)]
+    for number in range(3):
+        put(drop, f"udlaan-9{number}.csv", "id;titel;beløb", f"9{number};Ny;1,00")
+        load = land_system(library, home).tables["udlaan"]
+        assert (load.status, load.rows) == ("loaded", 1)
+    assert fetch(home, "select count(*) from raw._dlt_pipeline_state") == [(1,)]
+
+
 def test_a_corrected_file_replaces_its_own_rows_only(library: System, drop: Path, home: Home) -> None:
     good_files(drop)
     put(drop, "udlaan-2.csv", "id;titel;beløb", "3;C;3,00")
