@@ -41,6 +41,22 @@ Row = dict[str, str | int | None]
 """A row of text with its integer `_source_row`."""
 
 
+_CONTROLS = bytes(range(0x80, 0xA0))
+_IN_CP1252 = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in _CONTROLS}
+
+
+def decoded(data: bytes, encoding: str) -> str:
+    """Return text. What is called latin-1 has quotation marks, dashes and the euro sign of cp1252 where latin-1 itself has
+    control characters, which nobody writes: browsers read it so, too.
+
+    Raises:
+        UnicodeDecodeError: it is in another encoding.
+    """
+    text = data.decode(encoding)
+    odd = encoding == "latin-1" and not data.isascii() and len(data.translate(None, _CONTROLS)) < len(data)
+    return text.translate(_IN_CP1252) if odd else text
+
+
 def file_ref(name: str) -> str:
     """Return what `_source_ref` calls a file: there, a `#` stands between an archive or a workbook and what is inside it."""
     return name.replace("#", "%23")

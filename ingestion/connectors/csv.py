@@ -21,7 +21,7 @@ from itertools import chain
 from pathlib import Path
 
 from ingestion.connectors import csv_records, duck, totals
-from ingestion.connectors.base import DANISH_UTF8, RawNames, ReadContext, SourceError
+from ingestion.connectors.base import DANISH_UTF8, RawNames, ReadContext, SourceError, decoded
 from ingestion.naming import fold
 from ingestion.register.files import CsvSource, FilesTable
 
@@ -233,14 +233,14 @@ def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
     if encoding in ("utf-8", "utf-16") and _is_utf8(data):
         return data
     try:
-        decoded = data.decode(encoding)
+        text = decoded(data, encoding)
     except UnicodeDecodeError as error:
         number = line + data.count(b"\n", 0, error.start)
         hint = "Set `encoding: cp1252`" if encoding == "utf-8" else "Find the right `encoding`"
         raise SourceError(
             f"{ref}:{number}: byte 0x{data[error.start]:02x} is not {encoding}. {hint}, or ask the vendor what changed"
         ) from None
-    return decoded.encode()
+    return text.encode()
 
 
 def _is_utf8(data: bytes) -> bool:

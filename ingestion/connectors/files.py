@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from ingestion.connectors import csv_records, duck, totals
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, file_ref
+from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, decoded, file_ref
 from ingestion.connectors.csv import once
 from ingestion.connectors.folders import Folder, Listed, opened
 from ingestion.connectors.unpack import is_aside, unpacked
@@ -103,7 +103,7 @@ def _text(folder: Folder, name: str, encoding: str) -> str:
     try:
         if encoding == "utf-8-twice":
             return once(content, 1, name).decode("utf-8-sig")
-        return content.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        return decoded(content, "utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         raise SourceError(f"{name}: byte 0x{content[error.start]:02x} is not {encoding}. Ask the vendor what changed") from None
 

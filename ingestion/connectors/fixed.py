@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.connectors import totals
-from ingestion.connectors.base import DANISH_UTF8, SOURCE_REF, SOURCE_ROW, ReadContext, Row, SourceError, batches
+from ingestion.connectors.base import DANISH_UTF8, SOURCE_REF, SOURCE_ROW, ReadContext, Row, SourceError, batches, decoded
 from ingestion.register.files import FilesTable, FixedSource
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _lines(path: Path, ref: str, encoding: str) -> Iterator[tuple[int, str]]:
                     f"{ref}:{number}: the file is UTF-8, not {encoding}. Set `encoding: utf-8`, or ask the vendor what changed"
                 )
             try:
-                text = line.rstrip(b"\r\n\x1a").decode(encoding)
+                text = decoded(line.rstrip(b"\r\n\x1a"), encoding)
             except UnicodeDecodeError as error:
                 raise SourceError(
                     f"{ref}:{number}: byte 0x{line[error.start]:02x} is not {encoding}. Correct `encoding`, or ask the vendor"

@@ -47,7 +47,7 @@ def _found(path: Path, ref: str, source: JsonSource, context: ReadContext, recor
 def document(path: Path, ref: str) -> Any:
     """Return what stands in the file, its numbers as text."""
     try:
-        return loads(path.read_text(encoding="utf-8-sig"))
+        return loads(path.read_bytes())  # Which tells by its beginning whether it is UTF-16, as PowerShell writes it.
     except UnicodeDecodeError as error:
         raise SourceError(f"{ref}: byte 0x{error.object[error.start]:02x} is not utf-8. Ask the vendor what changed") from None
     except (ValueError, RecursionError) as error:

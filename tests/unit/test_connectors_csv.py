@@ -145,6 +145,12 @@ def test_ends_of_lines_and_files_of_other_programs(
     assert found.rejects == 0
 
 
+def test_latin_1_of_windows(drop: Path, tmp_path: Path) -> None:
+    (drop / "a.csv").write_bytes(HEADER.encode("cp1252") + "1;“2” – €;\r\n".encode("cp1252") + b"3;\x81;\xf8\r\n")
+    found = rows(csv_system(drop, encoding="latin-1"), context(tmp_path))
+    assert [(row["beloeb"], row["bemaerkning"]) for row in found] == [("“2” – €", None), ("\x81", "ø")]
+
+
 @pytest.mark.parametrize("chunk", [9, 1 << 20])
 def test_headings_with_line_breaks(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(csv_connector, "_CHUNK", chunk)

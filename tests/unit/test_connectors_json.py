@@ -90,10 +90,10 @@ def test_too_deep_is_refused() -> None:
         loads(b"[" * 100_000 + b"]" * 100_000)
 
 
-def read(tmp_path: Path, document: str, **columns: Any) -> list[dict[str, Any]]:
+def read(tmp_path: Path, document: str, encoding: str = "utf-8", **columns: Any) -> list[dict[str, Any]]:
     folder = tmp_path / "drop"
     folder.mkdir()
-    (folder / "a.json").write_text(document, encoding="utf-8")
+    (folder / "a.json").write_text(document, encoding=encoding)
     connection = {"protocol": "files", "transport": {"type": "local", "folder": str(folder)}}
     return rows(system(connection, {"glob": "*", "format": "json"}, columns, write="append"), context(tmp_path))
 
@@ -108,6 +108,11 @@ def test_half_an_emoji_costs_no_more_than_itself(tmp_path: Path) -> None:
     document = '[{"id": 1, "a": "god dag \\ud83d", "b": "\\ufeff\\ud83d\\ude00"}, {"id": 2, "a": 5, "b": {"c": "\\ude00"}}]'
     found = read(tmp_path, document, id=column("integer"))
     assert [(row["a"], row["b"]) for row in found] == [("god dag \ufffd", "\ufeff\U0001f600"), ("5", '{"c":"\ufffd"}')]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_document_of_powershell(tmp_path: Path, encoding: str) -> None:
+    assert [row["navn"] for row in read(tmp_path, '[{"navn": "Åse"}]', encoding, navn=column())] == ["Åse"]
 
 
 def test_a_document_that_goes_too_deep_is_told(tmp_path: Path) -> None:
