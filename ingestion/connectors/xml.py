@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
 from ingestion.register.basics import TableBase
@@ -68,22 +68,16 @@ def elements(path: Path, ref: str, record: str, keep: Collection[str] = ()) -> I
 
     steps = record.split("/")
     with path.open("rb") as file:
-        events = etree.iterparse(
-            file,
-            events=("end",),
-            encoding=_encoding(file),
-            tag=f"{{*}}{steps[-1]}",
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
+        options: Any = {"encoding": _encoding(file), "resolve_entities": False, "no_network": True, "load_dtd": False}
         try:
+            _, root = next(iter(etree.iterparse(file, events=("start",), **options)))
+            if root.getroottree().docinfo.internalDTD is not None:
+                raise SourceError(f"{ref} has a DTD, which could hide or blow up content. Ask the vendor for a file without")
+            file.seek(0)
+            options |= {"remove_comments": True, "remove_pis": True}
+            # Without a DTD nothing can blow up; an invoice with its PDF inside has texts of more than 10 MB.
+            events = etree.iterparse(file, events=("end",), tag=f"{{*}}{steps[-1]}", huge_tree=True, **options)
             for _, element in events:
-                if element.getroottree().docinfo.internalDTD is not None:
-                    raise SourceError(f"{ref} has a DTD, which could hide or blow up content. Ask the vendor for a file without")
                 if any(_is_at(ancestor, steps) for ancestor in element.iterancestors()):
                     continue
                 if _is_at(element, steps):

@@ -259,6 +259,20 @@ def test_xml_entities_are_not_read(drop: Path, tmp_path: Path) -> None:
         rows(xml_system(drop), context(tmp_path))
 
 
+def test_xml_that_blows_up_before_its_first_record(drop: Path, tmp_path: Path) -> None:
+    """Entities in attributes are put in by the parser whatever it is told."""
+    tenfold = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+    (drop / "a.xml").write_text(f'<!DOCTYPE e [<!ENTITY e0 "0123456789">{tenfold}]><e a="&e9;"><employee id="1"/></e>')
+    with pytest.raises(SourceError, match=r"a\.xml:1: not whole or not valid XML|has a DTD"):
+        rows(xml_system(drop), context(tmp_path))
+
+
+def test_xml_with_a_large_document_inside(drop: Path, tmp_path: Path) -> None:
+    content = f'<e><employee id="1"><cpr>1</cpr><fil>{"QUJD" * 3_000_000}</fil></employee><employee id="2"/></e>'
+    found = xml_rows(drop, tmp_path, content, {"id": column(path="@id"), "fil": column()}, record="employee")
+    assert [(row["id"], len(row["fil"] or "")) for row in found] == [("1", 12_000_000), ("2", 0)]
+
+
 def test_xml_without_records_is_an_empty_delivery(drop: Path, tmp_path: Path) -> None:
     (drop / "a.xml").write_text("<e/>")
     found = context(tmp_path)
