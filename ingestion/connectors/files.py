@@ -314,12 +314,16 @@ def put_away(system: FilesSystem, seen: Mapping[str, Mapping[str, str]], failed:
     `seen` and `failed` hold, by table, file name → fingerprint. Called after a load is published, so that a file is never away
     without its rows; one left behind by a killed load is known by its fingerprint and moved by the next. A file that several
     tables read goes when all of them have it. Files that have changed in the meantime stay.
+
+    Raises:
+        SourceError: some could not be moved.
     """
     tables = {name: (_matcher(table.source.glob), table.source) for name, table in system.tables.items()}
     if not any(source.archive or source.failed for _, source in tables.values()):
         return
     with opened(system) as folder:
         present = {listed.name: listed for listed in folder.list(deep=any("/" in source.glob for _, source in tables.values()))}
+        left: list[str] = []
         for name, listed in present.items():
             readers = [table for table, (wanted, _) in tables.items() if wanted(name)]
             done = [table for table in readers if seen.get(table, {}).get(name, "").startswith(f"{listed.stamp}:")]
@@ -336,4 +340,11 @@ def put_away(system: FilesSystem, seen: Mapping[str, Mapping[str, str]], failed:
                 # With its time and a part of its content's digest: a corrected file of the same name, also of the same second,
                 # must not take the place of the first.
                 stamp = datetime.fromtimestamp(present[moved].modified, UTC).strftime("%Y%m%dT%H%M%SZ")
-                folder.move(moved, f"{target}/{stamp}_{_archived(moved, known[name])}")
+                try:
+                    folder.move(moved, f"{target}/{stamp}_{_archived(moved, known[name])}")
+                except OSError as error:
+                    left.append(f"{moved}: {error.strerror or error}")  # Open somewhere, say; the others can be moved.
+    if left:
+        raise SourceError(
+            f"{len(left)} files cannot be moved ({'; '.join(left[:3])}). Close them, or give the right to move files"
+        )

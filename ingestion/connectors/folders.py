@@ -54,7 +54,9 @@ class Folder(Protocol):
     def open(self, name: str) -> AbstractContextManager[Any]: ...
 
     def move(self, name: str, target: str) -> None:
-        """Give the file another name in the folder (with its path), which nothing has yet; folders on the way are made."""
+        """Give the file another name in the folder (with its path), which nothing has but the same content; folders on the way
+        are made.
+        """
         ...
 
 
@@ -198,7 +200,15 @@ class _Sftp:
                 self._client.stat(f"{self._folder}{made}")
             except FileNotFoundError:
                 self._client.mkdir(f"{self._folder}{made}")
-        self._client.rename(self._path(name), f"{self._folder}/{target}")
+        try:
+            self._client.rename(self._path(name), f"{self._folder}/{target}")
+        except OSError as error:
+            try:
+                self._client.stat(f"{self._folder}/{target}")
+            except OSError:
+                raise error from None
+            # SFTP renames nothing to a name that is there: the same file, by its digest, that was put away before.
+            self._client.remove(self._path(name))
 
     def _path(self, name: str) -> bytes:
         return self._names.as_bytes(f"{self._folder}/{self._names[name]}")

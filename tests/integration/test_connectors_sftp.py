@@ -198,6 +198,23 @@ def test_names_that_are_no_utf8_are_read_and_hide_no_other(sftp: dict[str, Any],
     assert sorted(path.name[26:] for path in (sftp["root"] / "arkiv").iterdir()) == ["yr-2026-01.csv", "Økonomi_yr-børn.csv"]
 
 
+def test_a_file_delivered_once_more_with_its_time_takes_the_place_of_the_first(sftp: dict[str, Any], tmp_path: Path) -> None:
+    for name in ("yr-2026-02.csv", "yr-2026-03.csv"):
+        shutil.copy(sftp["root"] / "yr-2026-01.csv", sftp["root"] / name)
+    of = sftp_system(sftp)
+    source = of.tables[TABLE].source.model_copy(update={"archive": "arkiv"})
+    of = of.model_copy(update={"tables": {TABLE: of.tables[TABLE].model_copy(update={"source": source})}})
+    found = context(tmp_path)
+    assert len(rows(of, found)) == 3
+    put_away(of, {TABLE: found.files_loaded}, {})
+    archive = {path.name[26:]: path for path in (sftp["root"] / "arkiv").iterdir()}
+    for name in ("yr-2026-01.csv", "yr-2026-02.csv"):
+        shutil.copy2(archive[name], sftp["root"] / name)
+    put_away(of, {TABLE: found.files_loaded}, {})
+    assert [path.name for path in sftp["root"].iterdir()] == ["arkiv"]
+    assert {path.name[26:] for path in (sftp["root"] / "arkiv").iterdir()} == archive.keys()
+
+
 def test_what_arrives_starts_a_load_once(sftp: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watched = sftp_system(sftp)
     watched = watched.model_copy(update={"connection": watched.connection.model_copy(update={"load_on_arrival": True})})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import threading
@@ -13,6 +14,7 @@ import duckdb
 import pytest
 from connectors_support import TABLE, batches, column, context, rows, system
 
+from ingestion.connectors import folders
 from ingestion.connectors.base import SourceError
 from ingestion.home import Home
 from ingestion.landing import land_system
@@ -185,6 +187,23 @@ def test_a_file_that_is_delivered_once_more_is_put_away_too(drop: Path, tmp_path
     assert land_system(table, home).tables[TABLE].status == "unchanged"
     assert names(drop) == ["arkiv/a.csv", "arkiv/a.csv"]
     assert landed(home) == ["1", "2"]
+
+
+def test_a_file_that_cannot_be_moved_keeps_no_other_from_it(
+    drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (drop / "b.csv").write_text("id\n3\n")
+    real = folders._Local.move
+
+    def held(self: folders._Local, name: str, target: str) -> None:
+        if name == "a.csv":
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        real(self, name, target)
+
+    monkeypatch.setattr(folders._Local, "move", held)
+    assert land_system(delivered(drop, archive="arkiv"), Home(tmp_path / "home")).failed == []
+    assert names(drop) == ["a.csv", "arkiv/b.csv"]
+    assert "1 files cannot be moved (a.csv: Permission denied)" in caplog.text
 
 
 def test_a_file_of_two_tables_stays_until_both_have_it(drop: Path, tmp_path: Path) -> None:
