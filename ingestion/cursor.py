@@ -6,6 +6,8 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from ingestion.danish_time import DENMARK
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -37,23 +39,22 @@ _SHAPE = {
 def highest(connection: duckdb.DuckDBPyConnection, relation: str, column: str, column_type: str) -> str | None:
     """Return the highest value of `column` in `relation` (SQL), as the source wrote it, or None if there is none.
 
-    A value later than tomorrow is passed over: one row dated 9999-12-31 would otherwise make every later load read nothing.
+    A value later than now is passed over: after a row dated 9999-12-31 every later load would read nothing, and after one dated
+    tomorrow the next would lack what is written today. Where the source writes local time, that is the last hour or two too.
     """
     written = f'cast("{column}" as varchar)'
     if column_type == "timestamp":  # What is text stays as it is: a database that compares texts puts ' ' before 'T'.
         written = f"case typeof(\"{column}\") when 'VARCHAR' then {written} else replace({written}, ' ', 'T') end"
     order = _ORDER.get(column_type, "{0}").format(written)
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    now = datetime.now(DENMARK if column_type in ("date", "date_sap", "iso_week") else UTC)
     if column_type in _CEILING:
-        within = (
-            f"{order} <= '{tomorrow.strftime(_CEILING[column_type])}' and regexp_full_match({order}, '{_SHAPE[column_type]}')"
-        )
+        within = f"{order} <= '{now.strftime(_CEILING[column_type])}' and regexp_full_match({order}, '{_SHAPE[column_type]}')"
         if column_type == "date":
             within += f" and try_cast(left({order}, 10) as date) is not null"
         elif column_type == "timestamp":
             within += f" and try_cast({order} as timestamp) is not null"
     elif column_type in ("odata_date", "odata_timestamp"):
-        within = f"{order} <= {int(tomorrow.timestamp() * 1000)}"
+        within = f"{order} <= {int(now.timestamp() * 1000)}"
     else:
         within = "true"
     row = connection.sql(f"select max_by({written}, {order}) from {relation} where {within}").fetchone()

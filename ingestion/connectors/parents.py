@@ -44,7 +44,7 @@ def parameters_of(
             for row in batch.to_pylist():
                 values = [row.get(column) for column in wanted.values()]
                 key = tuple(str(value) for value in values)
-                if None not in values and key not in seen:
+                if all(values) and key not in seen:  # Empty in an address, it would ask for the whole list.
                     seen.add(key)
                     yield dict(zip(wanted, key, strict=True))
         if own.source_rows is not None and came + own.rejects < own.source_rows:

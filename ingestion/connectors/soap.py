@@ -93,8 +93,9 @@ class _Service:
                 "POST", address, headers, json.dumps([source.operation, still], sort_keys=True), data=message, stream=True
             )
             with response:
-                if response.status_code == 500:
-                    raise SourceError(_fault(response.raw.read(_LONGEST_FAULT, decode_content=True), source.operation))
+                if response.status_code in (400, 500):  # The former is how SOAP 1.2 says that it is our fault.
+                    said = response.raw.read(_LONGEST_FAULT, decode_content=True)
+                    raise SourceError(_fault(said, source.operation, response.status_code))
                 check(response)
                 save(response, path, self._limits)
                 kind = response.headers.get("Content-Type", "")
@@ -250,7 +251,7 @@ class _ChildShape(Shape):
         }
 
 
-def _fault(body: bytes, operation: str) -> str:
+def _fault(body: bytes, operation: str, status: int = 200) -> str:
     """What a fault says: SOAP 1.1 or 1.2, with the vendor's own detail."""
     from lxml import etree
 
@@ -261,7 +262,7 @@ def _fault(body: bytes, operation: str) -> str:
         name = local_name(element.tag)
         if name in ("faultcode", "faultstring", "Value", "Text", "detail", "Detail"):
             found.setdefault(name, " ".join(" ".join(map(str, element.itertext())).split())[:200].rstrip("."))
-    code = found.get("faultcode") or found.get("Value") or "500"
+    code = found.get("faultcode") or found.get("Value") or status
     said = [found.get("faultstring") or found.get("Text"), found.get("detail") or found.get("Detail")]
     told = ": ".join(part for part in said if part) or "no word of what is wrong"
     return f"'{operation}' fails ({code}): {told}. Check `arguments` and log-in, or ask the vendor"

@@ -198,7 +198,7 @@ def test_children_are_asked_for_once_per_parent_and_know_it(server: Server, tmp_
     def answer(path: str, query: dict[str, str], headers: Any) -> Any:
         if path == "/borgere":
             side = int(query["page"])
-            return [{"id": n, "cpr": f"010101000{n}"} for n in (1, 2, 2, None)] if side == 0 else []
+            return [{"id": n, "cpr": f"010101000{n}"} for n in (1, 2, 2, None, "")] if side == 0 else []
         borger = path.split("/")[2]
         return {"antal": 2, "poster": [{"nr": 1}, {"nr": 2, "borger": "x"}]} if borger == "1" else (404, {}, "")
 

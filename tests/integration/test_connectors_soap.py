@@ -273,6 +273,15 @@ def test_the_log_in_goes_to_no_other_server(counterpart: Counterpart, tmp_path: 
     assert not [value for headers in seen for value in headers.values() if "hemmelig-kode" in value]
 
 
+def test_a_fault_of_soap_1_2_is_told_too(counterpart: Counterpart, tmp_path: Path) -> None:
+    counterpart.fault = lambda *_: Response(  # type: ignore[method-assign]
+        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code>'
+        "<s:Reason><s:Text>Ukendt institution XX.</s:Text></s:Reason></s:Fault></s:Body></s:Envelope>", 400,
+    )  # fmt: skip
+    with pytest.raises(SourceError, match=r"'GetEmployment' fails \(s:Sender\): Ukendt institution XX\. Check"):
+        rows(loen(counterpart, arguments={"InstitutionIdentifier": "XX"}), context(tmp_path))
+
+
 def test_a_status_inside_the_answer_counts(counterpart: Counterpart, tmp_path: Path) -> None:
     """As of the common public services (OIO Sag og Dokument): whatever happens, the answer is a good one."""
     told = "<l:StandardRetur><l:StatusKode>{}</l:StatusKode><l:FejlbeskedTekst>{}</l:FejlbeskedTekst></l:StandardRetur>"

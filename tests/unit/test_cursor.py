@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import duckdb
 import pytest
 
 from ingestion.cursor import highest, less_lag
+from ingestion.danish_time import DENMARK
 
 
 def top(values: list[str | None], column_type: str) -> str | None:
@@ -44,6 +47,17 @@ def test_highest(values: list[str | None], column_type: str, expected: str | Non
 )
 def test_a_date_in_the_far_future_does_not_stop_later_loads(values: list[str], column_type: str) -> None:
     assert top(values, column_type) == values[0]
+
+
+def test_a_row_of_tomorrow_does_not_hide_what_is_written_today() -> None:
+    now = datetime.now(DENMARK)
+    for column_type, form in (("date", "%Y-%m-%d"), ("date_sap", "%Y%m%d"), ("timestamp", "%Y-%m-%dT%H:%M:%S")):
+        yesterday, tomorrow = ((now + timedelta(hours=hours)).strftime(form) for hours in (-24, 24))
+        assert top([yesterday, tomorrow], column_type) == yesterday
+    assert top([f"{now:%Y-%m-%d}", "2026-01-01"], "date") == f"{now:%Y-%m-%d}"
+    assert top([f"/Date({int((now + timedelta(hours=hours)).timestamp())}000)/" for hours in (-1, 1)], "odata_timestamp") == (
+        f"/Date({int((now - timedelta(hours=1)).timestamp())}000)/"
+    )
 
 
 @pytest.mark.parametrize(
