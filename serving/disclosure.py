@@ -17,7 +17,7 @@ TEST = "not_recoverable"
 THRESHOLD = 5
 
 Question = Mapping[str, Any]
-"""The arguments of the dbt test: `within`, `total`, `measures`, and maybe `counts` and `threshold`."""
+"""The arguments of the dbt test: `within`, `total`, `measures`, and maybe `counts`, `threshold` and `parts`."""
 
 
 def questions(manifest: Mapping[str, Any]) -> dict[str, Question]:
@@ -33,15 +33,21 @@ def recoverable(connection: duckdb.DuckDBPyConnection, relation: str, question: 
     """Yield each measure of `relation` of which a hidden cell, or a hidden total, can be worked out; and in how many sets."""
     within, total = ", ".join(question["within"]), question["total"]
     counts = list(question.get("counts", ()))
-    threshold = question.get("threshold", THRESHOLD)
+    threshold, parts = question.get("threshold", THRESHOLD), question.get("parts", {})
     for measure in (*question["measures"], *counts):
         left = f"published - coalesce(sum({measure}) filter (where not ({total})), 0)"
-        # As in the dbt test: one unknown in the sum, or a remainder that only the least possible cells add up to.
-        least = f" or (hidden > 1 and {left} <= hidden - 1 + {threshold})" if measure in counts else ""
+        # As in the dbt test: one unknown in the sum, a part shown of those who are hidden, or a remainder that only the least
+        # possible cells add up to; a hidden part of hidden persons may be nobody.
+        part, somebody = "", "hidden"
+        if measure in parts:
+            part = f" or (published is distinct from 0 and bool_or({parts[measure]} is null and {measure} is not null))"
+            somebody = f"count(*) filter (where not ({total}) and {measure} is null and {parts[measure]} is not null)"
+        least = f" or (hidden > 1 and {left} <= greatest({somebody} - 1, 0) + {threshold})" if measure in counts else ""
         found = connection.execute(
             f"select count(*) from (select count(*) filter (where not ({total}) and {measure} is null) as hidden,"
             f" max({measure}) filter (where {total}) as published from {relation} group by {within}"
-            f" having (hidden = 1 and published is not null) or (hidden = 0 and published is null and bool_or({total})){least})"
+            " having (hidden = 1 and published is not null)"
+            f" or (hidden = 0 and published is null and bool_or({total})){part}{least})"
         ).fetchone()
         if found and found[0]:
             yield f"{measure} in {found[0]} sets of {within}"
@@ -53,8 +59,9 @@ def told_by_two(
     """Write the sets of `now` of which two versions tell a hidden cell into the temporary table `into`; return how many.
 
     Who has both versions takes a cell for unchanged: what the one shows stands in the other's sum, and where that leaves one
-    unknown, it is told. A remainder that no hidden cell can be (nothing, or persons enough to be shown) tells that cells did
-    change. Counts decide where the mart has any. `grain` are the columns that tell cells apart; `before` has those of `now`.
+    unknown, it is told. A remainder that no hidden cell can be (nothing, but for a part of hidden persons, or persons enough to
+    be shown) tells that cells did change. Counts decide where the mart has any. `grain` are the columns that tell cells apart;
+    `before` has those of `now`.
     """
     within, threshold = list(question["within"]), question.get("threshold", THRESHOLD)
     counts = list(question.get("counts", ()))
@@ -89,7 +96,7 @@ def told_by_two(
             and value is null
             and unknown > 1
             and unknown_in_both = (elsewhere is null)::integer
-            and published - shown - (told - coalesce(elsewhere, 0)) > 0
+            and published - shown - (told - coalesce(elsewhere, 0)) {">=" if measure in question.get("parts", {}) else ">"} 0
             {f"and published - shown - (told - coalesce(elsewhere, 0)) < {threshold}" if counts else ""}
         """
         for measure in counts or question["measures"]

@@ -1,4 +1,5 @@
--- Spørgsmål 9: hvem flytter til og fra, og hvad koster tilflyttere de første 24 måneder? De kvartaler, der er fulgt til ende, står først.
+-- Spørgsmål 9: hvem flytter til og fra, og hvad koster tilflyttere de første 24 måneder? De kvartaler, der er fulgt til ende, står først; hvad der
+-- er skjult, er tomt.
 select
     kvartal,
     retning,

@@ -7,6 +7,7 @@ import json
 import threading
 import uuid
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -215,7 +216,7 @@ def test_a_members_sql_reaches_nothing_but_the_published_file(small: Home, sql: 
     assert run_query(small, ROLE, "select antal from mart_a") == (["antal"], [(1,)])
 
 
-def guarded(home: Home, *rows: str, asked: bool = True) -> None:
+def guarded(home: Home, *rows: str, asked: bool = True, **more: Any) -> None:
     """A mart of cells and a month's total that says it hides small cells, and asks that they stay hidden."""
     warehouse(
         home,
@@ -225,7 +226,7 @@ def guarded(home: Home, *rows: str, asked: bool = True) -> None:
     path = home.dbt / "manifest.json"
     content = json.loads(path.read_text())
     content["nodes"]["model.f.mart_a"]["config"]["meta"] |= {"suppression": {"threshold": 5}, "grain": ["maaned", "gruppe"]}
-    question = {"within": ["maaned"], "total": "gruppe = 'I alt'", "measures": ["kroner"], "counts": ["antal"]}
+    question = {"within": ["maaned"], "total": "gruppe = 'I alt'", "measures": ["kroner"], "counts": ["antal"]} | more
     if asked:
         content["nodes"]["test.f.t"] = {
             "resource_type": "test",
@@ -250,6 +251,21 @@ def test_a_mart_that_gives_a_hidden_cell_away_stops_the_publication(small: Home)
     assert (small.published / ROLE / "current").resolve() == before
     guarded(small, shown, "(1, 'C', null, null), (1, 'D', null, null), (1, 'I alt', 59, 590)")
     assert publish(small, ROLE).tables == {"mart_a": 5}
+
+
+def test_a_part_of_hidden_persons_is_hidden_be_it_nobody(small: Home) -> None:
+    parts = {"counts": ["antal", "kroner"], "measures": [], "parts": {"kroner": "antal"}}
+    shown = "(1, 'A', 20, 20), (1, 'I alt', 30, 26), (2, 'A', null, 0), (2, 'B', null, 0), (2, 'I alt', 10, 0)"
+    told = "(1, 'C', null, 0), (1, 'D', null, 6)"
+    guarded(small, shown, told)
+    publish(small, ROLE)
+    guarded(small, shown, told, **parts)
+    with pytest.raises(PublicationError, match=r"mart_a gives hidden cells away: kroner in 1 sets of maaned"):
+        publish(small, ROLE)
+    guarded(small, shown, "(1, 'C', null, null), (1, 'D', null, null)", **parts)
+    assert publish(small, ROLE).unchanged_sets == {}, "yesterday's version, of another rule, is nothing to keep to"
+    _, rows = run_query(small, ROLE, "select gruppe, kroner from mart_a where maaned = 1")
+    assert rows == [("A", 20), ("C", None), ("D", None), ("I alt", 26)]
 
 
 def test_a_mart_that_hides_cells_must_say_how_they_stay_hidden(small: Home) -> None:

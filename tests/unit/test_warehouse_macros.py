@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion.danish_time import DENMARK
-from serving.disclosure import told_by_two
+from serving.disclosure import recoverable, told_by_two
 
 MACROS = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "sql" / "warehouse.sql"
 GENERIC = MACROS.parents[1] / "tests" / "generic.sql"
@@ -151,6 +152,59 @@ def test_who_knows_the_rule_reads_no_small_cell(macros: Any, persons: list[int],
     # One small cell could be more or fewer by one with the same sum left.
     smallest = len([count for count in hidden if count < threshold]) + threshold
     assert sum(hidden) > smallest or len([count for count in hidden if count >= threshold]) > 1
+
+
+def of_few(macros: Any, sets: str) -> str:
+    """Return a query of sets (`saet`, `celle`, `n`, `del`) and totals: `heraf` is how many of the `personer` have something."""
+    base_hidden = macros.hidden_total("n", "skjult", "sum(n)")
+    part_hidden = macros.hidden_total("del", "del_skjult", "sum(del)", among="skjult") + f" or ({base_hidden} and sum(del) > 0)"
+    return f"""
+        with base as (select *, {macros.hidden_cell("n", ["saet"], "celle")} as skjult from ({sets})),
+        valgt as (select *, {macros.hidden_cell("del", ["saet"], "celle", among="skjult", of="n")} as del_skjult from base)
+        select saet, celle, if(skjult, null, n) as personer, if(del_skjult, null, del) as heraf from valgt
+        union all
+        select saet, 'I alt', if({base_hidden}, null, sum(n)), if({part_hidden}, null, sum(del)) from valgt group by saet
+    """
+
+
+@pytest.mark.parametrize(
+    "persons", [(1, 7), (3, 9), (1, 1), (2, 6, 8), (1, 6, 12), (3, 3, 7), (0, 1, 4), (0, 2, 6), (1, 2, 8, 9)]
+)
+def test_who_knows_the_few_does_not_read_what_they_have(macros: Any, recovered: Any, persons: tuple[int, ...]) -> None:
+    """Of all that the parts can be, what is published leaves it open whether any of a few persons, whom one knows, has it."""
+    possible = list(itertools.product(*(range(count + 1) for count in persons)))
+    rows = [(saet, f"c{cell}", persons[cell], part) for saet, parts in enumerate(possible) for cell, part in enumerate(parts)]
+    with duckdb.connect() as connection:
+        connection.execute(f"create table sets as from (values {', '.join(map(str, rows))}) as t (saet, celle, n, del)")
+        connection.execute(f"create table mart as {of_few(macros, 'from sets')}")
+        found = connection.execute(
+            "select saet, list(heraf order by celle = 'I alt', celle) from mart group by saet order by saet"
+        ).fetchall()
+        checked = recovered("mart", ["saet"], "celle = 'I alt'", [], ["heraf"], 5, {"heraf": "personer"})
+        assert connection.execute(checked).fetchall() == []
+        question = {
+            "within": ["saet"],
+            "total": "celle = 'I alt'",
+            "measures": [],
+            "counts": ["heraf"],
+            "parts": {"heraf": "personer"},
+        }
+        assert list(recoverable(connection, "mart", question)) == []
+    alike: dict[tuple[int | None, ...], list[tuple[int, ...]]] = {}
+    for saet, shown in found:
+        alike.setdefault(tuple(shown), []).append(possible[saet])
+    for shown, sets in alike.items():
+        if sum(sets[0]) == 0 and shown[-1] == 0:
+            continue  # nobody in the whole set has it
+        for cell, count in enumerate(persons):
+            if 0 < count < 5:
+                assert shown[cell] is None
+                # Where more have it than the largest of the other groups could, nearly all do: that is theirs to tell.
+                left = (shown[-1] or 0) - sum(part or 0 for part in shown[:-1])
+                others = max(
+                    (persons[other] for other, part in enumerate(shown[:-1]) if other != cell and part is None), default=0
+                )
+                assert {min(parts[cell], 1) for parts in sets} == {0, 1} or left > others, (shown, cell, sets)
 
 
 PERSONS = st.lists(st.integers(0, 9), min_size=1, max_size=5)

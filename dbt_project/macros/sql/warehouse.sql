@@ -56,26 +56,43 @@ case when not {{ is_small(count, threshold) }} then {{ value }} end
     Whether a cell must be hidden in a set whose total is published: the small ones, and with them the smallest that is not small, or the
     total less what is shown would tell. Two, where the one would leave the least sum that is possible: who knows this rule would read the
     small cell from it. One row a cell, not grouped; `within` are the set's columns, `tie` decides between cells of the same size.
+
+    `among` is whether those of whom these are a part are hidden themselves, `of` how many they are (columns): then the part is hidden too,
+    be it nobody, for who knows the few would read from a 0, or from an empty cell, who of them has it. Where nobody in the whole set has
+    it, that is shown, unless those who are hidden are too few together for a total (`hidden_total`).
 -#}
-{%- macro hidden_cell(count, within, tie, threshold=5) -%}
+{%- macro hidden_cell(count, within, tie, threshold=5, among='false', of='1') -%}
 {%- set small = is_small(count, threshold) -%}
-{%- set smallest_first = "partition by " ~ within | join(", ") ~ " order by coalesce(" ~ count ~ ", 0) = 0, " ~ count ~ ", " ~ tie -%}
-{%- set smalls = "count(*) filter (where " ~ small ~ ") over (partition by " ~ within | join(", ") ~ ")" -%}
-coalesce({{ count }} > 0 and {{ smalls }} > 0 and (
-    row_number() over ({{ smallest_first }}) <= {{ smalls }} + 1
-    or sum({{ count }}) over ({{ smallest_first }} rows between unbounded preceding and 1 preceding) <= {{ smalls }} + {{ threshold }}
+{%- set few = "(" ~ among ~ " or " ~ small ~ ")" -%}
+{%- set nobody = "coalesce(" ~ count ~ ", 0) = 0" -%}
+{%- set cells = "partition by " ~ within | join(", ") -%}
+{%- set too_few = "coalesce(sum(" ~ of ~ ") filter (where " ~ among ~ ") over (" ~ cells ~ ") <= count(*) filter (where " ~ is_small(of, threshold) ~ ") over (" ~ cells ~ ") + " ~ threshold ~ ", false)" -%}
+{%- set few_first = cells ~ " order by not " ~ few ~ ", not " ~ few ~ " and " ~ nobody ~ ", " ~ count ~ ", " ~ tie -%}
+coalesce(count(*) filter (where {{ few }}) over ({{ cells }}) > 0 and (sum({{ count }}) over ({{ cells }}) > 0 or {{ too_few }}) and (
+    {{ few }}
+    or (
+        -- Where the others are nobody, one of them hides that the one cell is somebody.
+        ({{ count }} > 0 or (bool_or({{ among }}) over ({{ cells }}) and count(*) filter (where {{ few }}) over ({{ cells }}) = 1))
+        and row_number() over ({{ few_first }}) <= count(*) filter (where {{ few }} and coalesce({{ count }}, 0) < {{ threshold }}) over ({{ cells }}) + 1
+    )
+    or (
+        {{ count }} > 0
+        and sum({{ count }}) over ({{ few_first }} rows between unbounded preceding and 1 preceding)
+        <= count(*) filter (where {{ small }} and not {{ among }}) over ({{ cells }}) + {{ threshold }}
+    )
 ), false)
 {%- endmacro -%}
 
 {#- Whether a set's total must be hidden as well: it is small itself, or there were too few cells to hide the small ones among. An aggregate
-    over the set's cells; `hidden` is what `hidden_cell` said of each, `total` the persons in the whole set. -#}
-{%- macro hidden_total(count, hidden, total, threshold=5) -%}
+    over the set's cells; `hidden` is what `hidden_cell` said of each, `total` the persons in the whole set, `among` as there. The total of
+    those they are a part of, where it is hidden, hides it too, unless they are none. -#}
+{%- macro hidden_total(count, hidden, total, threshold=5, among='false') -%}
 coalesce(
     {{ is_small(total, threshold) }}
     or (
         bool_or({{ hidden }})
         and coalesce(sum({{ count }}) filter (where {{ hidden }}), 0)
-        <= count(*) filter (where {{ is_small(count, threshold) }}) + {{ threshold }}
+        <= count(*) filter (where {{ is_small(count, threshold) }} and not {{ among }}) + {{ threshold }}
     ),
     false
 )

@@ -203,9 +203,10 @@ select 1 as times where false
     No hidden cell can be worked out from what is published: in each set (`within`) the total less the cells that are shown must leave two
     unknowns at least. `total` tells the row of the total from those of its cells. Of `counts`, of which a hidden cell holds at least one,
     what is left must also be more than the least that can be: one for each small cell and the threshold for the one hidden beside them.
+    `parts` (column → column) says of whom a count or sum is a part: where those are hidden it is too, be it none, unless the whole set has none.
     Protection of persons: whoever wrote the model mends it, before anything is published.
 -#}
-{% test not_recoverable(model, within, total, measures, counts=[], threshold=5) %}
+{% test not_recoverable(model, within, total, measures, counts=[], threshold=5, parts={}) %}
 {% for measure in measures + counts %}
 select
     '{{ measure }}' as measure,
@@ -219,8 +220,12 @@ having
     -- One unknown in the equation: a cell, or the total itself.
     (hidden = 1 and published_total is not null)
     or (hidden = 0 and published_total is null and bool_or({{ total }}))
+    {%- if measure in parts %}
+    or (published_total is distinct from 0 and bool_or({{ parts[measure] }} is null and {{ measure }} is not null))
+    {%- endif %}
     {%- if measure in counts %}
-    or (hidden > 1 and remainder <= hidden - 1 + {{ threshold }})
+    -- A hidden part of hidden persons may be nobody.
+    or (hidden > 1 and remainder <= greatest(hidden{% if measure in parts %} - count(*) filter (where not ({{ total }}) and {{ measure }} is null and {{ parts[measure] }} is null){% endif %} - 1, 0) + {{ threshold }})
     {%- endif %}
 {% if not loop.last %}union all{% endif %}
 {% endfor %}

@@ -1,4 +1,6 @@
-{% set counts = ['boern', 'boern_med_foranstaltning', 'boern_i_specialtilbud', 'boern_besoegt', 'boern_henvist'] -%}
+{% set parts = ['boern_med_foranstaltning', 'boern_i_specialtilbud', 'boern_besoegt', 'boern_henvist'] -%}
+{% set counts = ['boern'] + parts -%}
+{% set total_hidden = hidden_total('boern', 'skjul_boern', 'sum(boern)') -%}
 with
 
 celler as (
@@ -18,13 +20,21 @@ celler as (
     group by kvartal, underretter
 ),
 
+valgte_boern as (
+    select
+        *,
+        {{ hidden_cell('boern', ['kvartal'], 'underretter') }} as skjul_boern
+    from celler
+),
+
+-- Who knows of few children that they were notified must not read here what became of them.
 valgt as (
     select
-        {% for count in counts %}
-        {{ hidden_cell(count, ['kvartal'], 'underretter') }} as skjul_{{ count }},
+        {% for part in parts %}
+        {{ hidden_cell(part, ['kvartal'], 'underretter', among='skjul_boern', of='boern') }} as skjul_{{ part }},
         {% endfor %}
         *
-    from celler
+    from valgte_boern
 ),
 
 med_total as (
@@ -33,9 +43,11 @@ med_total as (
     select
         kvartal,
         'I alt' as underretter,
-        {% for count in counts %}
-        sum({{ count }}) as {{ count }},
-        {{ hidden_total(count, 'skjul_' ~ count, 'sum(' ~ count ~ ')') }} as skjul_{{ count }},
+        sum(boern) as boern,
+        {{ total_hidden }} as skjul_boern,
+        {% for part in parts %}
+        sum({{ part }}) as {{ part }},
+        {{ hidden_total(part, 'skjul_' ~ part, 'sum(' ~ part ~ ')', among='skjul_boern') }} or ({{ total_hidden }} and sum({{ part }}) > 0) as skjul_{{ part }},
         {% endfor %}
         sum(fravaersdage) as fravaersdage,
         sum(foranstaltninger) as foranstaltninger,

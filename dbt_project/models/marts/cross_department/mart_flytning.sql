@@ -1,5 +1,6 @@
 -- Who moved, and what the movers in were paid and given in their first 24 months here.
-{% set counts = ['personer', 'ydelsesmodtagere', 'omsorgsmodtagere'] %}
+{% set parts = ['ydelsesmodtagere', 'omsorgsmodtagere'] %}
+{% set total_hidden = hidden_total('personer', 'skjul_personer', 'sum(personer)') %}
 with
 
 flytninger as (
@@ -66,14 +67,21 @@ celler as (
     group by flytninger.kvartal, flytninger.retning, flytninger.aldersgruppe
 ),
 
--- Who is paid or cared for are fewer than who moved: what they get is hidden by their own number.
+valgte_personer as (
+    select
+        *,
+        {{ hidden_cell('personer', ['kvartal', 'retning'], 'aldersgruppe') }} as skjul_personer
+    from celler
+),
+
+-- Who is paid or cared for are fewer than who moved: what they get is hidden by their own number, and where few moved, whether they do.
 valgt as (
     select
-        {% for count in counts %}
-        {{ hidden_cell(count, ['kvartal', 'retning'], 'aldersgruppe') }} as skjul_{{ count }},
+        {% for part in parts %}
+        {{ hidden_cell(part, ['kvartal', 'retning'], 'aldersgruppe', among='skjul_personer', of='personer') }} as skjul_{{ part }},
         {% endfor %}
         *
-    from celler
+    from valgte_personer
 ),
 
 med_total as (
@@ -86,9 +94,11 @@ med_total as (
         sum(flytninger) as flytninger,
         sum(ydelser) as ydelser,
         sum(refusion) as refusion,
-        {% for count in counts %}
-        sum({{ count }}) as {{ count }},
-        {{ hidden_total(count, 'skjul_' ~ count, 'sum(' ~ count ~ ')') }} as skjul_{{ count }},
+        sum(personer) as personer,
+        {{ total_hidden }} as skjul_personer,
+        {% for part in parts %}
+        sum({{ part }}) as {{ part }},
+        {{ hidden_total(part, 'skjul_' ~ part, 'sum(' ~ part ~ ')', among='skjul_personer') }} or ({{ total_hidden }} and sum({{ part }}) > 0) as skjul_{{ part }},
         {% endfor %}
         sum(omsorgstimer) as omsorgstimer
     from valgt
@@ -106,5 +116,5 @@ select
     case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgsmodtagere end::integer as omsorgsmodtagere_24_mdr,
     case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgstimer end::decimal(18, 2) as omsorgstimer_24_mdr,
     kvartal + interval 27 month <= (select max(ydelse.uge_mandag) from {{ ref('fct_ydelse') }} as ydelse) as fulgt_i_24_mdr,
-    ({% for count in counts %}{{ " or " if not loop.first }}skjul_{{ count }}{% endfor %}) as diskretioneret
+    skjul_personer or skjul_ydelsesmodtagere or skjul_omsorgsmodtagere as diskretioneret
 from med_total

@@ -1,3 +1,4 @@
+{% set ansatte_hidden = hidden_total('antal_ansatte', 'skjul_ansatte', 'coalesce(list_unique(flatten(list(ansatte))), 0)') -%}
 with
 
 -- What each system says of a unit in a month, before anything is hidden; persons are kept, to count each once in the unit as in its
@@ -142,14 +143,21 @@ enheder as (
     left join {{ ref('dim_organisation') }} as organisation on celler.enhed_id = organisation.enhed_id
 ),
 
+valgte_ansatte as (
+    select
+        *,
+        {{ hidden_cell('antal_ansatte', ['maaned', 'center_id'], 'enhed_id') }} as skjul_ansatte
+    from enheder
+),
+
+-- Colleagues know who they are: in a unit of few, whether any of them was ill is hidden too.
 valgt as (
     select
         *,
-        {{ hidden_cell('antal_ansatte', ['maaned', 'center_id'], 'enhed_id') }} as skjul_ansatte,
-        {{ hidden_cell('antal_syge', ['maaned', 'center_id'], 'enhed_id') }} as skjul_syge,
+        {{ hidden_cell('antal_syge', ['maaned', 'center_id'], 'enhed_id', among='skjul_ansatte', of='antal_ansatte') }} as skjul_syge,
         {{ hidden_cell('antal_bevilgede', ['maaned', 'center_id'], 'enhed_id') }} as skjul_bevilgede,
         {{ hidden_cell('antal_besoegte', ['maaned', 'center_id'], 'enhed_id') }} as skjul_besoegte
-    from enheder
+    from valgte_ansatte
 ),
 
 -- The centre's row stands for the whole centre; the unit that is the centre's own office has a row of its own beside it.
@@ -171,8 +179,9 @@ centre as (
         sum(planlagte_timer) as planlagte_timer,
         sum(leverede_timer) as leverede_timer,
         sum(loenudgift) as loenudgift,
-        {{ hidden_total('antal_ansatte', 'skjul_ansatte', 'coalesce(list_unique(flatten(list(ansatte))), 0)') }} as skjul_ansatte,
-        {{ hidden_total('antal_syge', 'skjul_syge', 'coalesce(list_unique(flatten(list(syge))), 0)') }} as skjul_syge,
+        {{ ansatte_hidden }} as skjul_ansatte,
+        {{ hidden_total('antal_syge', 'skjul_syge', 'coalesce(list_unique(flatten(list(syge))), 0)', among='skjul_ansatte') }}
+        or ({{ ansatte_hidden }} and sum(antal_syge) > 0) as skjul_syge,
         {{ hidden_total('antal_bevilgede', 'skjul_bevilgede', 'coalesce(list_unique(flatten(list(bevilgede))), 0)') }} as skjul_bevilgede,
         {{ hidden_total('antal_besoegte', 'skjul_besoegte', 'coalesce(list_unique(flatten(list(besoegte))), 0)') }} as skjul_besoegte,
         {{ hidden_total('antal_loennede', 'skjul_loennede', 'if(max(antal_loennede) = 0, 0, greatest(coalesce(list_unique(flatten(list(ansatte))), 0), 1))') }} as skjul_loennede

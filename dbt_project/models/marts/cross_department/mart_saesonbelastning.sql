@@ -1,3 +1,4 @@
+{% set total_hidden = hidden_total('beboere', 'skjul_beboere', 'sum(beboere)') -%}
 -- The summer peak: who lives in summer houses and has care, against home care's own holidays and substitutes. One set of cells a month,
 -- district by age band, and one total: a district's or a band's total would need a complement of its own.
 with
@@ -36,13 +37,20 @@ celler as (
     group by beboere.maaned, beboere.skoledistrikt, beboere.aldersgruppe
 ),
 
+valgte_beboere as (
+    select
+        *,
+        {{ hidden_cell('beboere', ['maaned'], 'skoledistrikt, aldersgruppe') }} as skjul_beboere
+    from celler
+),
+
+-- Neighbours know who lives there: where they are few, whether they have care is hidden too.
 valgt as (
     select
         *,
-        {{ hidden_cell('beboere', ['maaned'], 'skoledistrikt, aldersgruppe') }} as skjul_beboere,
-        {{ hidden_cell('bevilgede', ['maaned'], 'skoledistrikt, aldersgruppe') }} as skjul_bevilgede,
-        {{ hidden_cell('besoegte', ['maaned'], 'skoledistrikt, aldersgruppe') }} as skjul_besoegte
-    from celler
+        {{ hidden_cell('bevilgede', ['maaned'], 'skoledistrikt, aldersgruppe', among='skjul_beboere', of='beboere') }} as skjul_bevilgede,
+        {{ hidden_cell('besoegte', ['maaned'], 'skoledistrikt, aldersgruppe', among='skjul_beboere', of='beboere') }} as skjul_besoegte
+    from valgte_beboere
 ),
 
 med_total as (
@@ -56,9 +64,9 @@ med_total as (
         sum(bevilgede) as bevilgede,
         sum(besoegte) as besoegte,
         sum(leverede_timer) as leverede_timer,
-        {{ hidden_total('beboere', 'skjul_beboere', 'sum(beboere)') }} as skjul_beboere,
-        {{ hidden_total('bevilgede', 'skjul_bevilgede', 'sum(bevilgede)') }} as skjul_bevilgede,
-        {{ hidden_total('besoegte', 'skjul_besoegte', 'sum(besoegte)') }} as skjul_besoegte
+        {{ total_hidden }} as skjul_beboere,
+        {{ hidden_total('bevilgede', 'skjul_bevilgede', 'sum(bevilgede)', among='skjul_beboere') }} or ({{ total_hidden }} and sum(bevilgede) > 0) as skjul_bevilgede,
+        {{ hidden_total('besoegte', 'skjul_besoegte', 'sum(besoegte)', among='skjul_beboere') }} or ({{ total_hidden }} and sum(besoegte) > 0) as skjul_besoegte
     from valgt
     group by maaned
 ),

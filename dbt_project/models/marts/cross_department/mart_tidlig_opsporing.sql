@@ -1,3 +1,5 @@
+{% set boern_hidden = hidden_total('boern', 'skjul_boern', 'sum(boern)') -%}
+{% set stigende_hidden = hidden_total('boern_stigende', 'skjul_stigende', 'sum(boern_stigende)', among='skjul_boern') ~ ' or (' ~ boern_hidden ~ ' and sum(boern_stigende) > 0)' -%}
 -- Half-years of which both they and the one before are covered by the absence register, and the twelve months after by notifications.
 with
 
@@ -97,14 +99,27 @@ celler as (
     group by halvaar, institutionsnummer
 ),
 
+valgte_boern as (
+    select
+        *,
+        {{ hidden_cell('boern', ['halvaar'], 'institutionsnummer') }} as skjul_boern
+    from celler
+),
+
+valgte_stigende as (
+    select
+        *,
+        {{ hidden_cell('boern_stigende', ['halvaar'], 'institutionsnummer', among='skjul_boern', of='boern') }} as skjul_stigende
+    from valgte_boern
+),
+
+-- Where few children's absence rose, whether they were notified is hidden too, as it is where few are enrolled.
 valgt as (
     select
         *,
-        {{ hidden_cell('boern', ['halvaar'], 'institutionsnummer') }} as skjul_boern,
-        {{ hidden_cell('boern_stigende', ['halvaar'], 'institutionsnummer') }} as skjul_stigende,
-        {{ hidden_cell('underrettede_stigende', ['halvaar'], 'institutionsnummer') }} as skjul_underrettede_stigende,
-        {{ hidden_cell('underrettede_oevrige', ['halvaar'], 'institutionsnummer') }} as skjul_underrettede_oevrige
-    from celler
+        {{ hidden_cell('underrettede_stigende', ['halvaar'], 'institutionsnummer', among='skjul_stigende', of='boern_stigende') }} as skjul_underrettede_stigende,
+        {{ hidden_cell('underrettede_oevrige', ['halvaar'], 'institutionsnummer', among='skjul_boern', of='boern') }} as skjul_underrettede_oevrige
+    from valgte_stigende
 ),
 
 med_total as (
@@ -118,10 +133,12 @@ med_total as (
         sum(boern_stigende) as boern_stigende,
         sum(underrettede_stigende) as underrettede_stigende,
         sum(underrettede_oevrige) as underrettede_oevrige,
-        {{ hidden_total('boern', 'skjul_boern', 'sum(boern)') }} as skjul_boern,
-        {{ hidden_total('boern_stigende', 'skjul_stigende', 'sum(boern_stigende)') }} as skjul_stigende,
-        {{ hidden_total('underrettede_stigende', 'skjul_underrettede_stigende', 'sum(underrettede_stigende)') }} as skjul_underrettede_stigende,
-        {{ hidden_total('underrettede_oevrige', 'skjul_underrettede_oevrige', 'sum(underrettede_oevrige)') }} as skjul_underrettede_oevrige
+        {{ boern_hidden }} as skjul_boern,
+        {{ stigende_hidden }} as skjul_stigende,
+        {{ hidden_total('underrettede_stigende', 'skjul_underrettede_stigende', 'sum(underrettede_stigende)', among='skjul_stigende') }}
+        or (({{ stigende_hidden }}) and sum(underrettede_stigende) > 0) as skjul_underrettede_stigende,
+        {{ hidden_total('underrettede_oevrige', 'skjul_underrettede_oevrige', 'sum(underrettede_oevrige)', among='skjul_boern') }}
+        or ({{ boern_hidden }} and sum(underrettede_oevrige) > 0) as skjul_underrettede_oevrige
     from valgt
     group by halvaar
 ),
