@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ingestion.connectors import arguments
 from ingestion.connectors.base import NotThereError, ReadContext, SourceError, text
-from ingestion.connectors.http import Answer, HttpClient, check_status, client, counted, follow
+from ingestion.connectors.http import Answer, HttpClient, check_status, client, counted, error_message, follow
 from ingestion.connectors.parents import parameters_of
 from ingestion.connectors.records import Record, Records, dig, once, records_at
 from ingestion.register.api import (
@@ -144,6 +144,9 @@ class _Resource:
     def _check_status(self, body: Any) -> None:
         status = self._source.status
         if status is None:
+            told = isinstance(body, dict) and (body.get("error") or body.get("errors"))
+            if told and not dig(body, self._source.records, None):  # Taken for an empty page, it would end the table.
+                raise SourceError(f"{self._source.path} answers: {error_message(body)}. Check the request, or ask the vendor")
             return
         said = text(dig(body, status.message, None)) if status.message else None
         check_status(status, self._source.path, text(dig(body, status.path, None)), said)

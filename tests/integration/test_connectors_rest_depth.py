@@ -188,6 +188,18 @@ def test_a_status_inside_the_answer_counts(server: Server, tmp_path: Path) -> No
         rows(rest(server, source), context(tmp_path))
 
 
+@pytest.mark.parametrize("rest_of_it", [{"items": None}, {"items": []}, {}])
+@pytest.mark.parametrize(
+    "error", [{"error": {"message": "Timeout."}}, {"errors": [{"detail": "Timeout."}]}, {"error": "Timeout."}]
+)
+def test_an_error_without_rows_is_no_last_page(server: Server, tmp_path: Path, error: Any, rest_of_it: Any) -> None:
+    server.answer = lambda path, query, headers: (
+        {"items": [{"id": 1}], "error": None} if query["page"] == "0" else error | rest_of_it
+    )
+    with pytest.raises(SourceError, match=r"/ting answers: Timeout\. Check the request"):
+        rows(rest(server, {"records": "items", "paging": {"type": "page"}}), context(tmp_path))
+
+
 def test_a_retired_version_is_named(server: Server, tmp_path: Path) -> None:
     server.answer = lambda path, query, headers: (410, {}, "")
     with pytest.raises(SourceError, match=r"answers 410\. Version v17 of the interface is retired: ask the vendor for the new"):
