@@ -448,7 +448,7 @@ def _files_seen(load: _Load, name: str, state: dict[str, Any]) -> dict[str, str]
 
 def _rule(table: Table) -> str:
     """Tell by which rule, as far as the register says it, a table's rows are read."""
-    return hashlib.sha256(table.model_dump_json(include={"source", "columns"}).encode()).hexdigest()[:16]
+    return hashlib.sha256(table.model_dump_json(include={"source", "columns"}, exclude_defaults=True).encode()).hexdigest()[:16]
 
 
 def _asked_anew(system: System, table: Table, state: dict[str, Any]) -> bool:
@@ -464,7 +464,10 @@ def _asked_anew(system: System, table: Table, state: dict[str, Any]) -> bool:
 
 def _asked(system: System, table: Table) -> str:
     """Tell what the register asks for, and whom: not labels and types, which say what becomes of it."""
-    asked = table.model_dump(mode="json", include={"source": True, "key": True, "cursor": {"column", "param", "on_missing"}})
+    # Without what nobody chose: a version of ours that knows one more option must not have everything read anew.
+    asked = table.model_dump(
+        mode="json", include={"source": True, "key": True, "cursor": {"column", "param", "on_missing"}}, exclude_defaults=True
+    )
     asked["paths"] = {name: column.path for name, column in table.columns.items() if column.path}
     with suppress(MissingSetting):  # Without which nothing can be read.
         if url := getattr(system.connection, "url", None):
