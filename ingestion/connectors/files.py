@@ -174,8 +174,13 @@ def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadCo
         )
     if table.source.newest:
         found = found[-1:]
-    settled = _settled(folder, found, {listed.name for listed in present}, system, table)
-    new = [listed for listed in settled if not context.files_seen.get(listed.name, "").startswith(f"{listed.stamp}:")]
+    settled = _settled(folder, found, present, system, table)
+    # Where no time is told, only the content can say.
+    new = [
+        listed
+        for listed in settled
+        if not listed.modified or not context.files_seen.get(listed.name, "").startswith(f"{listed.stamp}:")
+    ]
     if table.write != "replace":
         return new
     # A snapshot without the file that is being written just now would lose that file's rows until the next load.
@@ -245,28 +250,31 @@ def arrived(system: FilesSystem) -> list[Listed]:
     tables = list(system.tables.values())
     with opened(system) as folder:
         present = folder.list(deep=any("/" in table.source.glob for table in tables))
-        names = {listed.name for listed in present}
         # Whoever asks comes back; the load itself looks twice.
         whole = {
             listed
             for table in tables
-            for listed in _settled(folder, _delivered(present, system, table), names, system, table, look_twice=False)
+            for listed in _settled(folder, _delivered(present, system, table), present, system, table, look_twice=False)
         }
     return sorted(whole, key=lambda listed: listed.name)
 
 
 def _settled(
-    folder: Folder, found: list[Listed], present: set[str], system: FilesSystem, table: FilesTable, *, look_twice: bool = True
+    folder: Folder, found: list[Listed], present: list[Listed], system: FilesSystem, table: FilesTable, *, look_twice: bool = True
 ) -> list[Listed]:
     """Those that are whole, as far as can be told: old enough, of the same size on a second look, with what belongs to them."""
     connection, needed, now = system.connection, table.source.belonging(), time.time()
+    times = {listed.name: listed.modified for listed in present}
+    companion = table.source.companion
+
+    def is_complete(listed: Listed) -> bool:
+        # What says that a file is whole comes after it: one that is older is of an earlier file of that name.
+        said = listed.modified if companion is None else times.get(_beside(companion, listed.name), -1.0)
+        return said >= listed.modified and all(_beside(template, listed.name) in times for template in needed)
+
     quiet, look_after = connection.quiet_seconds, connection.stable_seconds
     # By a clock that is hours ahead of ours a file is never old enough, and would wait until we get there.
-    complete = [
-        listed
-        for listed in found
-        if abs(now - listed.modified) >= quiet and all(_beside(template, listed.name) in present for template in needed)
-    ]
+    complete = [listed for listed in found if abs(now - listed.modified) >= quiet and is_complete(listed)]
     if any(listed.modified > now for listed in complete):
         look_after = look_after or min(quiet, _LOOK_SECONDS)
     if not look_twice or not look_after or not complete:

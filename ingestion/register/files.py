@@ -210,7 +210,7 @@ class SourceBase(Strict):
     alone."""
 
     companion: Beside | None = None
-    """File that says that the data are whole, e.g. `{stem}.ok`: until it is there, they wait."""
+    """File that says that the data are whole, e.g. `{stem}.ok`: until it is there, and not older than they are, they wait."""
     control: Control | None = None
     archive: Text | None = None
     """Folder, below the drop, that files go to when their rows are published."""

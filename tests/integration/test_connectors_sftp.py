@@ -39,6 +39,8 @@ class Files(asyncssh.SFTPServer):
 
     told = 0o177777
     """What is told of a file's mode: its kind and rights."""
+    timed = True
+    """Whether it is told when a file was changed."""
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         async for name in super().scandir(path):
@@ -49,6 +51,8 @@ class Files(asyncssh.SFTPServer):
 
     def _told(self, name: asyncssh.SFTPName) -> asyncssh.SFTPName:
         name.attrs.permissions = ((name.attrs.permissions or 0) & self.told) or None
+        if not self.timed:
+            name.attrs.atime = name.attrs.mtime = None
         return name
 
 
@@ -140,6 +144,17 @@ def test_links_and_files_whose_kind_is_not_told_are_read(
     (sftp["root"] / "yr-nyeste.csv").symlink_to("nyeste/a.csv")
     (sftp["root"] / "yr-borte.csv").symlink_to("nyeste/b.csv")
     assert [row["beloeb"] for row in rows(sftp_system(sftp), context(tmp_path))] == ["2,50", "7,00"]
+
+
+def test_where_no_time_is_told_the_content_decides(sftp: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Files, "timed", False)
+    first = context(tmp_path)
+    assert [row["beloeb"] for row in rows(sftp_system(sftp), first)] == ["2,50"]
+    second = context(tmp_path, files_seen=first.files_loaded)
+    assert rows(sftp_system(sftp), second) == []
+    (sftp["root"] / "yr-2026-01.csv").write_bytes("CPR;Beløb\r\n1;7,50\r\n".encode("cp1252"))
+    third = context(tmp_path, files_seen=first.files_loaded)
+    assert [row["beloeb"] for row in rows(sftp_system(sftp), third)] == ["7,50"], "of the same size as the first"
 
 
 def test_another_host_key_stops_everything(sftp: dict[str, Any], tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ def test_a_file_waits_for_its_ok(drop: Path, tmp_path: Path) -> None:
     assert ids(table, context(tmp_path)) == []
     (drop / "a.ok").touch()
     assert ids(table, context(tmp_path)) == ["1", "2"]
+    (drop / "a.csv").write_text("id\n3")
+    os.utime(drop / "a.ok", (1, 1))
+    assert ids(table, context(tmp_path)) == [], "the .ok is yesterday's, and today's file is still being written"
 
 
 def test_a_file_that_grows_between_two_looks_waits(drop: Path, tmp_path: Path) -> None:
