@@ -18,7 +18,7 @@ from ingestion.connectors.sql_postgres import read_postgres
 from ingestion.connectors.sql_ranges import at_once, conditions
 from ingestion.connectors.sql_session import connected, give_up
 from ingestion.connectors.sql_source import Source, describe, escaped, quoting, what_happened
-from ingestion.connectors.sql_types import cursor_value, fitted, kind_of, read_as
+from ingestion.connectors.sql_types import cursor_value, fitted, fitted_of_sqlite, kind_of, read_as
 from ingestion.register.basics import Limits
 from ingestion.register.database import SqlTable
 from ingestion.register.model import SqlSystem
@@ -27,6 +27,10 @@ from ingestion.settings import resolve
 if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
+
+
+_UNFIT = (ValueError, TypeError, ArithmeticError, NotImplementedError)
+"""What Arrow's own exceptions derive from too."""
 
 
 def read(system: SqlSystem, table_name: str, table: SqlTable, context: ReadContext) -> Iterator[pa.Table | Path | Stored]:
@@ -70,8 +74,9 @@ def _read_rows(
     def part(session: sa.Connection, within: str) -> Iterator[list[tuple[Any, ...]]]:
         condition = f" {'AND' if where else 'WHERE'} {within}" if within else ""
         statement = sa.text(f"SELECT {escaped(', '.join(source.selected))} FROM {relation}{condition}")
-        # With types, SQLAlchemy turns what SQLite keeps as text into dates and decimals.
-        columns = [sa.column(name, read_as(source.types[name])) for name in source.columns] if source.types else []
+        columns = (
+            [sa.column(name, read_as(source.types[name], source.dialect)) for name in source.columns] if source.types else []
+        )
         typed = statement.columns(*columns) if columns else statement
         result = session.execution_options(stream_results=True, max_row_buffer=BATCH_ROWS).execute(typed, bound)
         try:
@@ -105,7 +110,6 @@ def _to_arrow(
     source: Source, rows: Sequence[tuple[Any, ...]], kinds: dict[str, pa.DataType], done: int, context: ReadContext
 ) -> pa.Table:
     """Rows as Arrow. A column keeps the type it has in the first batch; a row with a value that doesn't fit is set aside."""
-    import pyarrow as pa
 
     def settled(name: str, position: int) -> pa.DataType:
         if name not in kinds:
@@ -116,13 +120,13 @@ def _to_arrow(
     numbered = list(enumerate(rows, start=done + 1))
     try:
         return _table(source, schema, numbered)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, TypeError, ValueError):
+    except _UNFIT:
         sound = []
         for number, row in numbered:
             try:
                 _table(source, schema, [(number, row)])
                 sound.append((number, row))
-            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, TypeError, ValueError):
+            except _UNFIT:
                 named = dict(zip(source.columns.values(), row, strict=True))
                 context.reject(
                     source.ref, number, "værdi passer ikke til kolonnens type", json.dumps(named, ensure_ascii=False, default=str)
@@ -133,8 +137,9 @@ def _to_arrow(
 def _table(source: Source, schema: list[tuple[str, pa.DataType]], numbered: list[tuple[int, tuple[Any, ...]]]) -> pa.Table:
     import pyarrow as pa
 
+    to = fitted_of_sqlite if source.dialect == "sqlite" and source.types else fitted
     arrays = {
-        raw: pa.array([fitted(row[position], kind) for _, row in numbered], kind) for position, (raw, kind) in enumerate(schema)
+        raw: pa.array([to(row[position], kind) for _, row in numbered], kind) for position, (raw, kind) in enumerate(schema)
     }
     arrays[SOURCE_REF] = pa.array([source.ref] * len(numbered), pa.string())
     arrays[SOURCE_ROW] = pa.array([number for number, _ in numbered], pa.int64())

@@ -30,6 +30,7 @@ class Source:
     types: dict[str, Any]
     """Name in the database → SQLAlchemy type, where known."""
     table: SqlTable
+    dialect: str
 
     def condition(self, quote: Any, since: str | None) -> str:
         """SQL for the rows to read.
@@ -90,7 +91,7 @@ def describe(connection: sa.Connection, table: SqlTable) -> Source:
     raw = RawNames()
     columns = {name: raw[name] for name in names}
     selected = [_column(dialect, quote(name), types.get(name), numbers.get(name)) for name in names]
-    return Source(source.table or "query", relation, columns, selected, types, table)
+    return Source(source.table or "query", relation, columns, selected, types, table, dialect)
 
 
 def quoting(dialect: sa.Dialect) -> Callable[[str], str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ def cursor_value(column_type: str, value: str) -> object:
     return int(value) if column_type == "integer" else value
 
 
-def read_as(declared: Any) -> Any:
+def read_as(declared: Any, dialect: str = "") -> Any:
     """Return the SQLAlchemy type to read a column as.
+
+    SQLite keeps what it is given, whatever the column's type: what doesn't fit would fail the table, and integers lose digits.
 
     Oracle's NUMBER without a scale would come as a float, and lose digits; MySQL's DOUBLE as a decimal with digits made up; its
     TIME as a time of day, which `-30:00:00` isn't; and its JSON parsed, without the digits of `1.10`.
@@ -32,6 +35,8 @@ def read_as(declared: Any) -> Any:
     import sqlalchemy as sa
     from sqlalchemy.dialects import mysql
 
+    if dialect == "sqlite":
+        return sa.types.NullType()
     if isinstance(declared, sa.Float):
         return sa.Float(asdecimal=False)
     if isinstance(declared, (mysql.TIME, mysql.JSON)):
@@ -97,6 +102,30 @@ def fitted(value: Any, kind: pa.DataType) -> Any:
     if isinstance(value, timedelta):
         return _clock(value)
     return value.isoformat() if isinstance(value, (date, datetime)) else str(value)
+
+
+def fitted_of_sqlite(value: Any, kind: pa.DataType) -> Any:
+    """Return what SQLite keeps, text or a number, as Arrow takes it for `kind`.
+
+    Raises:
+        ValueError: it is no such value.
+    """
+    import pyarrow as pa
+
+    if value is None:
+        return None
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is None or (pa.types.is_date(kind) and moment.time() != time()):
+            raise ValueError(value)
+        moment = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return moment.date() if pa.types.is_date(kind) else moment
+    if pa.types.is_decimal(kind):
+        # A fraction is a double there: of 0.1 + 0.2 the column's own digits are meant.
+        return Decimal(f"{value:.{kind.scale}f}" if isinstance(value, float) else value)
+    if pa.types.is_boolean(kind) and value not in (0, 1):
+        raise ValueError(value)
+    return bool(value) if pa.types.is_boolean(kind) else fitted(value, kind)
 
 
 def _is_zero_date(value: Any) -> bool:

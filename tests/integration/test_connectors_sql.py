@@ -157,7 +157,7 @@ def test_sqlite_types_are_native(sqlite: str, tmp_path: Path) -> None:
         "rettet": datetime(2026, 3, 29, 2, 30),
         "dag": date(2026, 1, 1),
         "tekst": "a\0b",
-        "frit": "1.5000000000",
+        "frit": "1.5",
         "_source_ref": "fravaer",
         "_source_row": 1,
     }
@@ -244,6 +244,31 @@ def test_an_empty_table_has_no_rows(database: tuple[str, str], tmp_path: Path) -
 def test_a_preview_stops_early(database: tuple[str, str], tmp_path: Path) -> None:
     url, schema = database
     assert len(rows(sql(url, source={"table": f"{schema}fravaer"}), context(tmp_path, limit=2))) == 2
+
+
+def test_sqlite_keeps_whatever_it_is_given(tmp_path: Path) -> None:
+    """One such value failed the table, and SQLAlchemy made 123456789012345680 of the number."""
+    path = tmp_path / "alt.db"
+    kept: dict[int, tuple[Any, ...]] = {
+        1: (123456789012345678, 0.1 + 0.2, "2026-07-01T08:00:00+02:00", "2026-07-01 00:00:00", 1),
+        2: ("ukendt", 1, None, None, None),
+        3: (3, 1, "snart", None, None),
+        4: (4, 1, 1767225600, None, None),
+        5: (5, 1, None, "", None),
+        6: (6, 1, None, None, "ja"),
+        7: (7, None, None, None, None),
+    }
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE alt (id INTEGER, nr NUMERIC(18,0), kr DECIMAL(12,2), tid DATETIME, dag DATE, ja BOOLEAN)"
+        )
+        connection.executemany("INSERT INTO alt VALUES (?, ?, ?, ?, ?, ?)", [(key, *values) for key, values in kept.items()])
+    found = context(tmp_path)
+    first, last = rows(sql(f"sqlite:///{path}", {"id": column("integer")}, source={"table": "alt"}), found)
+    assert (first["nr"], first["kr"], first["ja"]) == (Decimal(123456789012345678), Decimal("0.30"), True)
+    assert (first["tid"], first["dag"]) == (datetime(2026, 7, 1, 6), date(2026, 7, 1))
+    assert (last["id"], last["nr"], last["kr"]) == (7, Decimal(7), None)
+    assert [reject["source_row"] for reject in rejected(found)] == [2, 3, 4, 5, 6]
 
 
 @pytest.mark.mariadb
