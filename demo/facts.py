@@ -113,7 +113,7 @@ def _capacity(municipality: Municipality) -> dict[str, dict[str, dict[str, int]]
 def _summer_peak(municipality: Municipality) -> dict[str, dict[str, float]]:
     """Return, by month, who lives in a summer house at its end, who of them is granted care, and home care's substitute hours.
 
-    The last month ends with the last visit that is known.
+    Who has ever been protected lives in none. The last month ends with the last visit that is known.
     """
     summer = {
         (building.house.address.road_code, building.house.address.house_number)
@@ -136,7 +136,8 @@ def _summer_peak(municipality: Municipality) -> dict[str, dict[str, float]]:
         living = [
             person.cpr
             for person in municipality.persons
-            if any(
+            if not person.protections
+            and any(
                 stay.address.municipality_code == MUNICIPALITY_CODE
                 and (stay.address.road_code, stay.address.house_number) in summer
                 and stay.moved_in <= end <= (stay.moved_out or date.max)

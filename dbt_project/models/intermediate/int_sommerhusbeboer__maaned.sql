@@ -64,4 +64,5 @@ select
 from ved_maanedens_udgang as bopael
 inner join {{ ref('dim_borger') }} as borger
     on bopael.person_id = borger.person_id and bopael.dag between borger.gyldig_fra and borger.gyldig_til
-where borger.kommunekode = {{ own_municipality() }}
+-- Who is protected is placed nowhere, nor in a kind of house.
+where borger.kommunekode = {{ own_municipality() }} and not borger.adressebeskyttet
