@@ -124,6 +124,7 @@ def test_primary_suppression_alone_leaks(macros: Any, recovered: Any) -> None:
         ([2, 3], [None, None, None]),
         ([1, 5], [None, None, None]),
         ([3, 30], [None, None, 33]),
+        ([4, 13, 13, 40], [None, None, None, 40, 70]),  # 13 is the smallest, so 17 less the hidden one could be 4 alone
     ],
 )
 def test_the_smallest_other_cell_is_hidden_with_the_small_ones(macros: Any, persons: list[int], shown: list[int | None]) -> None:
@@ -152,6 +153,31 @@ def test_who_knows_the_rule_reads_no_small_cell(macros: Any, persons: list[int],
     # One small cell could be more or fewer by one with the same sum left.
     smallest = len([count for count in hidden if count < threshold]) + threshold
     assert sum(hidden) > smallest or len([count for count in hidden if count >= threshold]) > 1
+
+
+@pytest.mark.parametrize(("cells", "most"), [(2, 20), (3, 14), (4, 8)])
+def test_no_small_cell_is_all_that_it_can_be(macros: Any, cells: int, most: int) -> None:
+    """Of all sets of so many cells no two that are published alike have the same in a small cell: nobody reads it."""
+    possible = list(itertools.product(range(most + 1), repeat=cells))
+    with duckdb.connect() as connection:
+        numbers = ", ".join(f"saet // {(most + 1) ** (cells - 1 - cell)} % {most + 1}" for cell in range(cells))
+        rows = f"select saet, unnest(range({cells})) as celle, unnest([{numbers}]) as n from range({len(possible)}) as t (saet)"
+        found = connection.execute(f"""
+            with valgt as (select *, {macros.hidden_cell("n", ["saet"], "celle")} as skjult from ({rows})),
+            vist as (
+                select
+                    saet,
+                    list(if(skjult, null, n) order by celle) as vist,
+                    if({macros.hidden_total("n", "skjult", "sum(n)")}, null, sum(n)) as i_alt
+                from valgt group by saet
+            )
+            select vist, list(saet) from vist group by vist, i_alt
+        """).fetchall()
+    assert sum(len(sets) for _, sets in found) == len(possible)
+    for shown, sets in found:
+        for cell in (cell for cell, count in enumerate(shown) if count is None):
+            counts = {possible[one][cell] for one in sets}
+            assert len(counts) > 1 or counts.isdisjoint(range(1, 5)), [possible[one] for one in sets]
 
 
 def of_few(macros: Any, sets: str) -> str:

@@ -54,30 +54,34 @@ case when not {{ is_small(count, threshold) }} then {{ value }} end
 
 {#-
     Whether a cell must be hidden in a set whose total is published: the small ones, and with them the smallest that is not small, or the
-    total less what is shown would tell. Two, where the one would leave the least sum that is possible: who knows this rule would read the
-    small cell from it. One row a cell, not grouped; `within` are the set's columns, `tie` decides between cells of the same size.
+    total less what is shown would tell. Two, where the one would leave the least sum that is possible, and all of its size where one of
+    those would be shown: who knows this rule would read the small cell from it. One row a cell, not grouped; `within` are the set's
+    columns, `tie` decides between cells of the same size where the counts are not `published` themselves.
 
     `among` is whether those of whom these are a part are hidden themselves, `of` how many they are (columns): then the part is hidden too,
     be it nobody, for who knows the few would read from a 0, or from an empty cell, who of them has it. Where nobody in the whole set has
     it, that is shown, unless those who are hidden are too few together for a total (`hidden_total`).
 -#}
-{%- macro hidden_cell(count, within, tie, threshold=5, among='false', of='1') -%}
+{%- macro hidden_cell(count, within, tie, threshold=5, among='false', of='1', published=true) -%}
 {%- set small = is_small(count, threshold) -%}
 {%- set few = "(" ~ among ~ " or " ~ small ~ ")" -%}
 {%- set nobody = "coalesce(" ~ count ~ ", 0) = 0" -%}
 {%- set cells = "partition by " ~ within | join(", ") -%}
 {%- set too_few = "coalesce(sum(" ~ of ~ ") filter (where " ~ among ~ ") over (" ~ cells ~ ") <= count(*) filter (where " ~ is_small(of, threshold) ~ ") over (" ~ cells ~ ") + " ~ threshold ~ ", false)" -%}
-{%- set few_first = cells ~ " order by not " ~ few ~ ", not " ~ few ~ " and " ~ nobody ~ ", " ~ count ~ ", " ~ tie -%}
+{%- set few_first = cells ~ " order by not " ~ few ~ ", not " ~ few ~ " and " ~ nobody ~ ", " ~ count -%}
+{%- set below = "count(*) filter (where " ~ few ~ " and coalesce(" ~ count ~ ", 0) < " ~ threshold ~ ") over (" ~ cells ~ ")" -%}
 coalesce(count(*) filter (where {{ few }}) over ({{ cells }}) > 0 and (sum({{ count }}) over ({{ cells }}) > 0 or {{ too_few }}) and (
     {{ few }}
+    -- All that are as small as the smallest: shown, one of them would tell how small the other is.
+    or ({{ count }} > 0 and rank() over ({{ few_first }}{{ ", " ~ tie if not published }}) <= {{ below }} + 1)
+    -- Where the others are nobody, one of them hides that the one cell is somebody.
     or (
-        -- Where the others are nobody, one of them hides that the one cell is somebody.
-        ({{ count }} > 0 or (bool_or({{ among }}) over ({{ cells }}) and count(*) filter (where {{ few }}) over ({{ cells }}) = 1))
-        and row_number() over ({{ few_first }}) <= count(*) filter (where {{ few }} and coalesce({{ count }}, 0) < {{ threshold }}) over ({{ cells }}) + 1
+        bool_or({{ among }}) over ({{ cells }}) and count(*) filter (where {{ few }}) over ({{ cells }}) = 1
+        and row_number() over ({{ few_first }}, {{ tie }}) <= {{ below }} + 1
     )
     or (
         {{ count }} > 0
-        and sum({{ count }}) over ({{ few_first }} rows between unbounded preceding and 1 preceding)
+        and sum({{ count }}) over ({{ few_first }}, {{ tie }} rows between unbounded preceding and 1 preceding)
         <= count(*) filter (where {{ small }} and not {{ among }}) over ({{ cells }}) + {{ threshold }}
     )
 ), false)

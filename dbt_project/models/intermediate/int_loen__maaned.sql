@@ -52,5 +52,5 @@ select
     enhed_id,
     loenudgift,
     ansatte::integer as ansatte,
-    {{ hidden_cell('ansatte', ['maaned', 'center_id'], 'enhed_id') }} as skjules
+    {{ hidden_cell('ansatte', ['maaned', 'center_id'], 'enhed_id', published=false) }} as skjules
 from celler

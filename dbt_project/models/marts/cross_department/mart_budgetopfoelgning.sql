@@ -176,7 +176,7 @@ celler as (
 vejede as (
     select
         *,
-        {{ hidden_cell('personer', within, smallest_first) }} as skjules
+        {{ hidden_cell('personer', within, smallest_first, published=false) }} as skjules
     from celler
 ),
 
@@ -194,7 +194,7 @@ valgt as (
     select
         * exclude (enhed_id, loen_skjult),
         'linje' as raekketype,
-        {{ hidden_cell('personer', within, smallest_first) }} as diskretioneret
+        {{ hidden_cell('personer', within, smallest_first, published=false) }} as diskretioneret
     from maalte
 ),
 

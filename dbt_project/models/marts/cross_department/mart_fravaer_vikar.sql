@@ -155,8 +155,8 @@ valgt as (
     select
         *,
         {{ hidden_cell('antal_syge', ['maaned', 'center_id'], 'enhed_id', among='skjul_ansatte', of='antal_ansatte') }} as skjul_syge,
-        {{ hidden_cell('antal_bevilgede', ['maaned', 'center_id'], 'enhed_id') }} as skjul_bevilgede,
-        {{ hidden_cell('antal_besoegte', ['maaned', 'center_id'], 'enhed_id') }} as skjul_besoegte
+        {{ hidden_cell('antal_bevilgede', ['maaned', 'center_id'], 'enhed_id', published=false) }} as skjul_bevilgede,
+        {{ hidden_cell('antal_besoegte', ['maaned', 'center_id'], 'enhed_id', published=false) }} as skjul_besoegte
     from valgte_ansatte
 ),
 
