@@ -27,14 +27,44 @@ institutioner as (
     where institutionsnummer <> {{ unknown_key() }}
 ),
 
-indskrevne as (
-    select
+gaar_der as (
+    select distinct
         institutioner.skoledistrikt,
         institutioner.tilbudstype,
-        count(distinct coalesce(indskrivning.person_id, {{ nobody() }})) as indskrevne
+        institutioner.institutionsnummer,
+        coalesce(indskrivning.person_id, {{ nobody() }}) as person_id
     from {{ ref('fct_indskrivning') }} as indskrivning
     inner join institutioner on indskrivning.institutionsnummer = institutioner.institutionsnummer
     where current_date between indskrivning.startdato and coalesce(indskrivning.slutdato, date '9999-12-31')
+),
+
+-- The institutions of which mart_klima_drift hides how many children they have: their district may not tell it.
+pr_institution as (
+    select
+        skoledistrikt,
+        tilbudstype,
+        institutionsnummer,
+        count(*) as antal
+    from gaar_der
+    group by 1, 2, 3
+),
+
+skjulte as (
+    select
+        skoledistrikt,
+        tilbudstype,
+        {{ hidden_cell('antal', ['true'], 'institutionsnummer') }} as skjules
+    from pr_institution
+),
+
+indskrevne as (
+    select
+        gaar_der.skoledistrikt,
+        gaar_der.tilbudstype,
+        count(distinct gaar_der.person_id) as indskrevne,
+        bool_or(skjulte.skjules) as skjult_institution
+    from gaar_der
+    inner join skjulte on gaar_der.skoledistrikt = skjulte.skoledistrikt and gaar_der.tilbudstype = skjulte.tilbudstype
     group by 1, 2
 ),
 
@@ -106,6 +136,7 @@ select
     steder.tilbudstype,
     coalesce(boern.boern_nu, 0) as boern_nu,
     coalesce(indskrevne.indskrevne, 0) as indskrevne,
+    coalesce(indskrevne.skjult_institution, false) as skjult_institution,
     coalesce(pladser.pladser, 0) as pladser,
     coalesce(arealer.areal_m2, 0) as areal_m2,
     coalesce(boliger.boligsager, 0) as boligsager,
