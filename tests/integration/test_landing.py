@@ -427,14 +427,12 @@ def test_what_stands_in_a_live_log_is_neither_lost_nor_published_by_halves(libra
 
 
 def test_a_mended_rule_reads_the_files_with_rejects_again(tmp_path: Path, drop: Path, home: Home) -> None:
-    def branches(**source: str) -> System:
+    def branches(label: str = "Navn", **source: str) -> System:
         csv = {"format": "csv", "encoding": "cp1252", "glob": "*.csv", **source}
-        return system_of(
-            tmp_path / "register",
-            "bibliotek",
-            {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}},
-            {"filialer": table(csv, {"id": "integer", "navn": "text"}, "append", ["id"])},
-        )
+        of = table(csv, {"id": "integer", "navn": "text"}, "append", ["id"])
+        of["columns"]["navn"]["label"] = label
+        connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+        return system_of(tmp_path / "register", "bibliotek", connection, {"filialer": of})
 
     put(drop, "a.csv", "id;navn", "3;Højby")
     put(drop, "b.csv", "id;navn", "1;Nykøbing", "2;'Asnæs; Fårevejle'")
@@ -442,7 +440,7 @@ def test_a_mended_rule_reads_the_files_with_rejects_again(tmp_path: Path, drop: 
     assert (load.rows, load.rejects) == (2, 1)
     put(drop, "c.csv", "id;navn", "1;Nykøbing Sj.")
     land_system(branches(), home)
-    assert land_system(branches(), home).tables["filialer"].status == "unchanged"
+    assert land_system(branches("Filialens navn"), home).tables["filialer"].status == "unchanged"
     load = land_system(branches(quote="'"), home).tables["filialer"]
     assert (load.status, load.rows, load.rejects) == ("loaded", 3, 0), "a.csv had no rejects and is left alone"
     assert latest(home, "filialer") == [("1", "Nykøbing Sj."), ("2", "Asnæs; Fårevejle"), ("3", "Højby")]
