@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors.base import ReadContext, SourceError
+from ingestion.connectors.duck import identifier
 from ingestion.naming import fold
 from ingestion.register.api import ForEach
+from ingestion.register.basics import TableBase
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,3 +57,17 @@ def parameters_of(
             )
     finally:
         own.close()
+
+
+def with_children(name: str, table: TableBase, for_each: ForEach | None, context: ReadContext) -> set[tuple[str, ...]] | None:
+    """Return the sets of parameters of which rows stand in the raw table `name`; None where that is of no use or not known."""
+    import duckdb
+
+    wanted = {**for_each.parameters, **for_each.values} if for_each else {}
+    if context.since is None or context.database is None or not wanted or not set(wanted) <= set(table.columns):
+        return None
+    listed = ", ".join(f"cast({identifier(fold(column))} as varchar)" for column in wanted)
+    # A column that is new in the register stands nowhere yet.
+    with suppress(duckdb.Error), context.database.cursor() as connection:
+        return set(connection.execute(f"select distinct {listed} from raw.{identifier(name)}").fetchall())
+    return None

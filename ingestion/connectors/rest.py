@@ -9,7 +9,7 @@ from urllib.parse import quote
 from ingestion.connectors import arguments
 from ingestion.connectors.base import NotThereError, ReadContext, SourceError, text
 from ingestion.connectors.http import Answer, HttpClient, check_status, client, counted, error_message, follow
-from ingestion.connectors.parents import parameters_of
+from ingestion.connectors.parents import parameters_of, with_children
 from ingestion.connectors.records import Record, Records, dig, once, records_at
 from ingestion.register.api import (
     CursorPaging,
@@ -34,15 +34,20 @@ def read(system: RestSystem, table_name: str, table: RestTable, context: ReadCon
     # The path as the register has it: filled in, it may hold a CPR number.
     records = Records(table, source.path, source.records, source.each, context)
     with client(system.connection, system.limits, context) as http:
-        yield from records.batches(_found(http, system, table, context, records))
+        yield from records.batches(_found(http, system, table_name, table, context, records))
 
 
-def _found(http: HttpClient, system: RestSystem, table: RestTable, context: ReadContext, records: Records) -> Iterator[Record]:
+def _found(
+    http: HttpClient, system: RestSystem, table_name: str, table: RestTable, context: ReadContext, records: Records
+) -> Iterator[Record]:
     source, total = table.source, None
+    known = with_children(table_name, table, source.for_each, context)
     if source.deletions and context.since is not None and context.limit is None:
         _tell_deletions(http, system, table, source.deletions, context)
     for parameters in parameters_of(system, source.for_each, context, read):
-        resource = _Resource(http, system, table, context.since, parameters)
+        # Of one that has come since the last load, what is older is news too.
+        is_new = known is not None and tuple(parameters.values()) not in known
+        resource = _Resource(http, system, table, None if is_new else context.since, parameters)
         bodies, first = resource.bodies(), True
         while (body := _next(bodies, source)) is not None:
             if source.total and first and (said := counted(dig(body, source.total, None))) is not None:

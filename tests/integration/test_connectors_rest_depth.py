@@ -234,6 +234,38 @@ def test_children_are_asked_for_once_per_parent_and_know_it(server: Server, tmp_
         rows(with_parents(server, source, {"nr": column()}, paging={"type": "page"}), context(tmp_path))
 
 
+def test_all_children_of_a_new_parent_are_asked_for(server: Server, home: Home) -> None:
+    """Only what is newer than the watermark was, also of one that had just come."""
+    parents = [{"id": "a"}, {"id": "b"}]
+
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        if path == "/borgere":
+            return parents
+        days = [day for day in ("2026-01-01", "2026-01-09") if day >= query.get("siden", "")]
+        return [{"nr": day, "rettet": day} for day in days] if path != "/borgere/b/kontakter" else []
+
+    server.answer = answer
+    of = with_parents(
+        server, {"path": "/borgere/{borger}/kontakter", "for_each": {"table": "borgere", "parameters": {"borger": "id"}}},
+        {"borger": column(), "nr": column(), "rettet": column("date")}, records="$", paging=SINGLE,
+    )  # fmt: skip
+    children = of.tables[TABLE].model_dump() | {
+        "key": ["borger", "nr"], "write": "merge", "cursor": {"column": "rettet", "param": "siden"}
+    }  # fmt: skip
+    tables = {**of.tables, TABLE: type(of.tables[TABLE]).model_validate(children)}
+    of = of.model_copy(
+        update={"tables": {name: tables[name].model_copy(update={"on_missing_column": "warn"}) for name in tables}}
+    )
+    assert land_system(of, home).tables[TABLE].rows == 2
+    parents.append({"id": "ny"})
+    server.requests.clear()
+    assert land_system(of, home).tables[TABLE].rows == 3
+    assert {path.split("/")[2]: query.get("siden") for path, query in server.requests if path != "/borgere"} == {
+        "a": "2026-01-09", "b": None, "ny": None
+    }  # fmt: skip
+    assert land_system(of, home).tables[TABLE].table_rows == 4
+
+
 def test_children_of_parents_that_did_not_come_are_missed(server: Server, tmp_path: Path) -> None:
     parents = {"antal": 3, "poster": [{"id": 1, "cpr": "0101010001"}]}
     server.answer = lambda path, query, headers: parents if path == "/borgere" else [{"nr": 1}]
