@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,11 +177,13 @@ def blocks(test: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> b
 def _build(home: Home, tables: list[PublishedTable], building: Path, publication: Publication) -> None:
     import duckdb
 
-    current = building.parent / "current" / DATABASE
+    current, versions = building.parent / "current", []
     with duckdb.connect() as connection:
         connection.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
-        if current.exists():
-            connection.execute(f"attach '{current}' as before (read_only)")
+        for position, path in enumerate(reversed(_versions(building.parent))):
+            if (path / DATABASE).exists():
+                versions.append("before" if path.name == current.resolve().name else f"kept_{position}")
+                connection.execute(f"attach '{path / DATABASE}' as {versions[-1]} (read_only)")
         # v1.0.0 opens in every DuckDB from 1.0 on: BI tools bring their own, often older one.
         connection.execute(f"attach '{building / DATABASE}' as published (storage_version 'v1.0.0')")
         if home.vault.exists():
@@ -190,7 +192,7 @@ def _build(home: Home, tables: list[PublishedTable], building: Path, publication
             _refuse_cpr(connection, table, vault=home.vault.exists())
             _refuse_recoverable(connection, table)
             target = f'published.main."{table.name}"'
-            unchanged = _unchanged_sets(connection, table) if table.database != "before" and current.exists() else ""
+            unchanged = _unchanged_sets(connection, table, versions) if table.database != "before" else ""
             # A mart's windows leave the smallest hidden cell of a set first: the order is by what is shown.
             rows = f"select {_readable(connection, table)} from (from {table.relation} as one {unchanged})"
             connection.execute(f"create table {target} as {rows} order by all")
@@ -216,23 +218,28 @@ def _readable(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> s
     return f"* replace ({uuids})" if uuids else "*"
 
 
-def _unchanged_sets(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> str:
+def _unchanged_sets(connection: duckdb.DuckDBPyConnection, table: PublishedTable, versions: Sequence[str]) -> str:
     """Return the clauses by which sets that would be told by two versions are taken from the one before; "" where there is none.
 
-    A table with other columns than before is a new one, as is one whose cells cannot be told apart: nothing is compared. Nor is a
-    version that gives away what today's rule hides kept to: it would be shown for good.
+    `versions` are those that readers have, newest first; `told_by_two` holds the sets afterwards. A table with other columns than
+    before is a new one, as is one whose cells cannot be told apart: nothing is compared. Nor is a version that gives away what
+    today's rule hides kept to: it would be shown for good.
     """
-    before = f'before.main."{table.name}"'
-    if table.question is None or not table.grain or _columns(connection, before) != _columns(connection, table.relation):
+    if table.question is None or not table.grain:
         return ""
-    if any(recoverable(connection, before, table.question)):
-        return ""
-    if not told_by_two(connection, before, table.relation, table.grain, table.question, "told_by_two"):
-        return ""
-    told = "exists (select 1 from told_by_two as told where {})".format(
-        " and ".join(f"one.{column} is not distinct from told.{column}" for column in table.question["within"])
-    )
-    return f"where not {told} union all by name from {before} as one where {told}"
+    same_set = " and ".join(f"one.{column} is not distinct from told.{column}" for column in table.question["within"])
+    columns, kept, told = _columns(connection, table.relation), "", "false"
+    for version in versions:
+        before = f'{version}.main."{table.name}"'
+        if _columns(connection, before) != columns or any(recoverable(connection, before, table.question)):
+            continue
+        if told_by_two(connection, before, table.relation, table.grain, table.question, f"told_{version}"):
+            here = f"exists (select 1 from told_{version} as told where {same_set})"
+            kept += f" union all by name from {before} as one where {here} and not ({told})"
+            sets = f"from told_{version}" if told == "false" else f"from told_by_two union from told_{version}"
+            connection.execute(f"create or replace temp table told_by_two as {sets}")
+            told += f" or {here}"
+    return f"where not ({told}){kept}" if kept else ""
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> set[tuple[str, str]]:
@@ -323,12 +330,14 @@ def _switch(folder: Path, version: str) -> None:
 
 
 def _prune(folder: Path, version: str, keep: int) -> None:
-    versions = sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
-    )
-    for old in versions[: -max(keep, 1)]:
+    for old in _versions(folder)[: -max(keep, 1)]:
         if old.name != version:
             shutil.rmtree(old)
+
+
+def _versions(folder: Path) -> list[Path]:
+    """Return the versions that readers have, oldest first."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink() and not path.name.startswith("."))
 
 
 def current(home: Home, role: str) -> Path:

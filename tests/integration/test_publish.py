@@ -319,6 +319,18 @@ def test_two_versions_do_not_tell_what_each_hides(small: Home, yesterday: dict[s
     assert seen(small)["I alt"] == sum(today.values()) + 30 * len(today)
 
 
+def test_a_bad_night_between_two_versions_does_not_make_them_tell(small: Home) -> None:
+    """Each version that is kept counts, not the last alone; what is kept to is the version that would be told."""
+    guarded(small, cells(1, A=3, B=20, D=40))
+    publish(small, ROLE)
+    first = seen(small)
+    guarded(small, cells(1, A=33, B=50, D=70))
+    assert publish(small, ROLE).unchanged_sets == {}
+    guarded(small, cells(1, A=5, B=20, D=40))
+    assert publish(small, ROLE).unchanged_sets == {"mart_a": 1}
+    assert seen(small) == first
+
+
 def test_a_month_that_grows_is_shown_when_it_can_be(small: Home) -> None:
     guarded(small, cells(2, A=2, B=3, C=6))
     publish(small, ROLE)
