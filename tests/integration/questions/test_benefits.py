@@ -10,9 +10,10 @@ THRESHOLD = 5
 
 
 def due(cells: dict[str, int]) -> set[str]:
-    """Return which cells of one month must be blank: the small ones, and the next smallest until they leave persons enough."""
+    """Return which cells of a month must be blank: the small, the smallest others, and more until they are persons enough."""
     small = sorted(name for name, persons in cells.items() if persons < THRESHOLD)
-    hidden = set(small)
+    large = [persons for persons in cells.values() if persons >= THRESHOLD]
+    hidden = set(small) | ({name for name, persons in cells.items() if persons == min(large)} if small and large else set())
     for _, name in sorted((persons, name) for name, persons in cells.items() if persons >= THRESHOLD):
         if not small or (len(hidden) > len(small) and sum(cells[other] for other in hidden) > len(small) + THRESHOLD):
             break
