@@ -264,9 +264,11 @@ def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *,
             )
         if not vault or not _may_hold_text(kind):
             continue
-        found = f"unnest(regexp_extract_all(cast(\"{name}\" as varchar), '\\b[0-9]{{6}}[- ]?[0-9]{{4}}\\b'))"
+        # However it is written, in a file's name too; an underscore is part of a word to `\b`.
+        words = f"replace(cast(\"{name}\" as varchar), '_', ' ')"
+        found = f"unnest(regexp_extract_all({words}, '\\b[0-9]{{6}}[^0-9A-Za-z]{{0,3}}[0-9]{{4}}\\b'))"
         leak = connection.execute(
-            f"select count(*) from (select regexp_replace({found}, '[- ]', '') as cpr from {source})"
+            f"select count(*) from (select regexp_replace({found}, '[^0-9]', '', 'g') as cpr from {source})"
             " join vault.person_keys using (cpr)"
         ).fetchone()
         if leak and leak[0]:

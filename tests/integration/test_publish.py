@@ -139,7 +139,18 @@ def test_what_a_killed_publication_left_is_swept_and_was_never_seen(small: Home)
     assert not leftover.exists()
 
 
-@pytest.mark.parametrize("text", ["'0101901234'", "'ring til 010190-1234 i morgen'", "'010190 1234'", "['x', '0101901234']"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'0101901234'",
+        "'ring til 010190-1234 i morgen'",
+        "'010190 1234'",
+        "['x', '0101901234']",
+        "'010190 – 1234'",
+        "'010190.1234'",
+        "'brev_0101901234_2.pdf'",
+    ],
+)
 def test_a_known_cpr_number_stops_the_publication(small: Home, text: str) -> None:
     before = publish(small, ROLE)
     build_vault(Register(systems={}), small)
