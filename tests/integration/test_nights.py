@@ -252,6 +252,19 @@ def test_nothing_published_holds_a_cpr_number_a_name_or_an_address(town: Town) -
             assert not any(word in text for word in names | addresses), (table, column)
 
 
+def test_no_published_date_is_older_than_excel_and_power_bi_can_have_it(town: Town) -> None:
+    """What has always been so began on 1 January 1900: Excel's first day, and Power BI's, but for two months."""
+    with duckdb.connect(str(town.home.published / ROLE / "current" / "faellesdata.duckdb"), read_only=True) as role:
+        dates = role.execute(
+            "select table_name, column_name from duckdb_columns() where not internal and data_type in ('DATE', 'TIMESTAMP')"
+        ).fetchall()
+        first = {
+            (table, column): role.execute(f'select min("{column}")::date::varchar from "{table}"').fetchall()[0][0]
+            for table, column in dates
+        }
+    assert {found for found in first.values() if found and found < "1900-02-01"} == {"1900-01-01"}
+
+
 def test_the_warehouse_holds_no_cpr_number(town: Town) -> None:
     cprs = {row[0] for row in town.raw("cpr_sf6002", "select cpr from raw.personer where cpr is not null")}
     with duckdb.connect(str(town.home.warehouse), read_only=True) as connection:

@@ -24,7 +24,7 @@ select
     husnumre.oest,
     husnumre.nord,
     husnumre.status = '3' as er_gaeldende,
-    coalesce(husnumre.virkning_fra, date '0001-01-01') as gyldig_fra
+    coalesce(husnumre.virkning_fra, date '1900-01-01') as gyldig_fra
 from {{ ref('stg_datafordeler__husnumre') }} as husnumre
 left join {{ ref('dim_kommune') }} as kommuner on husnumre.kommunekode = kommuner.kommunekode
 left join {{ ref('dim_geografi') }} as postnumre on postnumre.omraadetype = 'postnummer' and husnumre.postnummer = postnumre.kode
@@ -47,4 +47,4 @@ select
     null as oest,
     null as nord,
     true as er_gaeldende,
-    date '0001-01-01' as gyldig_fra
+    date '1900-01-01' as gyldig_fra

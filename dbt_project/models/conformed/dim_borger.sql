@@ -60,7 +60,7 @@ union all
 select
     {{ unknown_key() }} as borger_noegle,
     null as person_id,
-    date '0001-01-01' as gyldig_fra,
+    date '1900-01-01' as gyldig_fra,
     date '9999-12-31' as gyldig_til,
     {{ unknown_key() }} as kommunekode,
     {{ unknown_key() }} as skoledistrikt,

@@ -59,7 +59,7 @@ select
     kode,
     navn,
     overordnet_noegle,
-    coalesce(gyldig_fra, date '0001-01-01') as gyldig_fra,
+    coalesce(gyldig_fra, date '1900-01-01') as gyldig_fra,
     coalesce(gyldig_til, date '9999-12-31') as gyldig_til,
     coalesce(gyldig_til >= current_date, true) as er_gaeldende
 from omraader
@@ -70,6 +70,6 @@ select
     {{ unknown_key() }} as kode,
     'Ukendt, beskyttet eller uden for kommunen' as navn,
     null as overordnet_noegle,
-    date '0001-01-01' as gyldig_fra,
+    date '1900-01-01' as gyldig_fra,
     date '9999-12-31' as gyldig_til,
     true as er_gaeldende

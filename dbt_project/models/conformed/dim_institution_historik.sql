@@ -18,7 +18,7 @@ union all
 select
     {{ unknown_key() }} as institution_noegle,
     {{ unknown_key() }} as institutionsnummer,
-    date '0001-01-01' as gyldig_fra,
+    date '1900-01-01' as gyldig_fra,
     date '9999-12-31' as gyldig_til,
     'Ukendt' as institution,
     null as institutionstype,

@@ -49,7 +49,7 @@ select
     {{ unknown_key() }} as kle_noegle,
     {{ unknown_key() }} as kle_emne,
     null as udgave,
-    date '0001-01-01' as gyldig_fra,
+    date '1900-01-01' as gyldig_fra,
     date '9999-12-31' as gyldig_til,
     'Ukendt' as titel,
     null as gruppe,

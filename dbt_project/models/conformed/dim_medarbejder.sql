@@ -18,7 +18,7 @@ select
     {{ unknown_key() }} as medarbejder_noegle,
     {{ unknown_key() }} as medarbejdernummer,
     null as person_id,
-    date '0001-01-01' as gyldig_fra,
+    date '1900-01-01' as gyldig_fra,
     date '9999-12-31' as gyldig_til,
     {{ unknown_key() }} as enhed_id,
     null as stilling,

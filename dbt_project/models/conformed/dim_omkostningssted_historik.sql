@@ -29,7 +29,7 @@ union all
 select
     {{ unknown_key() }} as omkostningssted_noegle,
     {{ unknown_key() }} as omkostningssted,
-    date '0001-01-01' as gyldig_fra,
+    date '1900-01-01' as gyldig_fra,
     date '9999-12-31' as gyldig_til,
     'Ukendt' as omkostningssted_navn,
     {{ unknown_key() }} as enhed_id,

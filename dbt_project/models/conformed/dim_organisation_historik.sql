@@ -15,7 +15,7 @@ select
     {{ unknown_key() }} as enhed_noegle,
     null as enhed_uuid,
     {{ unknown_key() }} as enhed_id,
-    date '0001-01-01' as gyldig_fra,
+    date '1900-01-01' as gyldig_fra,
     date '9999-12-31' as gyldig_til,
     null as registreret_tidspunkt,
     'Ukendt' as enhed,

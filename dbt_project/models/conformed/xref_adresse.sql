@@ -6,7 +6,7 @@ select
     afgjort.husnummer_id,
     afgjort.tillid,
     afgjort.metode,
-    coalesce(husnumre.virkning_fra, date '0001-01-01') as gyldig_fra,
+    coalesce(husnumre.virkning_fra, date '1900-01-01') as gyldig_fra,
     date '9999-12-31' as gyldig_til
 from {{ ref('stg_scanxnet__kunder') }} as kunder
 inner join {{ ref('int_adresse__tekster') }} as tekster on kunder.adresse = tekster.tekst

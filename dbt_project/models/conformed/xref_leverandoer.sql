@@ -6,7 +6,7 @@ select
     afgjort.cvr_nummer,
     afgjort.tillid,
     afgjort.metode,
-    date '0001-01-01' as gyldig_fra,
+    date '1900-01-01' as gyldig_fra,
     date '9999-12-31' as gyldig_til
 from {{ ref('stg_os2kitos__it_systemer') }} as systemer
 inner join {{ ref('int_leverandoer__tekster') }} as tekster on systemer.leverandoer_navn = tekster.tekst
