@@ -85,13 +85,14 @@ end
 {# --- dates ------------------------------------------------------------------------------------------------------------------- #}
 {# `read_<type>` reads what stands there; `to_<type>` then takes away the dates by which systems say "none": see `dated`. #}
 
-{#- The day that stands there, whatever the offset (XML dates have one without a time too: 2026-01-31+01:00); of a moment in UTC the day it was in Denmark, where systems write a day's beginning as 22 or
-    23 o'clock of the day before. -#}
+{#- The day that stands there, whatever the offset (XML dates have one without a time too: 2026-01-31+01:00); of a moment in UTC the day it
+    was in Denmark, where systems write a day's beginning as 22 or 23 o'clock of the day before. Nearly all are plain days: first. -#}
 {%- macro iso_day(value) -%}
 {%- set moment = "regexp_matches(" ~ value ~ ", '[T ].*([Zz]|[+-]00(:?00)?)$')" -%}
 {{ where_matches(
     value, '\\d{4}-\\d{2}-\\d{2}([T ].*|Z|[+-]\\d{2}:\\d{2})?',
-    "case when " ~ moment ~ " then (try_cast(" ~ value ~ " as timestamptz) at time zone 'Europe/Copenhagen')::date else try_cast(left(" ~ value ~ ", 10) as date) end"
+    "case when length(" ~ value ~ ") = 10 then try_cast(" ~ value ~ " as date) when " ~ moment
+    ~ " then (try_cast(" ~ value ~ " as timestamptz) at time zone 'Europe/Copenhagen')::date else try_cast(left(" ~ value ~ ", 10) as date) end"
 ) }}
 {%- endmacro -%}
 
