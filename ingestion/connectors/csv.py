@@ -220,8 +220,9 @@ def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
     if encoding == "utf-8-twice":
         return once(data, line, ref)
     if encoding in ("utf-8", "utf-16"):
-        # Where files were put together, each brought its mark along.
-        data = data.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
+        if _BYTE_ORDER_MARK[:1] in data:  # A byte that hardly any text has is found absent in no time.
+            # Where files were put together, each brought its mark along.
+            data = data.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
         _look_for_doubled(data, line, ref)
     elif b"\xc3" in data:
         found = min((at for at in map(data.find, DANISH_UTF8) if at >= 0), default=None)
