@@ -19,6 +19,7 @@ import ingestion.register.read
 import orchestration.refresh
 import serving.query
 from cli import status
+from cli.doctor import left_behind
 from cli.main import app
 from cli.skeleton import skeleton
 from ingestion.home import Home
@@ -287,6 +288,15 @@ def test_doctor_names_what_is_missing_and_prints_no_value(tmp_path: Path, monkey
     assert {finding["verdict"] for finding in findings} <= {"ok", "warn", "bad"}
     assert any(finding["subject"] == "versions" for finding in findings)
     monkeypatch.delenv("DUBU_URL", raising=False)
+
+
+def test_doctor_names_what_a_retired_system_left_behind(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.raw.mkdir(parents=True)
+    for name in ("dubu", "platform", "afloest"):
+        home.raw_file(name).touch(mode=0o600)
+    register = read_register()
+    assert [finding.subject for finding in left_behind(home, register)] == ["afloest"]
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
