@@ -10,31 +10,26 @@ One table's fault leaves that table as it was yesterday and does not touch the o
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import logging
 import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
-from ingestion import deletions, news, raw_file
+from ingestion import deletions, news, raw_file, watermark
 from ingestion.checks import Check
 from ingestion.connectors import duck
-from ingestion.connectors.base import ReadContext, SourceError, file_ref
-from ingestion.cursor import less_lag
+from ingestion.connectors.base import ReadContext, SourceError
 from ingestion.extract import Extract, extract
 from ingestion.home import Home
 from ingestion.process import collect_seldom
 from ingestion.register import System, Table
-from ingestion.settings import MissingSetting, resolve
 
 if TYPE_CHECKING:
     import duckdb
@@ -368,18 +363,20 @@ def _resource(load: _Load, name: str) -> Any:
     def rows() -> Iterator[Any]:
         began = time.perf_counter()
         state: dict[str, Any] = dlt.current.resource_state()
-        anew = _asked_anew(system, table, state)
+        anew = watermark.asked_anew(system, table, state)
         known = {} if load.full or anew else state
         folder = load.workdir / f"extract-{name}"
         folder.mkdir()
         context = ReadContext(
             folder,
             load_id=str(dlt.current.load_package_state()["load_id"]),
-            since=_since(table, known),
+            since=watermark.since(table, known),
             token=known.get("token"),
             period=load.period,
             files_taken=state.get("files", {}) if load.period is not None else {},
-            files_seen={} if load.full or load.period is not None else _files_seen(load, name, state),
+            files_seen={}
+            if load.full or load.period is not None
+            else watermark.files_seen(table, state, load.stored.with_rejects.get(name, ())),
             quota_file=load.quota_file,
             incoming=_incoming(load, name),
             database=load.database,
@@ -410,11 +407,7 @@ def _resource(load: _Load, name: str) -> Any:
         outcome.deleted_rows = found.deleted_rows
         outcome.new_columns, outcome.missing_columns = found.new_columns, found.missing_columns
         outcome.retyped_columns = found.retyped_columns
-        if anew:
-            state.pop("cursor", None)
-            state.pop("token", None)
-        _advance(state, table, found, context)
-        state["asked"] = _asked(system, table)
+        watermark.advance(system, table, state, found, context, anew=anew)
         load.files[name] = dict(state.get("files", {}))
         if name not in load.stored.columns or disposition["write_disposition"] == "append":
             found.changed_rows = found.rows
@@ -435,50 +428,6 @@ def _resource(load: _Load, name: str) -> Any:
     return dlt.resource(rows(), name=name, write_disposition="append")
 
 
-def _files_seen(load: _Load, name: str, state: dict[str, Any]) -> dict[str, str]:
-    """Files that need not be read again. A mended rule reads those anew from which something was set aside, and all that come
-    after the first of them: read alone, its rows would be the last to come, and take the place of newer ones.
-    """
-    seen: dict[str, str] = dict(state.get("files", {}))
-    if state.get("rule", mended := _rule(load.system.tables[name])) == mended:
-        return seen
-    first = min(load.stored.with_rejects.get(name, ()), default=None)
-    return seen if first is None else {file: mark for file, mark in seen.items() if file_ref(file) < first}
-
-
-def _rule(table: Table) -> str:
-    """Tell by which rule, as far as the register says it, a table's rows are read."""
-    told = {"columns": {"__all__": {"label", "description"}}}  # A word that is mended there reads nothing anew.
-    rule = table.model_dump_json(include={"source", "columns"}, exclude=told, exclude_defaults=True)
-    return hashlib.sha256(rule.encode()).hexdigest()[:16]
-
-
-def _asked_anew(system: System, table: Table, state: dict[str, Any]) -> bool:
-    """Whether an incremental table's register file asks for something else than it did: a wider filter, another cursor or key, or
-    the vendor's production where it was the test system.
-
-    What did not come then, and was not changed since, would never come. What stands there stays, unless the service tells of
-    deletions: of those since its last link it would tell no more.
-    """
-    incremental = table.write == "merge" and not {"cursor", "token"}.isdisjoint(state)
-    return incremental and state.get("asked") not in (None, _asked(system, table))
-
-
-def _asked(system: System, table: Table) -> str:
-    """Tell what the register asks for, and whom: not labels and types, which say what becomes of it."""
-    # Without what nobody chose: a version of ours that knows one more option must not have everything read anew.
-    asked = table.model_dump(
-        mode="json", include={"source": True, "key": True, "cursor": {"column", "param", "on_missing"}}, exclude_defaults=True
-    )
-    asked["paths"] = {name: column.path for name, column in table.columns.items() if column.path}
-    with suppress(MissingSetting):  # Without which nothing can be read.
-        if url := getattr(system.connection, "url", None):
-            address = urlsplit(resolve(url))  # Without user, password and query: secrets are changed from time to time.
-            asked["address"] = [address.netloc.rpartition("@")[2], address.path]
-        asked["params"] = {name: resolve(value) for name, value in getattr(system.connection, "params", {}).items()}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def _incoming(load: _Load, name: str) -> duck.Incoming | None:
     """Where a snapshot of the table may be written, if the load is to replace all of it (or there is nothing yet)."""
     replaced = _disposition(load.system, load.system.tables[name], load.full)["write_disposition"] == "replace"
@@ -494,25 +443,3 @@ def _disposition(system: System, table: Table, full: bool) -> dict[str, Any]:
     if table.write == "merge":
         return {"write_disposition": "merge", "merge_key": [table.raw_names()[key] for key in table.key]}
     return {"write_disposition": "append"}
-
-
-def _since(table: Table, state: dict[str, Any]) -> str | None:
-    if table.cursor is None or table.write != "merge" or "cursor" not in state:
-        return None
-    with suppress(ValueError):
-        return less_lag(state["cursor"], table.columns[table.cursor.column].type, table.cursor.lag)
-    return None  # From what cannot be reckoned with, everything is read anew.
-
-
-def _advance(state: dict[str, Any], table: Table, found: Extract, context: ReadContext) -> None:
-    """Move the watermark, and note the rule: dlt stores its state in the work file, so it is published with the rows or not."""
-    state["rule"] = _rule(table)
-    if table.cursor is not None and found.rows and table.cursor.column not in found.missing_columns:
-        column = table.cursor.column
-        top = found.highest(table.raw_names()[column], table.columns[column].type)
-        if top is not None:
-            state["cursor"] = top
-    if context.next_token is not None:
-        state["token"] = context.next_token
-    if context.files_loaded or context.files_touched:
-        state["files"] = {**state.get("files", {}), **context.files_loaded, **context.files_touched}

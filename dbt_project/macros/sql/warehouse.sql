@@ -162,3 +162,19 @@ perioder as (
     group by {{ member }}, nummersystem, nummer, periode
 )
 {%- endmacro -%}
+
+{#-
+    Who is employed in a unit at any time of a month, put together by the aggregate `persons`: `count`, or `list`, of which a centre's are made.
+    Reads the CTE `maaneder` (`maaned`, `sidste_dag`). Who is not known is one person.
+-#}
+{%- macro employed(persons) -%}
+select
+    maaneder.maaned,
+    medarbejder.enhed_id,
+    {{ persons }}(distinct coalesce(medarbejder.person_id, {{ nobody() }})) as ansatte
+from maaneder
+inner join {{ ref('dim_medarbejder') }} as medarbejder
+    on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
+where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
+group by maaneder.maaned, medarbejder.enhed_id
+{%- endmacro -%}

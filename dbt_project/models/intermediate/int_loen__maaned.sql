@@ -23,15 +23,7 @@ maaneder as (
 ),
 
 ansatte as (
-    select
-        maaneder.maaned,
-        medarbejder.enhed_id,
-        count(distinct coalesce(medarbejder.person_id, {{ nobody() }})) as ansatte
-    from maaneder
-    inner join {{ ref('dim_medarbejder') }} as medarbejder
-        on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
-    where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
-    group by maaneder.maaned, medarbejder.enhed_id
+    {{ employed('count') }}
 ),
 
 celler as (

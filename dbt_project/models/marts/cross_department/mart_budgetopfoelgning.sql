@@ -97,15 +97,7 @@ linjens_udvalg as (
 
 -- Whose money it is: employees paid by the cost centre's unit, citizens with benefits, children with a placement or a measure.
 ansatte as (
-    select
-        maaneder.maaned,
-        medarbejder.enhed_id,
-        count(distinct coalesce(medarbejder.person_id, {{ nobody() }})) as personer
-    from maaneder
-    inner join {{ ref('dim_medarbejder') }} as medarbejder
-        on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
-    where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
-    group by maaneder.maaned, medarbejder.enhed_id
+    {{ employed('count') }}
 ),
 
 borgere as (
@@ -151,7 +143,7 @@ celler as (
         case
             when coalesce(forbrug.forbrug, 0) = 0 then 0
             else coalesce(
-                least(borgere.personer, if(forbrug.har_loen, coalesce(ansatte.personer, 1), null), if(forbrug.loen_skjult, 5, null)), 5
+                least(borgere.personer, if(forbrug.har_loen, coalesce(ansatte.ansatte, 1), null), if(forbrug.loen_skjult, 5, null)), 5
             )
         end as personer,
         coalesce(forbrug.loen_skjult, false) as loen_skjult

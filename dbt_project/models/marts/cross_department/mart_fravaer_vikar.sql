@@ -85,15 +85,7 @@ maaneder as (
 ),
 
 ansatte as (
-    select
-        maaneder.maaned,
-        medarbejder.enhed_id,
-        list(distinct coalesce(medarbejder.person_id, {{ nobody() }})) as ansatte
-    from maaneder
-    inner join {{ ref('dim_medarbejder') }} as medarbejder
-        on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
-    where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
-    group by maaneder.maaned, medarbejder.enhed_id
+    {{ employed('list') }}
 ),
 
 -- A unit in which nothing happened still has those who are employed there: its centre has them too, and so has a metric of employees.

@@ -60,7 +60,8 @@ benchmark as (
 ),
 
 -- A benefit week belongs to the month of its Monday, in the file from Ydelsesrefusion as here: it is posted at the end of the week, which
--- may lie in the next month. What comes in the supplementary period belongs to the old year's December. Costs are dranst 1 on the transfers' main kind of account (5), refunds dranst 2, on the group's function.
+-- may lie in the next month. What comes in the supplementary period belongs to the old year's December. Costs are dranst 1 on the transfers'
+-- main kind of account (5), refunds dranst 2, on the group's function.
 opus as (
     select
         if(
