@@ -19,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from ingestion.connectors import csv_records, duck, totals
 from ingestion.connectors.base import DANISH_UTF8, RawNames, ReadContext, SourceError, decoded
@@ -57,6 +58,17 @@ class _Piece:
     """How many fields stand on each line, none of them quoted; 0 where they are not as many, or a quote stands somewhere."""
     plain: bool = True
     """Whether, as far as a look at the bytes can tell, each line is one record."""
+
+
+class _Block(NamedTuple):
+    """Whole lines as they come off the file, as UTF-8 with bare line feeds."""
+
+    first: int
+    """Number, from 1, of the first line."""
+    lines: int
+    fields: int
+    """As `_Piece` has them."""
+    text: bytes
 
 
 def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iterator[duck.Scan]:
@@ -162,12 +174,8 @@ def _first_lines(block: bytes, count: int) -> bytes:
     return block[: len(block) - len(block.split(b"\n", count)[-1])]
 
 
-def _blocks(path: Path, source: CsvSource, ref: str, *, sound: bool = False) -> Iterator[tuple[int, int, int, bytes]]:
-    """Yield the file as UTF-8 with bare line feeds, whole lines at a time: the first one's number, how many, of how many fields
-    each (see `_look`), and what they say.
-
-    `sound`: it is that already.
-    """
+def _blocks(path: Path, source: CsvSource, ref: str, *, sound: bool = False) -> Iterator[_Block]:
+    """Yield the file. `sound`: it is UTF-8 with bare line feeds already."""
     encoding = "utf-8" if sound else source.encoding
     line, rest = 1, b""
     chunks = _chunks(path, encoding, ref)
@@ -186,14 +194,14 @@ def _blocks(path: Path, source: CsvSource, ref: str, *, sound: bool = False) -> 
             whole = rest + block[:end]
             whole = whole if sound else _utf8(whole, encoding, line, ref)
             lines, fields = _look(whole, source)
-            yield line, lines, fields, whole
+            yield _Block(line, lines, fields, whole)
             line += lines
             rest = block[end:]
         else:
             rest += block
     # Programs of DOS's time end a file with Ctrl-Z.
     if rest and (whole := rest if sound else _utf8(rest.rstrip(b"\x1a"), encoding, line, ref)):
-        yield line, whole.count(b"\n") + (not whole.endswith(b"\n")), 0, whole
+        yield _Block(line, whole.count(b"\n") + (not whole.endswith(b"\n")), 0, whole)
 
 
 def _chunks(path: Path, encoding: str, ref: str) -> Iterator[bytes]:
@@ -295,9 +303,7 @@ def _undone(data: bytes) -> bytes:
     return undone
 
 
-def _without_last(
-    blocks: Iterator[tuple[int, int, int, bytes]], source: CsvSource, last: list[str]
-) -> Iterator[tuple[int, int, int, bytes]]:
+def _without_last(blocks: Iterator[_Block], source: CsvSource, last: list[str]) -> Iterator[_Block]:
     """Pass the blocks on, but for the trailer's lines, the last that are not blank: those go into `last`."""
     count = source.trailer_lines
     if count == 0:
@@ -313,7 +319,7 @@ def _without_last(
         if len(kept) > count:
             body = kept[0] + b"\n"
             lines, fields = _look(body, source)
-            yield number, lines, fields, body
+            yield _Block(number, lines, fields, body)
             number += lines
             held = held[len(body) :]
     last.extend(line.decode() for line in held.rstrip(b"\n").split(b"\n"))
@@ -371,8 +377,8 @@ def _is_regular(connection: duck.Connection, piece: _Piece, columns: list[str], 
 
 
 def _lines(piece: _Piece, source: CsvSource) -> Iterator[tuple[int, list[str]]]:
-    for number, _, _, block in _blocks(piece.path, source, "", sound=True):
-        yield piece.first + number - 1, block.decode().removesuffix("\n").split("\n")
+    for block in _blocks(piece.path, source, "", sound=True):
+        yield piece.first + block.first - 1, block.text.decode().removesuffix("\n").split("\n")
 
 
 def _read_csv(paths: list[Path], columns: list[str], source: CsvSource) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ingestion.connectors import http
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.folders import Folder, Listed
+from ingestion.connectors.http_answers import check
 from ingestion.register.basics import Limits
 from ingestion.register.files import HttpTransport
 from ingestion.settings import resolve
@@ -60,7 +61,7 @@ class _Downloads:
         if response.status_code in _NO_HEAD:
             response = self._ask("GET", name)
         with response:
-            http.check(response)
+            check(response)
             length = response.headers.get("Content-Length", "")
             changed = response.headers.get("Last-Modified")
         if not length.isdigit():
@@ -71,7 +72,7 @@ class _Downloads:
     @contextmanager
     def open(self, name: str) -> Iterator[HTTPResponse]:
         with self._ask("GET", name) as response:
-            http.check(response)
+            check(response)
             yield response.raw
 
     def move(self, name: str, target: str) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors import arguments
 from ingestion.connectors.base import ReadContext, SourceError, text
-from ingestion.connectors.http import HttpClient, client, counted
+from ingestion.connectors.http import HttpClient, client
+from ingestion.connectors.http_answers import counted
 from ingestion.connectors.records import Record, Records, dig, once
 from ingestion.register.api import GraphQLTable
 from ingestion.register.model import GraphQLSystem

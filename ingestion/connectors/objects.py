@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.folders import Folder, Listed
-from ingestion.connectors.http import PROXY_ADVICE, is_loopback
+from ingestion.connectors.http import is_loopback
+from ingestion.connectors.http_answers import PROXY_ADVICE
 from ingestion.register.basics import Limits
 from ingestion.register.files import AzureTransport, S3Transport
 from ingestion.settings import resolve

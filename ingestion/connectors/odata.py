@@ -29,7 +29,8 @@ from ingestion.connectors.base import (
     placed,
     text,
 )
-from ingestion.connectors.http import HttpClient, client, counted, error_message, follow
+from ingestion.connectors.http import HttpClient, client
+from ingestion.connectors.http_answers import counted, error_message, follow
 from ingestion.connectors.odata_delta import deleted_key, is_deleted
 from ingestion.register.api import ODataTable
 from ingestion.register.model import ODataSystem

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from ingestion.connectors import arguments
 from ingestion.connectors.base import NotThereError, ReadContext, SourceError, text
-from ingestion.connectors.http import Answer, HttpClient, check_status, client, counted, error_message, follow
+from ingestion.connectors.http import Answer, HttpClient, client
+from ingestion.connectors.http_answers import check_status, counted, error_message, follow
 from ingestion.connectors.parents import parameters_of, with_children
 from ingestion.connectors.records import Record, Records, dig, once, records_at
 from ingestion.register.api import (

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from ingestion.connectors import arguments
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, NotThereError, ReadContext, Row, SourceError, batches
-from ingestion.connectors.http import HttpClient, OtherServerError, check, check_status, client, follow, save
+from ingestion.connectors.http import HttpClient, client, save
+from ingestion.connectors.http_answers import OtherServerError, check, check_status, follow
 from ingestion.connectors.parents import parameters_of
 from ingestion.connectors.xml import Shape, below, elements, local_name
 from ingestion.naming import fold

@@ -16,7 +16,7 @@ import trustme
 from connectors_support import TABLE, column, context, rejected, rows, system
 from http_support import ForwardProxy, Server
 
-from ingestion.connectors import http
+from ingestion.connectors import http, http_answers
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.odata import literal
 from ingestion.home import Home
@@ -214,10 +214,10 @@ def test_empty_pages_without_end_are_given_up(server: Server, tmp_path: Path) ->
 def test_links_are_followed_on_the_server_itself(link: str, followed: str | None) -> None:
     current = "https://Opus.example:443/svc/Set"
     if followed is not None:
-        assert http.follow(current, link) == followed
+        assert http_answers.follow(current, link) == followed
         return
     with pytest.raises(SourceError, match=f"another server, {link}, than https"):
-        http.follow(current, link)
+        http_answers.follow(current, link)
 
 
 @pytest.mark.parametrize("dialect", ["v4", "plain"])
