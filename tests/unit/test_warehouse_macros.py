@@ -183,7 +183,7 @@ def test_no_small_cell_is_all_that_it_can_be(macros: Any, cells: int, most: int)
 def of_few(macros: Any, sets: str) -> str:
     """Return a query of sets (`saet`, `celle`, `n`, `del`) and totals: `heraf` is how many of the `personer` have something."""
     base_hidden = macros.hidden_total("n", "skjult", "sum(n)")
-    part_hidden = macros.hidden_total("del", "del_skjult", "sum(del)", among="skjult") + f" or ({base_hidden} and sum(del) > 0)"
+    part_hidden = macros.hidden_total("del", "del_skjult", "sum(del)", among="skjult", whole=base_hidden)
     return f"""
         with base as (select *, {macros.hidden_cell("n", ["saet"], "celle")} as skjult from ({sets})),
         valgt as (select *, {macros.hidden_cell("del", ["saet"], "celle", among="skjult", of="n")} as del_skjult from base)

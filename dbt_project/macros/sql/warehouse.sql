@@ -88,11 +88,12 @@ coalesce(count(*) filter (where {{ few }}) over ({{ cells }}) > 0 and (sum({{ co
 {%- endmacro -%}
 
 {#- Whether a set's total must be hidden as well: it is small itself, or there were too few cells to hide the small ones among. An aggregate
-    over the set's cells; `hidden` is what `hidden_cell` said of each, `total` the persons in the whole set, `among` as there. The total of
-    those they are a part of, where it is hidden, hides it too, unless they are none. -#}
-{%- macro hidden_total(count, hidden, total, threshold=5, among='false') -%}
+    over the set's cells; `hidden` is what `hidden_cell` said of each, `total` the persons in the whole set, `among` as there. `whole` is
+    whether the total of those they are a part of is hidden: then theirs is too, unless they are none. -#}
+{%- macro hidden_total(count, hidden, total, threshold=5, among='false', whole='false') -%}
 coalesce(
     {{ is_small(total, threshold) }}
+    or ({{ whole }} and {{ total }} > 0)
     or (
         bool_or({{ hidden }})
         and coalesce(sum({{ count }}) filter (where {{ hidden }}), 0)

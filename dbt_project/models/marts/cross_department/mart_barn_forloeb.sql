@@ -47,7 +47,7 @@ med_total as (
         {{ total_hidden }} as skjul_boern,
         {% for part in parts %}
         sum({{ part }}) as {{ part }},
-        {{ hidden_total(part, 'skjul_' ~ part, 'sum(' ~ part ~ ')', among='skjul_boern') }} or ({{ total_hidden }} and sum({{ part }}) > 0) as skjul_{{ part }},
+        {{ hidden_total(part, 'skjul_' ~ part, 'sum(' ~ part ~ ')', among='skjul_boern', whole=total_hidden) }} as skjul_{{ part }},
         {% endfor %}
         sum(fravaersdage) as fravaersdage,
         sum(foranstaltninger) as foranstaltninger,

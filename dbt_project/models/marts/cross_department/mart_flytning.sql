@@ -98,7 +98,7 @@ med_total as (
         {{ total_hidden }} as skjul_personer,
         {% for part in parts %}
         sum({{ part }}) as {{ part }},
-        {{ hidden_total(part, 'skjul_' ~ part, 'sum(' ~ part ~ ')', among='skjul_personer') }} or ({{ total_hidden }} and sum({{ part }}) > 0) as skjul_{{ part }},
+        {{ hidden_total(part, 'skjul_' ~ part, 'sum(' ~ part ~ ')', among='skjul_personer', whole=total_hidden) }} as skjul_{{ part }},
         {% endfor %}
         sum(omsorgstimer) as omsorgstimer
     from valgt

@@ -172,8 +172,7 @@ centre as (
         sum(leverede_timer) as leverede_timer,
         sum(loenudgift) as loenudgift,
         {{ ansatte_hidden }} as skjul_ansatte,
-        {{ hidden_total('antal_syge', 'skjul_syge', 'coalesce(list_unique(flatten(list(syge))), 0)', among='skjul_ansatte') }}
-        or ({{ ansatte_hidden }} and sum(antal_syge) > 0) as skjul_syge,
+        {{ hidden_total('antal_syge', 'skjul_syge', 'coalesce(list_unique(flatten(list(syge))), 0)', among='skjul_ansatte', whole=ansatte_hidden) }} as skjul_syge,
         {{ hidden_total('antal_bevilgede', 'skjul_bevilgede', 'coalesce(list_unique(flatten(list(bevilgede))), 0)') }} as skjul_bevilgede,
         {{ hidden_total('antal_besoegte', 'skjul_besoegte', 'coalesce(list_unique(flatten(list(besoegte))), 0)') }} as skjul_besoegte,
         {{ hidden_total('antal_loennede', 'skjul_loennede', 'if(max(antal_loennede) = 0, 0, greatest(coalesce(list_unique(flatten(list(ansatte))), 0), 1))') }} as skjul_loennede

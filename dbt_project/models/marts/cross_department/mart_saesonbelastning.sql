@@ -65,8 +65,8 @@ med_total as (
         sum(besoegte) as besoegte,
         sum(leverede_timer) as leverede_timer,
         {{ total_hidden }} as skjul_beboere,
-        {{ hidden_total('bevilgede', 'skjul_bevilgede', 'sum(bevilgede)', among='skjul_beboere') }} or ({{ total_hidden }} and sum(bevilgede) > 0) as skjul_bevilgede,
-        {{ hidden_total('besoegte', 'skjul_besoegte', 'sum(besoegte)', among='skjul_beboere') }} or ({{ total_hidden }} and sum(besoegte) > 0) as skjul_besoegte
+        {{ hidden_total('bevilgede', 'skjul_bevilgede', 'sum(bevilgede)', among='skjul_beboere', whole=total_hidden) }} as skjul_bevilgede,
+        {{ hidden_total('besoegte', 'skjul_besoegte', 'sum(besoegte)', among='skjul_beboere', whole=total_hidden) }} as skjul_besoegte
     from valgt
     group by maaned
 ),

@@ -1,5 +1,5 @@
 {% set boern_hidden = hidden_total('boern', 'skjul_boern', 'sum(boern)') -%}
-{% set stigende_hidden = hidden_total('boern_stigende', 'skjul_stigende', 'sum(boern_stigende)', among='skjul_boern') ~ ' or (' ~ boern_hidden ~ ' and sum(boern_stigende) > 0)' -%}
+{% set stigende_hidden = hidden_total('boern_stigende', 'skjul_stigende', 'sum(boern_stigende)', among='skjul_boern', whole=boern_hidden) -%}
 -- Half-years of which both they and the one before are covered by the absence register, and the twelve months after by notifications.
 with
 
@@ -135,10 +135,8 @@ med_total as (
         sum(underrettede_oevrige) as underrettede_oevrige,
         {{ boern_hidden }} as skjul_boern,
         {{ stigende_hidden }} as skjul_stigende,
-        {{ hidden_total('underrettede_stigende', 'skjul_underrettede_stigende', 'sum(underrettede_stigende)', among='skjul_stigende') }}
-        or (({{ stigende_hidden }}) and sum(underrettede_stigende) > 0) as skjul_underrettede_stigende,
-        {{ hidden_total('underrettede_oevrige', 'skjul_underrettede_oevrige', 'sum(underrettede_oevrige)', among='skjul_boern') }}
-        or ({{ boern_hidden }} and sum(underrettede_oevrige) > 0) as skjul_underrettede_oevrige
+        {{ hidden_total('underrettede_stigende', 'skjul_underrettede_stigende', 'sum(underrettede_stigende)', among='skjul_stigende', whole=stigende_hidden) }} as skjul_underrettede_stigende,
+        {{ hidden_total('underrettede_oevrige', 'skjul_underrettede_oevrige', 'sum(underrettede_oevrige)', among='skjul_boern', whole=boern_hidden) }} as skjul_underrettede_oevrige
     from valgt
     group by halvaar
 ),
