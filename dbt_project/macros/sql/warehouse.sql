@@ -179,3 +179,12 @@ inner join {{ ref('dim_medarbejder') }} as medarbejder
 where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
 group by maaneder.maaned, medarbejder.enhed_id
 {%- endmacro -%}
+
+{#- By system, the lines that could not be read as a row: they never reached the raw table, and belong to the whole all the same. -#}
+{%- macro unreadable_lines() -%}
+select
+    system_id,
+    count(distinct concat_ws('|', table_name, load_id, source_ref, source_row)) as raekker
+from {{ source('platform', 'rejects') }}
+group by system_id
+{%- endmacro -%}

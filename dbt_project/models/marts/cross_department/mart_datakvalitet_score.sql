@@ -41,13 +41,8 @@ tabeller as (
     group by tabeller.system_id
 ),
 
--- Lines that could not be read as a row never reached the raw table: they belong to the whole all the same.
 afviste as (
-    select
-        system_id,
-        count(distinct concat_ws('|', table_name, load_id, source_ref, source_row)) as raekker
-    from {{ source('platform', 'rejects') }}
-    group by system_id
+    {{ unreadable_lines() }}
 ),
 
 -- A row has each kind of fault once, however many of its values have it.

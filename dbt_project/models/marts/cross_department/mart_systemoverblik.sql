@@ -33,13 +33,8 @@ karantaene as (
     group by system_id
 ),
 
--- Lines that could not be read as a row never reached the raw table: they belong to the whole all the same.
 afviste as (
-    select
-        system_id,
-        count(distinct concat_ws('|', table_name, load_id, source_ref, source_row)) as raekker
-    from {{ source('platform', 'rejects') }}
-    group by system_id
+    {{ unreadable_lines() }}
 ),
 
 noegler as (
