@@ -121,10 +121,12 @@ class Stored:
     """Table → column → DuckDB type, of the tables that have been loaded."""
     with_rejects: dict[str, set[str]]
     """Table → files from which something was set aside."""
+    newest: str | None
+    """The highest load id there is."""
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> Stored:
-    """Ready an open work file for a load of the tables `names`, and return what stands there.
+def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str], started: datetime) -> Stored:
+    """Ready an open work file for a load of the tables `names` that began at `started`, and return what stands there.
 
     A table that stands there empty because its system never answered is dropped: dlt makes it anew with the right types.
     """
@@ -135,6 +137,13 @@ def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> Stor
     # A file from before these columns were there.
     for column in ("changed_rows", "bytes", "checks"):
         connection.execute(f"alter table {SCHEMA}.load_log add column if not exists {column} {LOAD_COLUMNS[column]}")
+    # The clock has been set back: what was loaded by the wrong time would be the newest, whatever comes now, until that time comes.
+    connection.execute(
+        f"update {SCHEMA}.load_log set started_at = started_at - (newest - ?::timestamp) - interval 1 microsecond"
+        f" from (select max(started_at) as newest from {SCHEMA}.load_log) where started_at >= ?",
+        [started, started],
+    )
+    newest = connection.execute(f"select max(load_id) from {SCHEMA}.load_log").fetchone()
     loaded = {
         row[0]
         for row in connection.execute(f"select distinct table_name from {SCHEMA}.load_log where status = 'loaded'").fetchall()
@@ -144,7 +153,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> Stor
             connection.execute(f'drop table if exists {SCHEMA}."{name}"')
     connection.commit()
     stored = {name: columns for name, columns in stored_types(connection).items() if name in loaded}
-    return Stored(stored, _files_with_rejects(connection))
+    return Stored(stored, _files_with_rejects(connection), newest[0] if newest else None)
 
 
 def _files_with_rejects(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,12 +17,14 @@ import jinja2
 import pytest
 import yaml
 from connectors_support import HEAD, column
+from dlt.common.time import increasing_precise_time as load_ids
 from landing_support import fetch, put, statuses, system_of, table
 
+from ingestion import landing
 from ingestion.connectors import csv, folders
 from ingestion.home import Home
 from ingestion.landing import _publish, ensure_raw_files, land_system, preview
-from ingestion.raw_file import read_logs
+from ingestion.raw_file import newest_changes, read_logs
 from ingestion.register import System, read_file
 
 LOANS = {"id": "integer", "titel": "text", "beløb": "decimal_dk"}
@@ -95,6 +98,26 @@ def test_of_several_files_in_one_load_the_last_ones_rows_count(library: System, 
     put(drop, "filialer.csv", "id;navn", "1;Nykøbing")
     land_system(library, home)
     assert latest(home, "udlaan") == [("1", "Øen, 2. udgave"), ("2", "Ærø og Als"), ("3", "Fur")]
+
+
+def test_a_clock_that_was_set_back_hides_nothing_that_comes_after(
+    library: System, drop: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good_files(drop)
+    monkeypatch.setattr(load_ids, "_last", time.time() + 3e7)
+    monkeypatch.setattr(
+        landing, "datetime", type("Ahead", (datetime,), {"now": lambda zone: datetime.now(zone) + timedelta(365)})
+    )
+    land_system(library, home)
+    monkeypatch.undo()
+    put(drop, "udlaan-2.csv", "id;titel;beløb", "1;Øen, rettet;1,50")
+    put(drop, "filialer.csv", "id;navn;by;by")
+    load = land_system(library, home)
+    assert latest(home, "udlaan") == [("1", "Øen, rettet"), ("2", "Ærø")]
+    log = read_logs(home, [library.id])[library.id]
+    assert newest_changes(log)["udlaan"] == load.tables["udlaan"].load_id
+    assert {entry["table_name"]: entry["status"] for entry in log} == {"udlaan": "loaded", "filialer": "failed"}
+    assert max(entry["started_at"] for entry in log) < datetime.now(UTC).replace(tzinfo=None)
 
 
 def test_the_same_file_twice_is_taken_once(library: System, drop: Path, home: Home) -> None:
