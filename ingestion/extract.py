@@ -16,6 +16,7 @@ from ingestion.connectors import connector_for, totals
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, too_long
 from ingestion.connectors.duck import Incoming, Scan, Stored, connect, identifier, literal, store
 from ingestion.cursor import highest
+from ingestion.messages import one_line
 from ingestion.register import System, Table
 from ingestion.settings import MissingSetting
 
@@ -147,7 +148,7 @@ def extract(
     except (SourceError, MissingSetting) as error:
         raise SourceError(_named(system, name, str(error)), check=getattr(error, "check", "")) from error
     except duckdb.Error as error:
-        raise SourceError(_named(system, name, " ".join(str(error).split())[:500])) from error
+        raise SourceError(_named(system, name, one_line(error)[:500])) from error
     found.files = sorted(context.files_loaded)
     return found
 

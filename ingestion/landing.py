@@ -28,6 +28,7 @@ from ingestion.connectors import duck
 from ingestion.connectors.base import ReadContext, SourceError
 from ingestion.extract import Extract, extract
 from ingestion.home import Home
+from ingestion.messages import one_line
 from ingestion.process import collect_seldom
 from ingestion.register import System, Table
 
@@ -149,7 +150,7 @@ def _opened(load: _Load) -> Iterator[None]:
 
 
 def _forget(load: _Load, home: Home, error: PipelineStepFailed) -> None:
-    reason = " ".join(str(error.exception).split())[:500]
+    reason = one_line(error.exception)[:500]
     load.work.unlink(missing_ok=True)
     published = home.raw_file(load.system.id)
     if published.exists():

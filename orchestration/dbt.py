@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
+from ingestion.messages import one_line
 from ingestion.process import collect_seldom
 from ingestion.register import Register
 from ingestion.seeds import seed_problems
@@ -277,10 +278,6 @@ class _Build:
         plan.write_state(self.home, made)
         # By what has been made now: what reads a table that failed to be made waits with it.
         self.facts.state = {**self.facts.state, **made}
-
-
-def one_line(error: BaseException | str | None) -> str:
-    return " ".join(str(error).split()) if error is not None else "no reason given"
 
 
 def _stream(

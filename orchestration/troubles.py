@@ -14,6 +14,7 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 
 from ingestion.checks import WARNED
 from ingestion.home import Home
+from ingestion.messages import one_line
 from ingestion.register import Register, System
 from orchestration.dbt import manifest_is_current
 from orchestration.freshness import Lineage, held_back, last_loads, stale_tables
@@ -340,7 +341,7 @@ def failure_reason(event: dg.DagsterEvent) -> str:
         return str(failure.user_failure_data.description)
     # Dagster wraps what an op raised; the cause is what was raised.
     error = failure.error.cause or failure.error if failure.error else None
-    return f"{error.cls_name}: {error.message.strip().splitlines()[0]}" if error else "no reason given"
+    return one_line(f"{error.cls_name}: {error.message.strip().splitlines()[0]}") if error else "no reason given"
 
 
 def _failed_models(instance: dg.DagsterInstance, run: DagsterRun) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from ingestion.connectors.base import ReadContext, SourceError
+from ingestion.messages import one_line
 from ingestion.register.model import EnvRef, FileRef, System, Table
 from ingestion.settings import MissingSetting, resolve
 
@@ -37,9 +38,6 @@ _SECRET_FIELDS = {
     "account_key",
     "sas_token",
 }
-_CPR = re.compile(r"(?<!\d)[0-3]\d[01]\d{3}-?\d{4}(?!\d)")
-"""Messages are logged and mailed; an address or a database's answer may hold a CPR number."""
-
 _LOGIN = re.compile(r"\b(Basic|Bearer) [\w.~+/=-]{6,}|\beyJ[\w-]+\.[\w.-]+")
 """What some servers quote of a request that they refuse, and a token (JWT), which stands in no register."""
 
@@ -70,8 +68,7 @@ def connector_for(system: System, table: Table | None = None) -> Reader:
 
 def _presentable(system: System, table_name: str, message: str) -> str:
     # Half an emoji, as a cut text ends in, could not be written to the log.
-    line = " ".join(message.split()).encode(errors="replace").decode()
-    line = _LOGIN.sub("***", _CPR.sub("######-####", line))
+    line = _LOGIN.sub("***", one_line(message).encode(errors="replace").decode())
     for secret in _secrets(system.connection):
         line = line.replace(secret, "***")
     return f"{system.id}.{table_name}: {line}"

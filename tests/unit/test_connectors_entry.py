@@ -10,6 +10,7 @@ import pytest
 from connectors_support import column, context, rows, system
 
 from ingestion.connectors.base import Number, RawNames, SourceError, text
+from ingestion.messages import one_line
 
 
 def test_nothing_heavy_is_imported_before_a_table_is_read() -> None:
@@ -31,6 +32,24 @@ def test_a_secret_in_a_file_is_not_shown_either(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"^proeve\.tabel: ") as caught:
         rows(of, context(tmp_path))
     assert "meget-hemmelig" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "written", ["010190-1234", "0101901234", "610190-1234", "010190 1234", "010190 – 1234", "010190%201234", "brev_010190_1234.pdf"]
+)
+def test_a_cpr_number_stands_in_no_message(tmp_path: Path, written: str) -> None:
+    """Nor does a replacement number, and however it is written; a database's own words pass the same way."""
+    assert "1234" not in one_line(f"Conversion Error: could not convert '{written}'\nto INT32")
+    (tmp_path / "tom.db").touch()
+    of = system({"protocol": "sql", "url": f"sqlite:///{tmp_path}/tom.db"}, {"table": written}, {"id": column()})
+    with pytest.raises(SourceError, match="####") as caught:
+        rows(of, context(tmp_path))
+    assert "1234" not in str(caught.value)
+
+
+@pytest.mark.parametrize("said", ["20261127T132221 1 of 2", "123456 rows, 2000 usual", "2026-11-27 13:22:21.640547"])
+def test_other_numbers_stay_in_messages(said: str) -> None:
+    assert one_line(said) == said
 
 
 def test_json_values_keep_their_writing() -> None:
