@@ -75,6 +75,13 @@ class Extract:
     def query(self, sql: str) -> pa.Table:
         return self.connection.sql(sql).to_arrow_table()
 
+    def spelled(self) -> str:
+        """All columns as SQL, dates and moments as text: Python has none before the year 1 and after 9999 (`BC`, `infinity`)."""
+        import pyarrow as pa
+
+        names = [identifier(name) for name, kind in self.schema.items() if pa.types.is_temporal(kind)]
+        return f"* replace ({', '.join(f'cast({name} as varchar) as {name}' for name in names)})" if names else "*"
+
     def highest(self, column: str, column_type: str) -> str | None:
         return highest(self.connection, self.relation, column, column_type)
 
@@ -276,7 +283,7 @@ def _set_aside_unkeyed(table: Table, context: ReadContext, found: Extract) -> No
     if not present:
         return
     bad = " or ".join(f'"{column}" is null' for column in present)
-    rows = found.query(f"select * from {found.relation} where {bad}").to_pylist()
+    rows = found.query(f"select {found.spelled()} from {found.relation} where {bad}").to_pylist()
     if not rows:
         return
     excluded = table.cursor is not None and table.cursor.on_missing == "exclude"

@@ -199,7 +199,7 @@ def preview(system: System, table_name: str, limit: int = 10) -> pa.Table:
         found = extract(system, table_name, system.tables[table_name], context, check=False)
         if not found.parts:
             return pa.table({})
-        return found.query(f"select * exclude (_dlt_load_id) from {found.relation} limit {limit}")
+        return found.query(f"select * exclude (_dlt_load_id) from (select {found.spelled()} from {found.relation} limit {limit})")
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def _fit(context: ReadContext, found: Extract, changed: Mapping[str, tuple[str, 
     }
     bad = " or ".join(unfit.values())
     which = f"case {' '.join(f'when {test} then {literal(name)}' for name, test in unfit.items())} end"
-    aside = found.connection.sql(f"select *, {which} as retyped from {found.relation} where {bad}")
+    aside = found.connection.sql(f"select {found.spelled()}, {which} as retyped from {found.relation} where {bad}")
     for batch in aside.to_arrow_reader(BATCH_ROWS):
         for row in batch.to_pylist():
             name = row.pop("retyped")

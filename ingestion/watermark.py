@@ -70,7 +70,7 @@ def since(table: Table, state: State) -> str | None:
     """Return from which value of its cursor on a table is to be read, as the source wrote it; None: all of it."""
     if table.cursor is None or table.write != "merge" or "cursor" not in state:
         return None
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         return less_lag(state["cursor"], table.columns[table.cursor.column].type, table.cursor.lag)
     return None  # From what cannot be reckoned with, everything is read anew.
 

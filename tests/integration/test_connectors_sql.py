@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import json
 import os
 import sqlite3
 import subprocess
@@ -24,6 +25,8 @@ from connectors_support import TABLE, batches, column, context, rejected, rows, 
 from programs_support import MARIADB
 
 from ingestion.connectors.base import SourceError
+from ingestion.extract import extract
+from ingestion.landing import preview
 from ingestion.register.model import System
 
 SECRET = "meget-hemmelig-kode"
@@ -336,6 +339,19 @@ def test_no_number_is_no_nought(postgres: str, tmp_path: Path) -> None:
     """Written by pandas, a missing number is NaN; DuckDB's scanner makes 0.00 of it."""
     query = "SELECT id, beloeb::numeric(12,2) AS beloeb FROM (VALUES (1, 'NaN'), (2, '1.50')) v (id, beloeb)"
     assert [row["beloeb"] for row in rows(sql(postgres, source={"query": query}), context(tmp_path))] == [None, Decimal("1.50")]
+
+
+def test_dates_that_python_does_not_have_are_set_aside_and_shown_like_others(postgres: str, tmp_path: Path) -> None:
+    query = "select null::int as id, '0044-03-15 BC'::date as dag, 'infinity'::timestamp as rettet"
+    columns = {"id": column("integer"), "dag": column("date"), "rettet": column("timestamp")}
+    odd = sql(postgres, columns, source={"query": query}, write="merge", cursor={"column": "rettet"})
+    into = context(tmp_path)
+    found = extract(odd, TABLE, odd.tables[TABLE], into)
+    into.close()
+    (row,) = rejected(into)
+    assert (found.rows, row["reason"]) == (0, "nøglen 'id' mangler")
+    assert json.loads(row["raw_text"]) == {"id": None, "dag": "0044-03-15 (BC)", "rettet": "infinity"}
+    assert preview(odd, TABLE).column("dag").to_pylist() == ["0044-03-15 (BC)"]
 
 
 def test_a_missing_cursor_is_told(database: tuple[str, str], tmp_path: Path) -> None:

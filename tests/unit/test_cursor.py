@@ -4,9 +4,11 @@ from datetime import datetime, timedelta
 
 import duckdb
 import pytest
+from connectors_support import TABLE, column, system
 
 from ingestion.cursor import highest, less_lag
 from ingestion.danish_time import DENMARK
+from ingestion.watermark import since
 
 
 def top(values: list[str | None], column_type: str) -> str | None:
@@ -75,3 +77,11 @@ def test_a_row_of_tomorrow_does_not_hide_what_is_written_today() -> None:
 )
 def test_less_lag(value: str, column_type: str, lag: str | None, expected: str) -> None:
     assert less_lag(value, column_type, lag) == expected
+
+
+def test_from_a_day_before_the_first_everything_is_read() -> None:
+    columns = {"id": column("integer"), "dag": column("date")}
+    cursor = {"column": "dag", "lag": "P3D"}
+    of = system({"protocol": "sql", "url": "sqlite://"}, {"table": "t"}, columns, write="merge", cursor=cursor)
+    assert since(of.tables[TABLE], {"cursor": "2026-01-10"}) == "2026-01-07"
+    assert since(of.tables[TABLE], {"cursor": "0001-01-01"}) is None  # .NET's "no date", and nothing else in the table.

@@ -90,7 +90,7 @@ end
 {%- macro iso_day(value) -%}
 {%- set moment = "regexp_matches(" ~ value ~ ", '[T ].*([Zz]|[+-]00(:?00)?)$')" -%}
 {{ where_matches(
-    value, '\\d{4}-\\d{2}-\\d{2}([T ].*|Z|[+-]\\d{2}:\\d{2})?',
+    value, '\\d{4}-\\d{2}-\\d{2}([T ][^(]*|Z|[+-]\\d{2}:\\d{2})?',
     "case when length(" ~ value ~ ") = 10 then try_cast(" ~ value ~ " as date) when " ~ moment
     ~ " then (try_cast(" ~ value ~ " as timestamptz) at time zone 'Europe/Copenhagen')::date else try_cast(left(" ~ value ~ ", 10) as date) end"
 ) }}
@@ -142,8 +142,8 @@ coalesce({{ odata_moment(column) }}::date, {{ iso_day(clean(column)) }})
 {#- An offset or Z brings the time to UTC (a plain cast to timestamp would drop the offset); without one it stays as written. -#}
 {%- macro read_timestamp(column) -%}
 case
-    when regexp_full_match({{ clean(column) }}, '\d{4}-\d{2}-\d{2}[T ].*([Zz]|[+-]\d{2}(:?\d{2})?)') then make_timestamp(epoch_us(try_cast({{ clean(column) }} as timestamptz)))
-    when regexp_full_match({{ clean(column) }}, '\d{4}-\d{2}-\d{2}([T ].*)?') then try_cast({{ clean(column) }} as timestamp)
+    when regexp_full_match({{ clean(column) }}, '\d{4}-\d{2}-\d{2}[T ][^(]*([Zz]|[+-]\d{2}(:?\d{2})?)') then make_timestamp(epoch_us(try_cast({{ clean(column) }} as timestamptz)))
+    when regexp_full_match({{ clean(column) }}, '\d{4}-\d{2}-\d{2}([T ][^(]*)?') then try_cast({{ clean(column) }} as timestamp)
 end
 {%- endmacro -%}
 
