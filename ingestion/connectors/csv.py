@@ -87,6 +87,8 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
             if context.limit is not None:
                 break  # A preview needs no more.
     columns = columns or _columns(above, ref, source, table)
+    if context.limit is None:
+        _recognise("trailer", source.trailer_begins, trailer, ref)
     numbered = path.with_suffix(".numbered")
     records = 0
     regular: list[list[_Piece]] = []
@@ -425,6 +427,12 @@ def _check_count(found: duck.Scan, ref: str, context: ReadContext) -> None:
         raise SourceError(f"{ref}: {found.rows} records stand in the file, {came} came out. Report it to the platform's team")
 
 
+def _recognise(what: str, begins: str | None, lines: list[str], ref: str) -> None:
+    """Refuse lines that would be passed over, and are others than those that the register knows: records, most likely."""
+    if begins is not None and re.match(begins, lines[0] if lines else "") is None:
+        raise SourceError(f"{ref}: where the {what} stood stands something else. Correct `{what}_begins`, or ask what changed")
+
+
 def _reconcile(trailer: list[str], records: int, ref: str, source: CsvSource) -> None:
     """Hold the trailer's count, where it states one, against the records of the file."""
     if source.trailer_count is None:
@@ -438,6 +446,7 @@ def _reconcile(trailer: list[str], records: int, ref: str, source: CsvSource) ->
 
 def _columns(above: list[str], ref: str, source: CsvSource, table: FilesTable) -> list[str]:
     """Raw names for the headings, the last line `above` the records; a column without one is called by its place."""
+    _recognise("preamble", source.preamble_begins, above, ref)
     if not source.header:
         made = source.of_the_file()
         return [raw for name, raw in table.raw_names().items() if name not in made]

@@ -250,8 +250,14 @@ class CsvSource(SourceBase):
     """False: the first line is a record already, and fields come in the order in which the columns are declared."""
     preamble_lines: Annotated[int, Field(ge=0, le=1000)] = 0
     """Lines above the headings (a title, the date of the extract), which are passed over."""
+    preamble_begins: Text | None = None
+    """Regular expression that the first of them begins with. Without headings it is needed: nothing else would tell that they are
+    left out one day, and that records are passed over."""
     trailer_lines: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Lines, blank ones not counted, below the last record, which are no records."""
+    """Lines, blank ones not counted, below the last record, which are no records. Needs one of the next three, or a trailer that
+    is left out one day would take the last record along."""
+    trailer_begins: Text | None = None
+    """Regular expression that the first of them begins with."""
     trailer_count: Text | None = None
     """Regular expression that finds, in the trailer lines, the number of records in a group called `rows`: it must agree."""
     trailer_sums: dict[Text, Text] = {}
@@ -270,8 +276,23 @@ class CsvSource(SourceBase):
 
     @model_validator(mode="after")
     def _trailer(self) -> CsvSource:
-        if (self.trailer_count is not None or self.trailer_sums) and not self.trailer_lines:
-            raise ValueError("`trailer_count` and `trailer_sums` look in the trailer. Say how many `trailer_lines` there are")
+        told = self.trailer_begins is not None or self.trailer_count is not None or bool(self.trailer_sums)
+        if told and not self.trailer_lines:
+            raise ValueError(
+                "`trailer_begins`, `trailer_count` and `trailer_sums` look in the trailer. Say how many `trailer_lines` there are"
+            )
+        if self.trailer_lines and not told:
+            raise ValueError(
+                "`trailer_lines` are known by nothing: left out one day, the last record would go with them. "
+                "Add `trailer_begins`, `trailer_count` or `trailer_sums`"
+            )
+        if self.preamble_lines and not self.header and self.preamble_begins is None:
+            raise ValueError(
+                "`preamble_lines` above no headings are known by nothing: left out one day, the first record would go with them. "
+                "Add `preamble_begins`"
+            )
+        for pattern in (self.preamble_begins, self.trailer_begins):
+            _with_groups(pattern or "")
         if self.trailer_count is not None:
             _with_groups(self.trailer_count, "rows")
         for pattern in self.trailer_sums.values():

@@ -327,6 +327,29 @@ def test_lines_above_and_below_the_records(drop: Path, tmp_path: Path) -> None:
         rows(csv_system(drop, **options), context(tmp_path))
 
 
+def test_what_is_passed_over_is_known_by_how_it_begins(drop: Path, tmp_path: Path) -> None:
+    options = {
+        "preamble_lines": 1,
+        "preamble_begins": "Udtræk",
+        "header": False,
+        "trailer_lines": 1,
+        "trailer_begins": "Slut|I alt",
+    }
+    write(drop, "Udtræk 1/11\r\n1;2;x\r\n3;4;y\r\nI alt;2;\r\n")
+    assert [row["cpr_nr"] for row in rows(csv_system(drop, **options), context(tmp_path))] == ["1", "3"]
+    for text, which in (
+        ("Udtræk 1/11\r\n1;2;x\r\n3;4;y\r\n", "trailer"),
+        ("1;2;x\r\nI alt;1;\r\n", "preamble"),
+        ("", "preamble"),
+    ):
+        write(drop, text)
+        with pytest.raises(SourceError, match=f"where the {which} stood stands something else"):
+            rows(csv_system(drop, **options), context(tmp_path))
+    for unknown in ({"trailer_lines": 1}, {"preamble_lines": 1, "header": False}):
+        with pytest.raises(ValueError, match="known by nothing"):
+            csv_system(drop, **unknown)
+
+
 def test_without_headings_fields_come_as_declared(drop: Path, tmp_path: Path) -> None:
     write(drop, "0101010001;2;x\r\n1;2\r\n")
     found = context(tmp_path)
