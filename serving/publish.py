@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DATABASE = "faellesdata.duckdb"
 MANIFEST = "manifest.json"
+CONFIDENTIAL = "P2"
+"""From this class on a mart has rows about persons."""
 
 
 class PublicationError(Exception):
@@ -49,6 +51,8 @@ class PublishedTable:
     """What must not be recoverable from it."""
     grain: tuple[str, ...] = ()
     """The columns that tell its rows apart."""
+    personal: bool = False
+    """Whether it has rows about persons."""
     database: str = "warehouse"
     """Where it is read from: the warehouse, or the version `before` of what a blocking test holds back."""
 
@@ -92,6 +96,7 @@ def tables_for(role: str, manifest_path: Path) -> list[PublishedTable]:
             "suppression" in node["config"].get("meta", {}),
             asked.get(unique_id),
             tuple(node["config"].get("meta", {}).get("grain", ())),
+            node["config"].get("meta", {}).get("classification", "") >= CONFIDENTIAL,
         )
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] in ("model", "seed") and role in node["config"].get("meta", {}).get("audience", [])
@@ -112,7 +117,9 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
 
     tables = tables_for(role, home.dbt / "manifest.json")
     folder = home.published / role
-    folder.mkdir(parents=True, exist_ok=True)
+    home.published.mkdir(parents=True, exist_ok=True)
+    # Rows about persons are for their role: a group, a share of its own. Until somebody has said which, for nobody else here.
+    folder.mkdir(mode=0o700 if any(table.personal for table in tables) else 0o777, exist_ok=True)
     with FileLock(home.work / f"publish-{role}.lock"):
         for leftover in folder.glob(".building-*"):
             shutil.rmtree(leftover)

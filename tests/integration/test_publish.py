@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 import threading
 import uuid
 from pathlib import Path
@@ -71,6 +73,23 @@ def test_a_role_gets_its_tables_and_no_other(small: Home) -> None:
         comments = role.execute("select comment from duckdb_columns() where column_name = 'antal'").fetchall()
         assert comments == [("Antal personer",)]
     assert duckdb.read_parquet(str(current / "parquet" / "mart_a.parquet")).fetchall() == [(1, "Øst")]
+
+
+def test_rows_about_persons_are_for_nobody_until_somebody_says_for_whom(small: Home) -> None:
+    """Others on the machine read what the BI network does, but no mart with a row per person."""
+    path = small.dbt / "manifest.json"
+    told = json.loads(path.read_text())
+    told["nodes"]["model.f.hemmelig"]["config"]["meta"]["classification"] = "P2"
+    path.write_text(json.dumps(told))
+    before = os.umask(0o022)
+    try:
+        folders = [publish(small, role).path.parent for role in (ROLE, "andre")]
+        assert stat.S_IMODE(folders[1].stat().st_mode) == 0o700
+        folders[1].chmod(0o750)
+        publish(small, "andre")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o755, 0o750]
 
 
 def test_a_uuid_is_published_as_text(small: Home) -> None:

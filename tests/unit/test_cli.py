@@ -278,10 +278,13 @@ def test_doctor_names_what_is_missing_and_prints_no_value(tmp_path: Path, monkey
     home = Home(tmp_path / "home")
     home.path.mkdir()
     home.connections.write_text("DUBU_URL=http://hemmelig.example\n")
-    home.connections.chmod(0o644)
+    home.pseudonym_key.touch()
+    for path in (home.connections, home.pseudonym_key):
+        path.chmod(0o644)
     monkeypatch.delenv("DUBU_URL", raising=False)
     text = invoke("doctor", code=1)
-    assert f"chmod 600 {home.connections}" in text
+    for path in (home.connections, home.pseudonym_key):
+        assert f"chmod 600 {path}" in text
     assert "NEXUS_" in text
     assert "hemmelig" not in text
     findings = json.loads(invoke("doctor", "--json", code=1))

@@ -35,7 +35,8 @@ def test_a_secret_in_a_file_is_not_shown_either(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["010190-1234", "0101901234", "610190-1234", "010190 1234", "010190 – 1234", "010190%201234", "brev_010190_1234.pdf"]
+    "written",
+    ["010190-1234", "0101901234", "610190-1234", "010190 1234", "010190 – 1234", "010190%201234", "brev_010190_1234.pdf"],
 )
 def test_a_cpr_number_stands_in_no_message(tmp_path: Path, written: str) -> None:
     """Nor does a replacement number, and however it is written; a database's own words pass the same way."""
