@@ -137,7 +137,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str], started
     # A file from before these columns were there.
     for column in ("changed_rows", "bytes", "checks"):
         connection.execute(f"alter table {SCHEMA}.load_log add column if not exists {column} {LOAD_COLUMNS[column]}")
-    # The clock has been set back: what was loaded by the wrong time would be the newest, whatever comes now, until that time comes.
+    # Where the clock has been set back, what was loaded by the wrong time would be the newest until that time comes.
     connection.execute(
         f"update {SCHEMA}.load_log set started_at = started_at - (newest - ?::timestamp) - interval 1 microsecond"
         f" from (select max(started_at) as newest from {SCHEMA}.load_log) where started_at >= ?",
