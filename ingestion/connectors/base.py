@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -34,6 +34,7 @@ _AT_ONCE = 1_000
 """Rows turned into Arrow together. While a whole batch was gathered, Python's collector went through it again and again."""
 SOURCE_REF = "_source_ref"
 SOURCE_ROW = "_source_row"
+LACKING = "Correct `each`, ask what changed or, where there may be none, set `each_missing: empty`"
 DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
 """What shows that text is UTF-8 in a file that is said to be something else."""
 
@@ -101,6 +102,8 @@ class ReadContext:
     """Read the files of this period alone, whether they were taken before or not."""
     files_taken: Mapping[str, str] = field(default_factory=dict)
     """With a `period`: file name → fingerprint of all that were taken before. What was archived since is known by them."""
+    beside: Collection[str] = ()
+    """Names of what other tables take from the same files. In a file that holds nothing else, this table has no rows."""
     limit: int | None = None
     """Stop after about this many rows (preview)."""
     quota_file: Path | None = None

@@ -20,7 +20,7 @@ from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, Sourc
 from ingestion.connectors.csv import once
 from ingestion.connectors.folders import Folder, Listed, opened
 from ingestion.connectors.unpack import is_aside, unpacked
-from ingestion.register.files import CsvSource, FilesTable
+from ingestion.register.files import CsvSource, FilesTable, XmlSource
 from ingestion.register.model import FilesSystem
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
     Nothing at all is yielded, and `context.files_loaded` stays empty, when nothing is new.
     """
     parse = importlib.import_module(f"ingestion.connectors.{table.source.format}").parse
+    others = (other.source for other in system.tables.values())
+    context.beside = {other.record.rpartition("/")[2] for other in others if isinstance(other, XmlSource)}
     with opened(system) as folder:
         if context.files_taken:
             folder = _WithArchived(folder, system, table, context.files_taken)

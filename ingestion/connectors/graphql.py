@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def read(system: GraphQLSystem, table_name: str, table: GraphQLTable, context: ReadContext) -> Iterator[pa.Table]:
     """Yield the query's records in Arrow tables of text."""
-    records = Records(table, table_name, table.source.records, table.source.each, context)
+    records = Records(table, table_name, table.source.records, table.source.each, context, table.source.each_missing)
     with client(system.connection, system.limits, context) as http:
         yield from records.batches(_found(http, system, table, context, records))
 

@@ -19,7 +19,7 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     source = table.source
     if not isinstance(source, JsonSource):
         raise TypeError(source)
-    records = Records(table, ref, "$" if source.lines else source.records, source.each, context)
+    records = Records(table, ref, "$" if source.lines else source.records, source.each, context, source.each_missing)
     yield from records.batches(_found(path, ref, source, context, records))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ingestion.connectors.base import RawNames, ReadContext, SourceError, by_name, column, gather, placed, text
-from ingestion.register.basics import TableBase
+from ingestion.connectors.base import LACKING, RawNames, ReadContext, SourceError, by_name, column, gather, placed, text
+from ingestion.register.basics import EachMissing, TableBase
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,11 +24,14 @@ Record = tuple[int, dict[str, Any], Any]
 class Records:
     """Finds the records in a table's answers, numbers them through, and turns them into Arrow."""
 
-    def __init__(self, table: TableBase, ref: str, records: str, each: str | None, context: ReadContext) -> None:
+    def __init__(
+        self, table: TableBase, ref: str, records: str, each: str | None, context: ReadContext, missing: EachMissing
+    ) -> None:
         self._table = table
         self._ref = ref
         self._records = records
         self._each = each
+        self._may_lack = missing == "empty"
         self._context = context
         self._shape = _Shape(table)
         cursor = table.cursor
@@ -46,8 +49,8 @@ class Records:
     def batches(self, found: Iterable[Record]) -> Iterator[pa.Table]:
         """Gather what was found into Arrow tables of text, as `base.batches` does."""
         yield from gather(found, self._to_table)
-        if self._without_list and not self._with_list:
-            raise SourceError(f"no record has a list at '{self._each}'. Check `each` in the register")
+        if self._without_list and not self._with_list and not self._may_lack:
+            raise SourceError(f"no record has a list at '{self._each}'. {LACKING}")
 
     def _to_table(self, found: list[Record]) -> pa.Table:
         columns = {name: column(values) for name, values in self._shape(found).items()}

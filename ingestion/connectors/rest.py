@@ -33,7 +33,7 @@ def read(system: RestSystem, table_name: str, table: RestTable, context: ReadCon
     """Yield the resource's records in Arrow tables of text."""
     source = table.source
     # The path as the register has it: filled in, it may hold a CPR number.
-    records = Records(table, source.path, source.records, source.each, context)
+    records = Records(table, source.path, source.records, source.each, context, source.each_missing)
     with client(system.connection, system.limits, context) as http:
         yield from records.batches(_found(http, system, table_name, table, context, records))
 

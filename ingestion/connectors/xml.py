@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
+from ingestion.connectors.base import LACKING, SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
 from ingestion.register.basics import TableBase
 from ingestion.register.files import FilesTable, XmlSource
 
@@ -30,13 +30,38 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
 def _rows(path: Path, ref: str, table: FilesTable, source: XmlSource, context: ReadContext) -> Iterator[Row]:
     to_row = Shape(table)
     steps = source.each.split("/") if source.each is not None else []
-    records = (
-        child for record in elements(path, ref, source.record, _above(table, len(steps))) for child in below(record, steps)
-    )
-    for ordinal, element in enumerate(records, start=1):
-        if context.limit is not None and ordinal > context.limit:
-            return
-        yield {**to_row(element), SOURCE_REF: ref, SOURCE_ROW: ordinal}
+    above, records, ordinal = _above(table, len(steps)), 0, 0
+    for record in elements(path, ref, source.record, above):
+        records += 1
+        for element in below(record, steps):
+            if context.limit is not None and ordinal >= context.limit:
+                return
+            ordinal += 1
+            yield {**to_row(element), SOURCE_REF: ref, SOURCE_ROW: ordinal}
+    if not records:
+        _is_empty(path, ref, source, {*source.besides, *above, *context.beside} - {source.record.rpartition("/")[2]})
+    elif not ordinal and source.each_missing == "fail":
+        raise SourceError(f"{ref}: no '{source.record}' has '{source.each}'. {LACKING}")
+
+
+def _is_empty(path: Path, ref: str, source: XmlSource, known: Collection[str]) -> None:
+    """Raise if a file without records holds something else: an attribute or a text, that is not in an element called as one of
+    those that are `known`. It would be taken for a delivery in which all rows are gone.
+    """
+    from lxml import etree
+
+    with path.open("rb") as file:
+        options: Any = {"encoding": _encoding(file), "resolve_entities": False, "no_network": True, "load_dtd": False}
+        for _, element in etree.iterparse(file, huge_tree=True, remove_comments=True, remove_pis=True, **options):
+            names = [local_name(node.tag) for node in (element, *element.iterancestors())]
+            container = len(names) == 1 or names[0] in source.record.split("/")[:-1]
+            says = (element.text or "").strip() or (not container and _attributes(element))
+            if says and not set(names) & set(known):
+                raise SourceError(
+                    f"{ref} has no '{source.record}', but {'/'.join(reversed(names))}. Correct `record`, ask what changed or, where "
+                    "that stands in an empty delivery too, name it in `besides`"
+                )
+            _forget_before(element, ())
 
 
 def _above(table: FilesTable, depth: int) -> set[str]:

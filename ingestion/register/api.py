@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from ingestion.register.basics import Identifier, Secret, Setting, Strict, TableBase, Text
+from ingestion.register.basics import EachMissing, Identifier, Secret, Setting, Strict, TableBase, Text
 
 
 class BasicAuth(Strict):
@@ -223,6 +223,7 @@ class RestSource(Strict):
     """JSONPath of the array of records in the body."""
     each: Text | None = None
     """JSONPath, in a record, of a list whose elements are the rows; `^.` first in a column's path means the record itself."""
+    each_missing: EachMissing = "fail"
     paging: Paging
     total: Text | None = None
     """JSONPath of the server's own row count, for reconciliation."""
@@ -281,6 +282,7 @@ class GraphQLSource(Strict):
     """JSONPath, below `data`, of the array of records."""
     each: Text | None = None
     """JSONPath, in a record, of a list whose elements are the rows; `^.` first in a column's path means the record itself."""
+    each_missing: EachMissing = "fail"
     paging: GraphQLPaging | None = None
     total: Text | None = None
     """JSONPath of the server's own row count, for reconciliation."""

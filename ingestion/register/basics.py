@@ -109,6 +109,11 @@ class RowRange(Strict):
     max: Annotated[int, Field(gt=0)] | None = None
 
 
+EachMissing = Literal["fail", "empty"]
+"""What it means that not one record has the children that `each` looks for: that they are called otherwise now, or that there are
+none."""
+
+
 class Cursor(Strict):
     """The column by which a source tells what is new."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ingestion.register.api import HttpConnection
-from ingestion.register.basics import Secret, Setting, Strict, TableBase, Text
+from ingestion.register.basics import EachMissing, Secret, Setting, Strict, TableBase, Text
 
 
 def _with_groups(pattern: str, *needed: str) -> re.Pattern[str]:
@@ -322,6 +322,10 @@ class XmlSource(SourceBase):
     each: Text | None = None
     """Repeated children, by their path below the record, that make the rows instead. A column's path begins at the child and goes
     up with `..`: `../@id` is the record's own id."""
+    each_missing: EachMissing = "fail"
+    besides: list[Text] = []
+    """Elements, by their local names, that a file without a single record may hold: a header. With anything else in it, and no
+    record of any table of the system, a file is no empty delivery: its records may be called otherwise now."""
 
 
 class JsonSource(SourceBase):
@@ -334,6 +338,7 @@ class JsonSource(SourceBase):
     """Dotted path of the list of records in a document."""
     each: Text | None = None
     """Dotted path, in each record, of the list of children that make the rows instead. `path: ^.id` is the record's own id."""
+    each_missing: EachMissing = "fail"
 
 
 class JsonStatSource(SourceBase):

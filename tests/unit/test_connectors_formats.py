@@ -273,11 +273,53 @@ def test_xml_with_a_large_document_inside(drop: Path, tmp_path: Path) -> None:
     assert [(row["id"], len(row["fil"] or "")) for row in found] == [("1", 12_000_000), ("2", 0)]
 
 
-def test_xml_without_records_is_an_empty_delivery(drop: Path, tmp_path: Path) -> None:
-    (drop / "a.xml").write_text("<e/>")
+EMPTY = '<u xmlns:x="urn:y" dag="31"><h><dato>2026</dato></h><sager antal="0"><!-- ingen --></sager><log/></u>'
+
+
+@pytest.mark.parametrize(
+    ("content", "record", "besides"),
+    [("<e/>", "sag", []), (EMPTY, "sager/sag", ["h"]), (EMPTY.replace(' antal="0"', ""), "sag", ["dato"])],
+)
+def test_xml_without_records_is_an_empty_delivery(
+    drop: Path, tmp_path: Path, content: str, record: str, besides: list[str]
+) -> None:
+    (drop / "a.xml").write_text(content)
     found = context(tmp_path)
-    assert rows(xml_system(drop), found) == []
+    of = files_system(drop, {"format": "xml", "record": record, "besides": besides}, {"id": column()})
+    assert rows(of, found) == []
     assert list(found.files_loaded) == ["a.xml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "strange"),
+    [
+        ("<fejl>Timeout</fejl>", "fejl"),
+        (EMPTY, "u/h/dato"),
+        ("<u><sager><Sag><id>1</id></Sag></sager></u>", "u/sager/Sag/id"),
+        ('<u><sager><ny id="1"/></sager></u>', "u/sager/ny"),
+        ("<u><andre><sag><id>1</id></sag></andre></u>", "u/andre/sag/id"),
+    ],
+)
+def test_xml_whose_records_are_called_otherwise_is_no_empty_delivery(
+    drop: Path, tmp_path: Path, content: str, strange: str
+) -> None:
+    with pytest.raises(SourceError, match=f"has no 'sager/sag', but {strange}\\."):
+        xml_rows(drop, tmp_path, content, {"id": column()}, record="sager/sag")
+
+
+def test_xml_with_the_records_of_another_table_alone(drop: Path, tmp_path: Path) -> None:
+    of = unit_system(drop)
+    table = of.tables[TABLE]
+    other = table.model_copy(update={"source": table.source.model_copy(update={"record": "k/person"})})
+    (drop / "a.xml").write_text("<k><person><unit>1</unit></person></k>")
+    assert rows(of.model_copy(update={"tables": {TABLE: table, "anden": other}}), context(tmp_path)) == []
+
+
+def test_xml_children_of_which_no_record_has_any(drop: Path, tmp_path: Path) -> None:
+    content, source = '<r><p id="7"><post>a@b.dk</post></p></r>', {"record": "p", "each": "mail"}
+    with pytest.raises(SourceError, match="no 'p' has 'mail'"):
+        xml_rows(drop, tmp_path, content, {"mail": column()}, **source)
+    assert xml_rows(drop, tmp_path, content, {"mail": column()}, **source, each_missing="empty") == []
 
 
 def test_xml_elements_are_forgotten_as_the_file_is_read(drop: Path) -> None:
