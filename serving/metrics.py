@@ -86,7 +86,7 @@ def metric_sql(manifest: Manifest, names: Sequence[str], by: Sequence[str]) -> s
     for name in names:
         if name not in known:
             raise MetricError(f"no metric '{name}'. There are: {', '.join(known)}")
-    columns = {word: _grouping(known[name], word) for name in names for word in by}
+    columns = {word: _shared_grouping([known[name] for name in names], word) for word in by}
     # MetricFlow's comments tell how it came to the SQL, which no reader of the result asks.
     sql = re.sub(r"^\s*--.*\n", "", _compile(manifest, names, list(columns.values())), flags=re.MULTILINE)
     sql = re.sub(r'"\w+"\."\w+"\."(\w+)"', r"\1", sql)
@@ -114,8 +114,9 @@ def catalogue(manifest: Manifest) -> list[dict[str, str]]:
 
 
 def _dimensions(model: Manifest, filters: str) -> dict[str, str]:
-    """Return what a semantic model can be split by: not by what the metric's filter holds fast."""
-    names = {one["name"]: f"{model['primary_entity']}__{one['name']}" for one in model["dimensions"] if one["type"] != "time"}
+    """Return what a semantic model can be split by: not by what the metric's filter holds fast, nor by a condition (`expr`)."""
+    columns = [one["name"] for one in model["dimensions"] if one["type"] != "time" and not one.get("expr")]
+    names = {name: f"{model['primary_entity']}__{name}" for name in columns}
     return {name: qualified for name, qualified in names.items() if qualified not in filters}
 
 
@@ -131,6 +132,14 @@ def _models_of(manifest: Manifest, by_name: Mapping[str, Any], name: str) -> Ite
         for model in manifest["semantic_models"] if measure else ():
             if any(known["name"] == measure["name"] for known in model["measures"]):
                 yield model
+
+
+def _shared_grouping(asked: Sequence[Metric], word: str) -> str:
+    column, *others = dict.fromkeys(_grouping(metric, word) for metric in asked)
+    if others:
+        names = ", ".join(metric.name for metric in asked)
+        raise MetricError(f"{names} cannot be asked by '{word}' together: they are of different tables. Ask for each by itself")
+    return column
 
 
 def _grouping(metric: Metric, word: str) -> str:

@@ -18,6 +18,7 @@ SAG = "mart_sagsflow where emne = 'I alt' group by 1"
 FLYTNING = "mart_flytning where aldersgruppe = 'I alt' group by 1"
 BARN = "mart_tidlig_opsporing where institutionsnummer = 'I alt' group by 1"
 TIL = "sum(flytninger) filter (where retning = 'tilflytning')"
+CARE = "filter (where bevilgede_timer is not null and leverede_timer is not null)"
 BY_HAND = {
     "ydelsesmodtagere": ("avg(personer)", YDELSE),
     "ydelsesuger": ("sum(uger)", YDELSE),
@@ -31,18 +32,19 @@ BY_HAND = {
     "forbrug": ("sum(forbrug)", BUDGET),
     "periodebudget": ("sum(maanedsbudget)", BUDGET),
     "budgetafvigelse": ("sum(afvigelse)", BUDGET),
-    "forbrugsprocent": ("sum(forbrug) / nullif(sum(maanedsbudget), 0) * 100", BUDGET),
+    "forbrugsprocent": ("sum(forbrug) / nullif(sum(maanedsbudget) filter (where forbrug is not null), 0) * 100", BUDGET),
     "aarsbudget": ("sum(aarsbudget)", BUDGET),
     "sygetimer": ("sum(sygetimer)", FRAVAER),
     "ansatte": ("sum(antal_ansatte)", FRAVAER),
-    "sygetimer_pr_ansat": ("sum(sygetimer) / sum(antal_ansatte)", FRAVAER),
+    "ansatmaaneder": ("sum(antal_ansatte)", FRAVAER),
+    "sygetimer_pr_ansat": ("sum(sygetimer) / sum(antal_ansatte) filter (where sygetimer is not null)", FRAVAER),
     "vikartimer": ("sum(vikartimer)", FRAVAER),
     "faste_timer": ("sum(faste_timer)", FRAVAER),
     "vikarandel": ("sum(vikartimer) / nullif(sum(vikartimer) + sum(faste_timer), 0) * 100", FRAVAER),
     "vikarudgift": ("sum(vikarudgift)", FRAVAER),
     "bevilgede_timer": ("sum(bevilgede_timer)", FRAVAER),
     "leverede_timer": ("sum(leverede_timer)", FRAVAER),
-    "leveringsprocent": ("sum(leverede_timer) / nullif(sum(bevilgede_timer), 0) * 100", FRAVAER),
+    "leveringsprocent": (f"sum(leverede_timer) {CARE} / nullif(sum(bevilgede_timer) {CARE}, 0) * 100", FRAVAER),
     "loenudgift": ("sum(loenudgift)", FRAVAER),
     "modtagne_byggesager": ("sum(modtagne)", SAG),
     "afgjorte_byggesager": ("sum(afgjorte)", SAG),
@@ -83,6 +85,17 @@ def test_every_metric_is_what_it_is_by_hand(home: Home) -> None:
             " where raekketype = 'center i alt' group by all order by aar, center",
         )[1]
     )
+    # A share of what is shown: a budget whose consumption is hidden, or hours of employees whose illness is, are in neither part.
+    shares = {
+        "forbrugsprocent": ("100 * sum(forbrug) / sum(maanedsbudget)", "mart_budgetopfoelgning", "forbrug"),
+        "sygetimer_pr_ansat": ("sum(sygetimer) / sum(antal_ansatte)", "mart_fravaer_vikar", "sygetimer + antal_ansatte"),
+    }
+    for name, (share, mart, shown) in shares.items():
+        by_hand = f"select year(maaned), {share} from {mart} where raekketype = 'center i alt' and {shown} is not null group by 1"
+        expected = {year: value for year, value in run_query(home, ROLE, by_hand)[1] if value not in (None, float("inf"))}
+        asked = run_query(home, ROLE, metric_sql(manifest, [name], ["aar"]))[1]
+        found = {year.year: value for year, value in asked if value is not None}
+        assert found == pytest.approx({year: float(value) for year, value in expected.items()}), name
     # A stock is not summed over the year's months: it is the last.
     _, rows = run_query(home, ROLE, metric_sql(manifest, ["aarsbudget"], ["aar"]))
     for year, budget in rows:
@@ -99,3 +112,7 @@ def test_a_metric_that_cannot_be_asked_so_is_refused_with_what_there_is(home: Ho
         metric_sql(manifest, ["omsaetning"], ["maaned"])
     with pytest.raises(MetricError, match="tilflytninger cannot be asked by 'maaned', but by kvartal, aar"):
         metric_sql(manifest, ["tilflytninger"], ["maaned"])
+    with pytest.raises(MetricError, match=r"forbrug, sygetimer cannot be asked by 'center' together: .*Ask for each by itself"):
+        metric_sql(manifest, ["forbrug", "sygetimer"], ["center"])
+    with pytest.raises(MetricError, match="forbrug cannot be asked by 'forbrug_vises', but by maaned"):
+        metric_sql(manifest, ["forbrug"], ["forbrug_vises"])
