@@ -2,7 +2,7 @@
 select
     fravaer.fravaer_id,
     fravaer.fra_dato,
-    coalesce(fravaer.til_dato, fravaer.fra_dato) as til_dato,
+    greatest(fravaer.til_dato, fravaer.fra_dato) as til_dato,
     coalesce(medarbejder.medarbejder_noegle, {{ unknown_key() }}) as medarbejder_noegle,
     coalesce(organisation.enhed_id, medarbejder.enhed_id, {{ unknown_key() }}) as enhed_id,
     coalesce(enhed.enhed_noegle, {{ unknown_key() }}) as enhed_noegle,

@@ -22,8 +22,8 @@ perioder as (
         ugetimer,
         fuldtid_timer,
         ansat_fra,
-        -- The first version tells of the employment since it began, whenever it was sent.
-        case when nummer = 1 then coalesce(ansat_fra, aendret) else aendret end as gyldig_fra,
+        -- The first version tells of the employment since it began, whenever it was sent; none tells of days before it begins.
+        case when nummer = 1 then coalesce(ansat_fra, aendret) else greatest(aendret, ansat_fra) end as gyldig_fra,
         least(
             coalesce(ansat_til, date '9999-12-31'),
             coalesce(case when naeste_haendelse = 'leave' then naeste_aendret else naeste_aendret - 1 end, date '9999-12-31')

@@ -14,7 +14,7 @@ fravaersdage as (
         fravaer.fravaer_id,
         unnest(generate_series(
             greatest(fravaer.fra_dato, kalender.foerste),
-            least(coalesce(fravaer.til_dato, fravaer.fra_dato), kalender.sidste),
+            least(greatest(fravaer.til_dato, fravaer.fra_dato), kalender.sidste),
             interval 1 day
         ))::date as dato
     from {{ ref('stg_opus_loen__fravaer') }} as fravaer
