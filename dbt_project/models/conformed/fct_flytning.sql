@@ -11,6 +11,7 @@ adresser as (
         adresser.kommunekode,
         personer.foedselsdato,
         personer.status,
+        personer.status_fra,
         lag(adresser.kommunekode) over person as fra_kommune,
         lead(adresser.tilflytningsdato) over person as naeste_dato,
         coalesce(lag(adresser.fraflytningsdato) over person < adresser.tilflytningsdato - 1, false) as fra_udlandet,
@@ -18,6 +19,20 @@ adresser as (
     from {{ ref('stg_cpr_sf6002__adresser') }} as adresser
     left join {{ ref('stg_cpr_sf6002__personer') }} as personer on adresser.person_id = personer.person_id
     window person as (partition by adresser.person_id order by adresser.tilflytningsdato)
+),
+
+-- The last day here of who left the country from this address: a later address begins after a gap, none comes after status 80, or the death
+-- that the register tells of came later than that.
+udrejser as (
+    select
+        *,
+        case
+            when naeste_dato is not null then if(fraflytningsdato < naeste_dato - 1, fraflytningsdato, null)
+            when status = '80' then coalesce(fraflytningsdato, status_fra)
+            when status = '90' and fraflytningsdato < status_fra - 1 then fraflytningsdato
+        end as udrejst_dato
+    from adresser
+    where kommunekode = {{ own_municipality() }}
 ),
 
 flytninger as (
@@ -37,14 +52,12 @@ flytninger as (
     union all
     select
         person_id,
-        fraflytningsdato as dato,
+        udrejst_dato as dato,
         'fraflytning' as retning,
         kommunekode as fra_kommune,
         null as til_kommune
-    from adresser
-    where
-        kommunekode = {{ own_municipality() }}
-        and ((naeste_dato is null and status = '80' and fraflytningsdato is not null) or fraflytningsdato < naeste_dato - 1)
+    from udrejser
+    where udrejst_dato is not null
 )
 
 select
