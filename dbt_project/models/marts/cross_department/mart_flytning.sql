@@ -9,6 +9,11 @@ flytninger as (
         flytning.dato,
         flytning.retning,
         date_trunc('quarter', flytning.dato)::date as kvartal,
+        -- Who moves in again is followed anew: no week is counted after two moves.
+        least(
+            flytning.dato + interval 24 month,
+            lead(flytning.dato) over (partition by flytning.person_id, flytning.retning order by flytning.dato)
+        ) as foelges_til,
         coalesce(borger.aldersgruppe, 'Ukendt alder') as aldersgruppe
     from {{ ref('fct_flytning') }} as flytning
     inner join {{ ref('dim_borger') }} as borger on flytning.borger_noegle = borger.borger_noegle
@@ -27,7 +32,7 @@ ydelser as (
         on
             flytninger.person_id = ydelse.person_id
             and flytninger.dato <= ydelse.uge_mandag
-            and ydelse.uge_mandag < flytninger.dato + interval 24 month
+            and flytninger.foelges_til > ydelse.uge_mandag
     where flytninger.retning = 'tilflytning'
     group by flytninger.person_id, flytninger.dato
 ),
@@ -42,7 +47,7 @@ omsorg as (
         on
             flytninger.person_id = besoeg.person_id
             and flytninger.dato <= besoeg.dato
-            and besoeg.dato < flytninger.dato + interval 24 month
+            and flytninger.foelges_til > besoeg.dato
     where flytninger.retning = 'tilflytning' and besoeg.leverede_minutter > 0
     group by flytninger.person_id, flytninger.dato
 ),
