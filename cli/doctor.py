@@ -106,7 +106,14 @@ def permissions(home: Home) -> Iterator[Finding]:
         return
     if not os.access(home.path, os.W_OK):
         yield Finding("home", Verdict.bad, f"{home.path} cannot be written. Give this user the right, or choose another --home")
-    private = [home.warehouse, home.vault, home.vault_key, home.pseudonym_key, home.connections, *sorted(home.raw.glob("*.duckdb"))]
+    private = [
+        home.warehouse,
+        home.vault,
+        home.vault_key,
+        home.pseudonym_key,
+        home.connections,
+        *sorted(home.raw.glob("*.duckdb")),
+    ]
     open_to_others = [path for path in private if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
     for path in open_to_others if os.name == "posix" else []:
         yield Finding("permissions", Verdict.bad, f"{path} can be read by others. Run: chmod 600 {path}")
