@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
 SYSTEM_ID = "platform"
 TEXT = "VARCHAR"
+_PROTOCOLS = {
+    "sql": "Database",
+    "odata": "OData",
+    "rest": "REST",
+    "graphql": "GraphQL",
+    "soap": "SOAP",
+    "files": "Filer",
+    "python": "Egen funktion",
+}
+"""How data are fetched, in the words of the system overview."""
 SYSTEM_COLUMNS = {
     **dict.fromkeys(
         [
@@ -154,7 +164,13 @@ def _system_row(system: System) -> list[object]:
     return [
         system.id, system.title, system.description, system.department, terms("departments")[system.department].title,
         system.product, system.vendor, system.owner.team, system.owner.email, system.data_steward.team, system.data_steward.email,
-        system.connection.protocol, system.cadence, system.classification, ", ".join(system.modifiers),
-        ", ".join(system.legal_basis), ", ".join(system.purpose), system.retention.period, system.retention.after,
+        _PROTOCOLS[system.connection.protocol], terms("cadences")[system.cadence].title, system.classification,
+        ", ".join(system.modifiers), _titles("legal_bases", system.legal_basis), _titles("purposes", system.purpose),
+        system.retention.period, system.retention.after,
         system.kitos_uuid, system.freshness.warn_after_hours, system.freshness.error_after_hours,
     ]  # fmt: skip
+
+
+def _titles(vocabulary: str, codes: Sequence[str]) -> str:
+    """Return them as the BI network reads them. Legal bases have commas in them."""
+    return "; ".join(terms(vocabulary)[code].title for code in codes)

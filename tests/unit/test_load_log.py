@@ -12,7 +12,9 @@ from connectors_support import TABLE, column, system
 
 from ingestion import raw_file
 from ingestion.home import Home
+from ingestion.platform import build_platform
 from ingestion.raw_file import LOAD_COLUMNS, create_sql, newest_changes, read_logs
+from ingestion.register import Register
 from orchestration.freshness import last_loads
 from orchestration.states import _state
 from orchestration.troubles import late_deliveries
@@ -69,3 +71,14 @@ def test_of_a_long_log_as_much_is_read_as_says_how_its_tables_stand(
     assert chosen == every
     assert of_all == 3 * NIGHTS
     assert read < of_all
+
+
+def test_the_bi_network_reads_of_a_system_in_danish(home: Home) -> None:
+    """Not in the register's codes, of which nothing published says what they mean."""
+    of = system({"protocol": "sql", "url": "sqlite://"}, {"table": "t"}, {"id": column()})
+    build_platform(Register(systems={of.id: of}), home)
+    told = "select protocol, cadence, legal_basis, purpose from raw.systems"
+    with duckdb.connect(str(home.raw_file("platform")), read_only=True) as connection:
+        ((*said, basis, purpose),) = connection.execute(told).fetchall()
+    assert (said, purpose) == (["Database", "Hver nat"], "Statistik")
+    assert basis == "Databeskyttelsesforordningen art. 6, stk. 1, litra e (myndighedsudøvelse)"
