@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import posixpath
-import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches
+from ingestion.connectors.excel_unsaid import unsaid
 from ingestion.naming import fold
 from ingestion.register.files import ExcelSource, FilesTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from lxml.etree import _Element
     from python_calamine import CalamineWorkbook
 
 _EPOCH = date(1899, 12, 30)
@@ -35,7 +33,7 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
             for sheet in _sheets(workbook, ref, source):
                 # From the sheet's first row, whatever is in it, so that places are those a reader sees.
                 cells = workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
-                _fill_in(cells, path, sheet)
+                _fill_in(cells, path, sheet, workbook.sheet_names.index(sheet))
                 yield from batches(_rows(cells, f"{ref}#{sheet}", table, source, context))
     except CalamineError as error:
         raise SourceError(f"{ref} is not a readable workbook ({error}). Save it anew, without a password") from None
@@ -55,76 +53,13 @@ def _sheets(workbook: CalamineWorkbook, ref: str, source: ExcelSource) -> list[s
     return found
 
 
-_TELLING = (b't="e"', b"t='e'", b"<f", b":f")
-"""Stands in a sheet that has an error or a formula."""
-_UNSAID = "*[@t='e' or (*[local-name()='f'] and not(@t='str') and not(string(*[local-name()='v'])))]"
-_MOST_ROWS = 1_048_576
-
-
-def _fill_in(cells: list[list[Any]], path: Path, sheet: str) -> None:
-    """Write into `cells` what calamine takes for empty in an xlsx: errors (`#N/A`), and formulas without a result, as programs
-    write them that do not calculate. Taken for empty, a sum would lack them, and nobody would be told.
-    """
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        part = _part(archive, sheet)
-        if part is None:
-            return
-        with archive.open(part) as file:
-            if not any(mark in chunk for chunk in _overlapping(file) for mark in _TELLING):
-                return
-        with archive.open(part) as file:
-            for row, column, said in _unsaid(file):
-                cells.extend([] for _ in range(len(cells), row))
-                values = cells[row - 1]
-                values.extend("" for _ in range(len(values), column))
-                values[column - 1] = said
-
-
-def _part(archive: zipfile.ZipFile, sheet: str) -> str | None:
-    """Return the name of the sheet's file in an xlsx; None if it is none of those."""
-    from lxml import etree
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    try:
-        book, links = (
-            etree.fromstring(archive.read(f"xl/{name}"), parser) for name in ("workbook.xml", "_rels/workbook.xml.rels")
-        )
-    except (KeyError, etree.XMLSyntaxError):
-        return None
-    targets = {link.get("Id"): str(link.get("Target")) for link in links.iterchildren("{*}*")}
-    for found in book.iter("{*}sheet"):
-        if found.get("name") == sheet:
-            link = next((value for name, value in found.items() if str(name).endswith("}id")), None)
-            part = posixpath.join("/xl", targets.get(link, "")).lstrip("/")
-            return part if part in archive.namelist() else None
-    return None
-
-
-def _overlapping(file: IO[bytes]) -> Iterator[bytes]:
-    before = b""
-    while chunk := file.read(1 << 20):
-        yield before[-5:] + chunk
-        before = chunk
-
-
-def _unsaid(file: IO[bytes]) -> Iterator[tuple[int, int, str]]:
-    """Yield row and column, from 1, of each cell with an error or a formula without a result, and what stands there."""
-    from lxml import etree
-    from openpyxl.utils import column_index_from_string
-
-    unsaid, row = etree.XPath(_UNSAID), 0
-    for _, element in etree.iterparse(file, tag="{*}row", recover=True, resolve_entities=False, no_network=True, load_dtd=False):
-        row = int(element.get("r") or row + 1)
-        for cell in cast("list[_Element]", unsaid(element)):
-            letters = (cell.get("r") or "").rstrip("0123456789")
-            column = column_index_from_string(letters) if letters else len(list(cell.itersiblings(preceding=True))) + 1
-            said = cell.findtext("{*}v") or f"={cell.findtext('{*}f') or ''}"
-            yield min(row, _MOST_ROWS), column, said
-        element.clear()
-        while element.getprevious() is not None:
-            del element.getparent()[0]
+def _fill_in(cells: list[list[Any]], path: Path, sheet: str, place: int) -> None:
+    """Write into `cells` what calamine takes for empty. Taken for empty, a sum would lack it, and nobody would be told."""
+    for row, column, said in unsaid(path, sheet, place):
+        cells.extend([] for _ in range(len(cells), row))
+        values = cells[row - 1]
+        values.extend("" for _ in range(len(values), column))
+        values[column - 1] = said
 
 
 def _rows(cells: list[list[Any]], ref: str, table: FilesTable, source: ExcelSource, context: ReadContext) -> Iterator[Row]:

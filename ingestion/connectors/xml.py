@@ -58,8 +58,8 @@ def _is_empty(path: Path, ref: str, source: XmlSource, known: Collection[str]) -
             says = (element.text or "").strip() or (not container and _attributes(element))
             if says and not set(names) & set(known):
                 raise SourceError(
-                    f"{ref} has no '{source.record}', but {'/'.join(reversed(names))}. Correct `record`, ask what changed or, where "
-                    "that stands in an empty delivery too, name it in `besides`"
+                    f"{ref} has no '{source.record}', but {'/'.join(reversed(names))}. Correct `record`, ask what changed or, "
+                    "where that stands in an empty delivery too, name it in `besides`"
                 )
             _forget_before(element, ())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 from datetime import date, datetime
 from pathlib import Path
@@ -89,6 +90,54 @@ def test_excel_errors_and_formulas_that_nobody_calculated_are_not_empty(drop: Pa
             changed.writestr(name, content)
     found = rows(excel_system(drop, "?"), context(tmp_path))
     assert [(row["telefon"], row["tarif"]) for row in found] == [("1", "#N/A"), ("2", None), ("3", "=B1*2")]
+
+
+def test_ods_errors_and_formulas_that_nobody_calculated_are_not_empty(drop: Path, tmp_path: Path) -> None:
+    oasis = "urn:oasis:names:tc:opendocument:xmlns"
+    root = (
+        f'd xmlns:office="{oasis}:office:1.0" xmlns:table="{oasis}:table:1.0" xmlns:text="{oasis}:text:1.0"'
+        ' xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"'
+    )
+    number, error = 'office:value-type="float" office:value="{}"', 'office:value-type="string" office:string-value=""'
+
+    def row(first: int, said: str, kind: str, more: str = "") -> str:
+        formula = f'<table:table-cell table:formula="of:=[.A1]/0" {kind}>{said and f"<text:p>{said}</text:p>"}</table:table-cell>'
+        return f"<table:table-row {more}><table:table-cell {number.format(first)}/>{formula}</table:table-row>"
+
+    told = f'{error} calcext:value-type="error"'
+    heads = "".join(
+        f'<table:table-cell office:value-type="string"><text:p>{name}</text:p></table:table-cell>' for name in ("id", "tal")
+    )
+    table = (
+        f"<table:table-row>{heads}</table:table-row>"
+        + row(1, "#DIV/0!", told, 'table:number-rows-repeated="2"')
+        + row(2, "#REF!", number.format(0))
+        + row(3, "", "")
+        + row(4, "7", number.format(7))
+    )
+    with zipfile.ZipFile(drop / "a.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", f'<m:manifest xmlns:m="{oasis}:manifest:1.0"/>')
+        other = f'<table:table table:name="Z">{row(9, "#N/A", told)}</table:table>'
+        archive.writestr("content.xml", f'<{root}>{other}<table:table table:name="A">{table}</table:table></d>')
+    found = rows(files_system(drop, {"format": "excel", "sheet": "A"}, {"id": column(), "tal": column()}), context(tmp_path))
+    expected = [("1", "#DIV/0!"), ("1", "#DIV/0!"), ("2", "#REF!"), ("3", "=[.A1]/0"), ("4", "7")]
+    assert [(row["id"], row["tal"]) for row in found] == expected
+
+
+def test_xls_errors_are_not_empty(drop: Path, tmp_path: Path) -> None:
+    book = (Path(__file__).parents[1] / "integration" / "files" / "budget.xls").read_bytes()
+    numbers = book.index(struct.pack("<HHHH", 0xBD, 18, 4, 1))  # In the last row, a date and an amount.
+    error = struct.pack("<HHHHHBB", 0x205, 8, 4, 1, 18, 0x2A, 1)
+    formula = struct.pack("<HHHHHBxB3xHHIH", 6, 22, 4, 2, 17, 2, 0x07, 0xFFFF, 0, 0, 0)
+    changed = (book[:numbers] + error + formula + book[numbers + 22 :])[: 512 + 4096] + book[512 + 4096 :]
+    second = struct.pack("<I", 1618)  # Where the hidden sheet begins.
+    changed = changed.replace(second, struct.pack("<I", 1618 + len(error + formula) - 22), 1)
+    (drop / "a.xls").write_bytes(changed)
+    columns = {"Nøgle": column(), "Dato": column("excel_serial"), "Beløb": column("decimal")}
+    of = files_system(drop, {"format": "excel", "sheet": "Budget*", "header_row": 3}, columns)
+    found = [(row["noegle"], row["dato"], row["beloeb"]) for row in rows(of, context(tmp_path))]
+    assert found == [("7", "46053", "1234.5"), ("0012", "#N/A", "#DIV/0!")]
 
 
 def test_excel_sheets_by_pattern_without_hidden_ones_and_with_strange_ones_set_aside(drop: Path, tmp_path: Path) -> None:
