@@ -35,14 +35,20 @@ def check(name: str, table: Table, context: ReadContext, found: Extract, stored:
         if (wide := _wide_enough(was, now)) != was:
             for stands_in in _tables_with(found.connection, column, name, f"{name}__deleted"):
                 found.connection.execute(f"alter table {stands_in} alter column {identifier(column)} type {wide}")
-    changed = {column: (was, now) for column, (was, now) in kinds.items() if not _fits(now, was)}
+    changed = {
+        column: (was, now)
+        for column, (was, now) in kinds.items()
+        if not _fits(now, was) and not _takes_type(found.connection, column, now, name)
+    }
     if not changed:
         return
-    # Of a query no database but PostgreSQL tells types, so a column in which nothing stands this time looks like text.
+    # Where types are guessed, a column in which nothing stands this time looks like text, and so did one that was empty at first.
     counts = ", ".join(f"count({identifier(name)})" for name in changed)
     filled = found.connection.execute(f"select {counts} from {found.relation}").fetchone() or ()
     told = [
-        f"'{name}' was {was} and is now {now}" for (name, (was, now)), count in zip(changed.items(), filled, strict=True) if count
+        f"'{name}' was {was} and is now {now}"
+        for (name, (was, now)), count in zip(changed.items(), filled, strict=True)
+        if count and not (context.guessed and was == "VARCHAR")
     ]
     if told and table.on_retyped_column == "fail":
         raise SourceError(
@@ -83,6 +89,17 @@ def _fit(context: ReadContext, found: Extract, changed: Mapping[str, tuple[str, 
         found.parts = [fitted]
     for field in found.query(f"select {', '.join(map(identifier, changed))} from {found.relation} limit 0").schema:
         found.schema[field.name] = field.type
+
+
+def _takes_type(connection: duckdb.DuckDBPyConnection, column: str, kind: str, name: str) -> bool:
+    """Give the stored column the type `kind` if nothing stands in it, as after a first load without rows."""
+    tables = _tables_with(connection, column, name, f"{name}__deleted")
+    given = (f"select count({identifier(column)}) from {stands_in}" for stands_in in tables)
+    if any(connection.execute(sql).fetchone() != (0,) for sql in given):
+        return False
+    for stands_in in tables:
+        connection.execute(f"alter table {stands_in} alter column {identifier(column)} type {kind}")
+    return True
 
 
 def _fits(new: str, old: str) -> bool:

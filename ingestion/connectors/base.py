@@ -129,6 +129,8 @@ class ReadContext:
     """Out: by source name, the source's own sum of each column whose control total is declared."""
     next_token: str | None = None
     """Out: where the list of changes goes on at the next load."""
+    guessed: bool = False
+    """Out: no types were told, and the values' own were taken: of a query no database but PostgreSQL tells any."""
     complete: bool = False
     """Out: an increment was asked for, and everything came."""
     deletions: int = 0

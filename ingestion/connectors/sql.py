@@ -57,6 +57,7 @@ def _read_rows(
     import sqlalchemy as sa
 
     quote = quoting(connection.dialect)
+    context.guessed = not source.types
     cursor = source.table.cursor
     bound: dict[str, object] = {}
     if cursor is not None and context.since is not None:

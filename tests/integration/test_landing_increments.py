@@ -203,6 +203,35 @@ def test_a_retyped_column_fails_its_table(tmp_path: Path, database: Path, home: 
     assert fetch(home, "select count(*) from raw.sag", "esdh") == [(20,)]
 
 
+def test_a_column_in_which_nothing_stood_takes_the_type_it_comes_with(tmp_path: Path, database: Path, home: Home) -> None:
+    """A query tells no types: a table without rows on the first night was text for good, and failed from the second on."""
+    query = table(
+        {"query": "select * from tal"}, {"id": "integer", "vaerdi": "integer"}, "merge", ["id"], cursor={"column": "id"}
+    )
+    system = system_of(tmp_path / "register", "esdh", {"protocol": "sql", "url": f"sqlite:///{database}"}, {"tal": query})
+    change(database, "create table tal (id integer, vaerdi integer)")
+    for statement in ("delete from tal", "insert into tal values (1, null)", "insert into tal values (2, 5)"):
+        change(database, statement)
+        assert statuses(land_system(system, home)) == {"tal": "loaded"}
+    assert fetch(home, "select id, vaerdi from raw.tal order by id", "esdh") == [(1, None), (2, 5)]
+
+
+def test_a_sparse_column_of_a_query_stays_text(
+    tmp_path: Path, database: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a column that is empty in the first rows no type can be guessed, though numbers follow."""
+    monkeypatch.setattr("ingestion.connectors.sql.BATCH_ROWS", 1)
+    query = table(
+        {"query": "select * from tal"}, {"id": "integer", "vaerdi": "integer"}, "merge", ["id"], cursor={"column": "id"}
+    )
+    system = system_of(tmp_path / "register", "esdh", {"protocol": "sql", "url": f"sqlite:///{database}"}, {"tal": query})
+    change(database, "create table tal (id integer, vaerdi integer)")
+    for statement in ("insert into tal values (1, null), (2, 5)", "delete from tal", "insert into tal values (3, 7)"):
+        change(database, statement)
+        assert statuses(land_system(system, home))["tal"] != "failed"
+    assert fetch(home, "select id, vaerdi from raw.tal order by id", "esdh") == [(1, None), (2, "5"), (3, "7")]
+
+
 def test_a_retyped_column_warns_where_declared_and_what_does_not_fit_is_set_aside(
     tmp_path: Path, database: Path, home: Home
 ) -> None:
