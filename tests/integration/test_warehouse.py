@@ -102,6 +102,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Home:
                 " values ('1', ?, ?, '2026-01-01', ?, ?, '2026-01-01')",
                 [line, "100" if line < 2 else "101", ANNA, unit],
             )
+    with duckdb.connect(str(home.raw_file("opus_oekonomi"))) as raw:
+        for line, (dranst, amount) in enumerate((("1", "500.00"), ("2", "120.00-"))):
+            raw.execute(
+                "insert into raw.budget (_dlt_load_id, _source_row, gjahr, version, omkostningssted, artskonto, funktion, dranst, beloeb)"
+                " values ('1', ?, '2026', '1', '0000301234', '52000100', '5.57.73', ?, ?)",
+                [line, dranst, amount],
+            )
     build_platform(register, home)
     build_vault(register, home)
     write_profile(register, home)
@@ -206,6 +213,13 @@ def test_an_employment_is_in_one_unit_a_day(warehouse: duckdb.DuckDBPyConnection
         "select column_name, reason, raw_value, row_dropped from quality.quarantine where system_id = 'opus_loen'"
     ).fetchall()
     assert found == [("id, last_changed", "dubleret nøgle", "100 | 2026-01-01", True)]
+
+
+def test_cost_and_refund_on_one_account_are_two_lines_of_the_budget(warehouse: duckdb.DuckDBPyConnection) -> None:
+    assert warehouse.execute("select dranst, beloeb::integer from conformed.fct_budget order by dranst").fetchall() == [
+        ("1", 500),
+        ("2", -120),
+    ]
 
 
 def test_small_cells_are_hidden(warehouse: duckdb.DuckDBPyConnection) -> None:

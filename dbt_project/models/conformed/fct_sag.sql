@@ -33,7 +33,7 @@ sager as (
         null as enhed_id,
         bygge.modtaget_dato as aabnet_dato,
         bygge.afgjort_dato as lukket_dato,
-        case when bygge.afgjort_dato is null and bygge.status = 'OPEN' then 'Åben' else 'Lukket' end as status
+        case when bygge.afgjort_dato is not null or bygge.status <> 'OPEN' then 'Lukket' else 'Åben' end as status
     from {{ ref('stg_geoenviron__byggesager') }} as bygge
     union all
     select

@@ -5,18 +5,19 @@ with
 foerste as (
     select
         person_id,
-        min(modtaget_dato) as foerste_dato,
-        arg_min(underretter, modtaget_dato) as underretter
+        modtaget_dato as foerste_dato,
+        underretter
     from {{ ref('fct_underretning') }}
     where person_id is not null
-    group by person_id
+    qualify row_number() over (partition by person_id order by modtaget_dato, underretning_id) = 1
 ),
 
+-- A holiday is told of beforehand: up to which day absences are known is told by those that were written down on their day or after it.
 daekning as (
     select
         min(dato) as fra_dato,
-        max(dato) as til_dato
-    from {{ ref('fct_elevfravaer') }}
+        max(dato) filter (where dato <= rettet_tidspunkt) as til_dato
+    from {{ ref('stg_kmd_elev__fravaer') }}
 ),
 
 kvartaler as (

@@ -2,7 +2,6 @@
 select
     indsatser.indsats_id,
     dato.maaned,
-    indsatser.borger_id,
     indsatser.enhed_id,
     (indsatser.visiterede_minutter_pr_uge * count(*) / 7 / 60)::decimal(18, 4) as timer
 from {{ ref('stg_nexus__indsatser') }} as indsatser
@@ -12,4 +11,4 @@ inner join {{ ref('dim_dato') }} as dato
         -- An open grant runs until the last visit that is known, not into the future.
         and dato.dato <= (select max(besoeg.dato) from {{ ref('stg_nexus__besoeg') }} as besoeg)
 group by
-    indsatser.indsats_id, dato.maaned, indsatser.borger_id, indsatser.enhed_id, indsatser.visiterede_minutter_pr_uge
+    indsatser.indsats_id, dato.maaned, indsatser.enhed_id, indsatser.visiterede_minutter_pr_uge

@@ -31,7 +31,7 @@ bevilget as (
         bevilling.maaned,
         fct.enhed_id,
         sum(bevilling.timer) as bevilgede_timer,
-        list(distinct bevilling.borger_id) as bevilgede
+        list(distinct coalesce(fct.person_id, {{ nobody() }})) as bevilgede
     from {{ ref('int_bevilling__maaned') }} as bevilling
     inner join {{ ref('fct_bevilget_omsorg') }} as fct on bevilling.indsats_id = fct.indsats_id
     group by bevilling.maaned, fct.enhed_id

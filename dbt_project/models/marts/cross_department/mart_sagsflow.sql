@@ -9,6 +9,7 @@ sager as (
         kle.titel as emne,
         sag.aabnet_dato,
         sag.lukket_dato,
+        sag.status,
         sag.sagsbehandlingsdage,
         bygge.gebyr
     from {{ ref('fct_sag') }} as sag
@@ -99,8 +100,12 @@ flow as (
         emner.emne,
         count(*) filter (where date_trunc('month', sager.aabnet_dato) = maaneder.maaned) as modtagne,
         count(*) filter (where date_trunc('month', sager.lukket_dato) = maaneder.maaned) as afgjorte,
-        count(*) filter (where sager.aabnet_dato <= maaneder.sidste_dag and (sager.lukket_dato is null or sager.lukket_dato > maaneder.sidste_dag))
-            as verserende,
+        -- What was closed on a day that nobody knows, as when it was withdrawn, does not wait for ever.
+        count(*) filter (
+            where
+            sager.aabnet_dato <= maaneder.sidste_dag
+            and if(sager.lukket_dato is null, sager.status = 'Åben', sager.lukket_dato > maaneder.sidste_dag)
+        ) as verserende,
         median(sager.sagsbehandlingsdage) filter (where date_trunc('month', sager.lukket_dato) = maaneder.maaned) as median_dage,
         sum(sager.gebyr) filter (where date_trunc('month', sager.lukket_dato) = maaneder.maaned) as gebyr
     from maaneder
