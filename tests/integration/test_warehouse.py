@@ -105,7 +105,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Home:
     with duckdb.connect(str(home.raw_file("opus_oekonomi"))) as raw:
         for line, (dranst, amount) in enumerate((("1", "500.00"), ("2", "120.00-"))):
             raw.execute(
-                "insert into raw.budget (_dlt_load_id, _source_row, gjahr, version, omkostningssted, artskonto, funktion, dranst, beloeb)"
+                "insert into raw.budget"
+                " (_dlt_load_id, _source_row, gjahr, version, omkostningssted, artskonto, funktion, dranst, beloeb)"
                 " values ('1', ?, '2026', '1', '0000301234', '52000100', '5.57.73', ?, ?)",
                 [line, dranst, amount],
             )
