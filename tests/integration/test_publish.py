@@ -158,6 +158,15 @@ def test_what_a_killed_publication_left_is_swept_and_was_never_seen(small: Home)
     assert not leftover.exists()
 
 
+def known(home: Home, *numbers: str) -> None:
+    """Put CPR numbers into the vault."""
+    build_vault(Register(systems={}), home)
+    with duckdb.connect() as vault:
+        load_extension(vault, "httpfs")
+        vault.execute(f"attach '{home.vault}' as vault (encryption_key '{vault_key(home)}')")
+        vault.executemany("insert into vault.person_keys values (?, ?, now())", [(number, uuid.uuid4()) for number in numbers])
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -172,15 +181,21 @@ def test_what_a_killed_publication_left_is_swept_and_was_never_seen(small: Home)
 )
 def test_a_known_cpr_number_stops_the_publication(small: Home, text: str) -> None:
     before = publish(small, ROLE)
-    build_vault(Register(systems={}), small)
-    with duckdb.connect() as vault:
-        load_extension(vault, "httpfs")
-        vault.execute(f"attach '{small.vault}' as vault (encryption_key '{vault_key(small)}')")
-        vault.execute("insert into vault.person_keys values ('0101901234', ?, now())", [uuid.uuid4()])
+    known(small, "0101901234")
     warehouse(small, f"create or replace table marts.mart_a as select 1 as antal, {text} as tekst")
     with pytest.raises(PublicationError, match=r"mart_a\.tekst holds 1 CPR"):
         publish(small, ROLE)
     assert (small.published / ROLE / "current").resolve() == before.path
+
+
+def test_a_p_number_that_is_somebodys_cpr_number_too_stops_nothing(small: Home) -> None:
+    """P-numbers begin with 10, as the CPR numbers of all do who were born on the tenth: in a city some are the same."""
+    known(small, "1001901234", "0101901234")
+    warehouse(small, "create or replace table marts.mart_a as select 1 as antal, '1001901234' as p_nummer")
+    publish(small, ROLE)
+    warehouse(small, "insert into marts.mart_a values (1, '0101901234')")
+    with pytest.raises(PublicationError, match=r"mart_a\.p_nummer holds 1 CPR"):
+        publish(small, ROLE)
 
 
 def test_a_person_id_stops_the_publication(small: Home) -> None:

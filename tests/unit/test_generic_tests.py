@@ -29,7 +29,7 @@ class Case:
     beside: tuple[str, ...] = field(default=())
 
 
-KEYS = ("create table person_keys as select '0101851234' as cpr",)
+KEYS = ("create table person_keys as select unnest(['0101851234', '1001851234']) as cpr",)
 VERSIONS = "member varchar, gyldig_fra date, gyldig_til date"
 FIRST = "('a', date '2026-01-01', date '2026-01-31')"
 CASES = [
@@ -81,6 +81,8 @@ CASES = [
         "('id 6aca97005c68f1206823815f66102863')",
     ),
     Case("no_cpr", {"numbers": ["a"]}, "a varchar", "('0101851235')", "('0101851234')", KEYS),
+    Case("no_cpr", {"numbers": ["p_nummer"]}, "p_nummer varchar", "('1001851234')", "('0101851234')", KEYS),
+    Case("in_no_model", {}, "p_nummer varchar, load_id varchar", "('1001851234', '0101851234.5')", "('0101851234', '1')", KEYS),
     Case("in_no_model", {}, "a varchar, n bigint", "('0101851235', 1)", "('', 101851234)", KEYS),
     Case("in_no_model", {}, "a varchar[], n bigint", "(['x'], 1)", "(['se 010185-1234'], 1)", KEYS),
     Case("in_no_model", {}, "a integer, n hugeint", "(1, -9223372036854775808)", "(101851234, 1)", KEYS),

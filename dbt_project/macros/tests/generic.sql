@@ -12,7 +12,7 @@ from {{ model }}
 where
     -- One number groups in half the time of several texts.
     hash({{ columns | join(', ') }}) in (select hash({{ columns | join(', ') }}) from {{ model }} group by 1 having count(*) > 1)
-    {%- for column in columns %} or {{ column }} is null{% endfor %}
+    {% for column in columns %}or {{ column }} is null {% endfor %}
 group by all
 having count(*) > 1{% for column in columns %} or {{ column }} is null{% endfor %}
 {% endtest %}
@@ -155,6 +155,7 @@ select
 from {{ model }}
 {%- if text in numbers %}
 where "{{ text }}" in (select keys.cpr from {{ source('vault', 'person_keys') }} as keys)
+    {%- if text == 'p_nummer' %} and not {{ like_p_nummer(text) }}{% endif %}
 {%- else %}
 where regexp_matches("{{ text }}", '(^|\D)(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])\d{2}[- ]?\d{4}(\D|$)')
     and not regexp_full_match("{{ text }}", '[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')

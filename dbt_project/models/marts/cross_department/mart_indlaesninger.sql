@@ -4,7 +4,6 @@ select
     systemer.title as system,
     loads.table_name as tabel,
     {{ danish_time('loads.started_at') }} as paabegyndt,
-    loads.load_id as indlaesning_id,
     loads.status,
     loads.seconds::decimal(18, 3) as sekunder,
     loads.rows as raekker_hentet,
