@@ -4,9 +4,9 @@ calculate. Of an old xls the errors alone can be told: there each formula has a 
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
-import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ _MOST_ROWS = 1_048_576
 def unsaid(path: Path, sheet: str, place: int) -> Iterator[Unsaid]:
     """Yield what is not told of the sheet, which is called `sheet` and is number `place` (from 0) in its workbook."""
     if not zipfile.is_zipfile(path):
-        yield from _of_xls(path.read_bytes(), place)
+        yield from _of_xls(path, place)
         return
     with zipfile.ZipFile(path) as archive:
         ods = "content.xml" in archive.namelist()
@@ -136,75 +136,16 @@ def _of_cell(cell: _Element) -> str | None:
 
 # --- xls ---------------------------------------------------------------------------------------------------------------------
 
-_ERRORS = {0x00: "#NULL!", 0x07: "#DIV/0!", 0x0F: "#VALUE!", 0x17: "#REF!", 0x1D: "#NAME?", 0x24: "#NUM!", 0x2A: "#N/A"}
-_BEGIN, _END, _SHEET, _FORMULA, _ERROR_OR_BOOLEAN = 0x0809, 0x000A, 0x0085, 0x0006, 0x0205
-"""Kinds of records (MS-XLS 2.3)."""
 
+def _of_xls(path: Path, place: int) -> Iterator[Unsaid]:
+    import xlrd
 
-def _of_xls(data: bytes, place: int) -> Iterator[Unsaid]:
-    book = _book(data)
-    sheets = [struct.unpack_from("<I", record)[0] for kind, record in _records(book, 0) if kind == _SHEET]
-    for kind, record in _records(book, sheets[place]) if place < len(sheets) else ():
-        if kind == _ERROR_OR_BOOLEAN and len(record) >= 8:
-            row, column, _, code, is_error = struct.unpack_from("<HHHBB", record)
-        elif kind == _FORMULA and len(record) >= 14:
-            row, column, _, what, code, told = struct.unpack_from("<HHHBxB3xH", record)
-            is_error = told == 0xFFFF and what == 2
-        else:
-            continue
-        if is_error:
-            yield row + 1, column + 1, _ERRORS.get(code, f"#{code}")
-
-
-def _records(book: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-    """Yield kind and content of each record from `at` to the end that belongs to the beginning there; charts stand within."""
-    depth = 0
-    while at + 4 <= len(book):
-        kind, length = struct.unpack_from("<HH", book, at)
-        depth += (kind == _BEGIN) - (kind == _END)
-        if depth <= 0:
-            return
-        if depth == 1:
-            yield kind, book[at + 4 : at + 4 + length]
-        at += 4 + length
-
-
-def _book(data: bytes) -> bytes:
-    """Return the workbook out of the folder of files that an xls is (MS-CFB)."""
-    size, mini_size = 1 << struct.unpack_from("<H", data, 30)[0], 1 << struct.unpack_from("<H", data, 32)[0]
-    folder_at, cutoff, mini_fat_at, _, more_at, more = struct.unpack_from("<I4xIIIII", data, 48)
-
-    def sector(number: int) -> bytes:
-        return data[(number + 1) * size : (number + 2) * size]
-
-    def numbers(content: bytes) -> list[int]:
-        return list(struct.unpack(f"<{len(content) // 4}I", content[: len(content) // 4 * 4]))
-
-    def chain(start: int, following: list[int]) -> Iterator[int]:
-        for _ in following:  # No longer than there are sectors, or it goes in a ring.
-            if start >= len(following):
-                return
-            yield start
-            start = following[start]
-
-    parts = numbers(data[76:512])
-    for _ in range(more):
-        *some, more_at = numbers(sector(more_at))
-        parts += some
-    fat = [number for part in parts if part < len(data) // size for number in numbers(sector(part))]
-
-    def stream(start: int) -> bytes:
-        return b"".join(map(sector, chain(start, fat)))
-
-    folder = stream(folder_at)
-    entries = [folder[at : at + 128] for at in range(0, len(folder), 128)]
-    for entry in entries:
-        name = entry[: struct.unpack_from("<H", entry, 64)[0]].decode("utf-16-le", "replace").rstrip("\0")
-        if name.lower() in ("workbook", "book"):
-            start, length = struct.unpack_from("<II", entry, 116)
-            if length >= cutoff:
-                return stream(start)[:length]
-            small = stream(struct.unpack_from("<I", entries[0], 116)[0])
-            links = numbers(stream(mini_fat_at))
-            return b"".join(small[at * mini_size : (at + 1) * mini_size] for at in chain(start, links))[:length]
-    return b""
+    # What is wrong with its sectors is calamine's to say, which reads the values.
+    with Path(os.devnull).open("w") as nowhere:
+        book = xlrd.open_workbook(path, on_demand=True, logfile=nowhere, ignore_workbook_corruption=True)
+        sheet = book.sheet_by_index(place)
+    for row in range(sheet.nrows):
+        for column, kind in enumerate(sheet.row_types(row)):
+            if kind == xlrd.XL_CELL_ERROR:
+                code = sheet.cell_value(row, column)
+                yield row + 1, column + 1, xlrd.error_text_from_code.get(code, f"#{code}")
