@@ -18,6 +18,7 @@ from ingestion.checks import judge
 from ingestion.connectors import duck
 from ingestion.connectors.base import file_ref
 from ingestion.home import Home
+from ingestion.messages import one_line
 from ingestion.register import System
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ def _summary(connection: duckdb.DuckDBPyConnection, count: int, path: Path, show
         f" from read_json(?, format = 'newline_delimited', columns = {columns}, maximum_object_size = 67108864) limit {shown}",
         [str(path)],
     ).fetchall()
-    listed = "; ".join(row[0] for row in found) + ("; …" if count > shown else "")
+    listed = "; ".join(one_line(row[0]) for row in found) + ("; …" if count > shown else "")
     return f"{count} rows set aside ({listed}). Ask the data steward to correct them in the source"
 
 
@@ -379,7 +380,7 @@ def newest_changes(log: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def read_rejects(path: Path, table: str | None, raw: bool, limit: int) -> tuple[list[dict[str, Any]], int]:
     """Return the newest rejects of a raw file (of one table, if named) and how many there are in all.
 
-    Without `raw` their text comes as its shape: 9 for each digit, a for each letter.
+    Without `raw` their text comes as its shape (9 for each digit, a for each letter), and no file's name shows a CPR number.
     """
     import duckdb
 
@@ -395,4 +396,7 @@ def read_rejects(path: Path, table: str | None, raw: bool, limit: int) -> tuple[
             [table, table, limit],
         ).fetchall()
         count = connection.execute(f"select count(*) {chosen}", [table, table]).fetchone()
-    return [dict(zip([*named, "raw_text"], row, strict=True)) for row in rows], count[0] if count else 0
+    found = [dict(zip([*named, "raw_text"], row, strict=True)) for row in rows]
+    if not raw:
+        found = [{**reject, "source_ref": reject["source_ref"] and one_line(reject["source_ref"])} for reject in found]
+    return found, count[0] if count else 0

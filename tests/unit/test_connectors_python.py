@@ -124,6 +124,17 @@ def test_rejects_are_shown_by_their_shape_unless_asked_for(landed: Home) -> None
     assert json.loads(raw.stdout)[0]["raw_text"] == "'Åge 010101-0001'"
 
 
+def test_a_cpr_number_in_a_files_name_is_shown_to_who_asks_for_the_text_alone(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "brev_0101010001.csv").write_text("id;navn\n1;Åge;x\n")
+    files = {"protocol": "files", "transport": {"type": "local", "folder": str(tmp_path)}}
+    source = {"format": "csv", "glob": "brev_*.csv", "separator": ";"}
+    of = system(files, source, {"id": column("integer"), "navn": column()}, write="append", expected_rows={"min": 0})
+    told = land_system(of, home).tables[TABLE].message
+    assert "brev_######-####.csv:2: for mange felter" in told
+    refs = [read_rejects(home.raw_file("proeve"), TABLE, raw=raw, limit=1)[0][0]["source_ref"] for raw in (False, True)]
+    assert refs == ["brev_######-####.csv", "brev_0101010001.csv"]
+
+
 def test_rejects_of_nothing(landed: Home, tmp_path: Path) -> None:
     run = CliRunner().invoke
     empty = run(app, ["systems", "rejects", "proeve", "--home", str(tmp_path / "andet")])
