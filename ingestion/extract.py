@@ -311,11 +311,11 @@ def _check(name: str, table: Table, context: ReadContext, found: Extract, stored
     observed = {name for name in found.schema if name not in _OURS}
     found.new_columns = sorted(name for name in observed if name not in declared)
     if found.rows:
-        found.missing_columns = sorted(source for raw, source in declared.items() if raw not in observed)
+        found.missing_columns = sorted({*context.lacking, *(source for raw, source in declared.items() if raw not in observed)})
     needed = {*table.key} | ({table.cursor.column} if table.cursor and table.cursor.on_missing == "reject" else set())
     missing = [name for name in found.missing_columns if name in needed or table.on_missing_column == "fail"]
     if missing:
-        listed = ", ".join(f"'{source}'" for source in missing)
+        listed = ", ".join(f"'{name}'" + (f" ({context.lacking[name]})" if name in context.lacking else "") for name in missing)
         raise SourceError(f"the source no longer gives {listed}. Ask the vendor, or change the register file")
     read = found.rows + context.rejects
     if context.source_rows is not None and read < context.source_rows:

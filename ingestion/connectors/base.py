@@ -129,6 +129,8 @@ class ReadContext:
     """Out: by source name, the source's own sum of each column whose control total is declared."""
     next_token: str | None = None
     """Out: where the list of changes goes on at the next load."""
+    lacking: dict[str, str] = field(default_factory=dict)
+    """Out: declared column → the first of the files (or sheets) with rows whose headings lack it, though others may have it."""
     guessed: bool = False
     """Out: no types were told, and the values' own were taken: of a query no database but PostgreSQL tells any."""
     complete: bool = False
@@ -146,6 +148,12 @@ class ReadContext:
     @property
     def reject_path(self) -> Path:
         return self.workdir / "rejects.jsonl"
+
+    def headed(self, ref: str, came: Collection[str], declared: Mapping[str, str]) -> None:
+        """Note which of the `declared` columns (source name → raw name) a file lacks in which `came` (raw names) are headings."""
+        for name, raw in declared.items():
+            if raw not in came:
+                self.lacking.setdefault(name, ref)
 
     def reject(self, source_ref: str, source_row: int | None, reason: str, raw_text: str, column: str | None = None) -> None:
         """Set aside what cannot be read as a row: it is landed beside the table and counted, never dropped."""

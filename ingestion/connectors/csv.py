@@ -113,6 +113,8 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
         _reconcile(trailer, records, ref, source)
         totals.found(source.trailer_sums, "\n".join(trailer), f"the trailer of {ref}", table, context)
     context.source_rows = (context.source_rows or 0) + records
+    if records:
+        context.headed(ref, columns, table.content_names())
     for run in regular:
         # One scan for a run of pieces: each insert of its own would cost DuckDB half as much again.
         yield _scan([piece.path for piece in run], sum(piece.lines for piece in run), columns, source, ref, context, run[0].first)
@@ -448,8 +450,7 @@ def _columns(above: list[str], ref: str, source: CsvSource, table: FilesTable) -
     """Raw names for the headings, the last line `above` the records; a column without one is called by its place."""
     _recognise("preamble", source.preamble_begins, above, ref)
     if not source.header:
-        made = source.of_the_file()
-        return [raw for name, raw in table.raw_names().items() if name not in made]
+        return list(table.content_names().values())
     if len(above) <= source.preamble_lines:
         raise SourceError(f"{ref} is empty: not even a heading. Have it sent again")
     header = [source.titles.get(title.strip(), title) for title in csv_records.fields(above[-1], source)]

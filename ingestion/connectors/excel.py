@@ -85,6 +85,8 @@ def _rows(cells: list[list[Any]], ref: str, table: FilesTable, source: ExcelSour
             return
         given += 1
         yield {**texts, SOURCE_REF: ref, SOURCE_ROW: number}
+    if given:
+        context.headed(ref, columns.values(), table.content_names())
 
 
 def _joined(rows: list[list[Any]]) -> list[Any]:

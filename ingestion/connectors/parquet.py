@@ -31,6 +31,8 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
             declared = set(table.raw_names().values())
             kinds = [_kind(field, raw in declared, ref) for field, raw in zip(file.schema_arrow, columns, strict=True)]
             context.source_rows = (context.source_rows or 0) + file.metadata.num_rows
+            if file.metadata.num_rows:
+                context.headed(ref, columns, table.content_names())
             given = 0
             for batch in file.iter_batches(min(BATCH_ROWS, context.limit or BATCH_ROWS)):
                 read = pa.table([_as(values, kind, ref) for values, kind in zip(batch.columns, kinds, strict=True)], columns)

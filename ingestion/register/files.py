@@ -388,6 +388,11 @@ FileSource = Annotated[
 class FilesTable(TableBase):
     source: FileSource
 
+    def content_names(self) -> dict[str, str]:
+        """Source name → raw name of the columns that stand in the file itself."""
+        made = self.source.of_the_file()
+        return {name: raw for name, raw in self.raw_names().items() if name not in made}
+
     def summed(self) -> list[str]:
         return self.source.summed()
 
