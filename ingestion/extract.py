@@ -320,6 +320,11 @@ def _check(name: str, table: Table, context: ReadContext, found: Extract, stored
     read = found.rows + context.rejects
     if context.source_rows is not None and read < context.source_rows:
         raise SourceError(f"the source counts {context.source_rows} rows but gave {read}. Load again, or ask the vendor")
+    if not found.rows and context.rejects and stored and table.write == "replace":
+        raise SourceError(
+            f"not one of {context.rejects} rows could be read ({context.first_reject}). Those that are there stay; "
+            "correct the register file, or ask what changed"
+        )
     if stored and found.rows:
         retyped.check(name, table, context, found, stored)
     _block(table, context, found)

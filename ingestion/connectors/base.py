@@ -138,6 +138,8 @@ class ReadContext:
     deletions: int = 0
     """Out: keys that the source tells are deleted. A row that comes after it is told so is one made anew, and stays."""
     rejects: int = 0
+    first_reject: str = ""
+    """Where it stands, and why."""
     _reject_file: IO[str] | None = None
     _deletion_file: IO[str] | None = None
 
@@ -167,6 +169,7 @@ class ReadContext:
             "raw_text": raw_text,
         }
         self._reject_file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self.first_reject = self.first_reject or f"{source_ref}{'' if source_row is None else f':{source_row}'}: {reason}"
         self.rejects += 1
 
     def delete(self, key: Mapping[str, str | None], place: int = 0) -> None:

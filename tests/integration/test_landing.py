@@ -220,6 +220,15 @@ def test_rejects_of_a_snapshot_stay_until_the_next(library: System, drop: Path, 
     assert fetch(home, "select count(*) from raw.load_rejects") == [(0,)]
 
 
+def test_a_snapshot_of_which_nothing_can_be_read_takes_nothing_away(library: System, drop: Path, home: Home) -> None:
+    put(drop, "filialer.csv", "id;navn", "1;A", "2;B")
+    land_system(library, home)
+    put(drop, "filialer.csv", "id;navn", "1;A;x", "2;B;x")
+    load = land_system(library, home).tables["filialer"]
+    assert "not one of 2 rows could be read (filialer.csv:2: for mange felter" in load.message
+    assert fetch(home, "select count(*) from raw.filialer") == [(2,)]
+
+
 def test_a_broken_table_keeps_yesterday_and_the_others_load(library: System, drop: Path, home: Home) -> None:
     good_files(drop)
     land_system(library, home)
