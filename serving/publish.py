@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 DATABASE = "faellesdata.duckdb"
 MANIFEST = "manifest.json"
+EXAMPLES = "eksempler"
+_REF = re.compile(r"{{ ref\('(\w+)'\) }}")
 CONFIDENTIAL = "P2"
 """From this class on a mart has rows about persons."""
 
@@ -132,6 +135,7 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
         publication.missing = sorted({table.name for table in tables} - {table.name for table in built})
         publication.held = [table.name for table in built if table.database == "before"]
         _build(home, built, building, publication)
+        _write_examples(building, home.dbt / "manifest.json", publication)
         _write_manifest(building, publication, now, built)
         building.rename(publication.path)
         _switch(folder, version)
@@ -332,6 +336,16 @@ def _write_manifest(building: Path, publication: Publication, now: datetime, tab
         },
     }
     (building / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_examples(building: Path, manifest_path: Path, publication: Publication) -> None:
+    """Write dbt's analyses that ask these tables alone, as SQL that runs on the file beside them."""
+    nodes = json.loads(manifest_path.read_text(encoding="utf-8"))["nodes"].values()
+    (building / EXAMPLES).mkdir()
+    for node in nodes:
+        if node["resource_type"] == "analysis" and publication.tables.keys() >= set(_REF.findall(node["raw_code"])):
+            sql = _REF.sub(r"\1", node["raw_code"])
+            (building / EXAMPLES / f"{node['name']}.sql").write_text(f"{sql}\n", encoding="utf-8")
 
 
 def _switch(folder: Path, version: str) -> None:

@@ -92,6 +92,21 @@ def test_rows_about_persons_are_for_nobody_until_somebody_says_for_whom(small: H
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o755, 0o750]
 
 
+def test_the_examples_that_ask_its_tables_come_along(small: Home) -> None:
+    path = small.dbt / "manifest.json"
+    told = json.loads(path.read_text())
+    told["nodes"] |= {
+        f"analysis.f.{name}": {
+            "name": name, "resource_type": "analysis", "config": {}, "raw_code": f"-- Hvor mange?\nfrom {{{{ ref('{name}') }}}}"
+        }
+        for name in ("mart_a", "hemmelig")
+    }  # fmt: skip
+    path.write_text(json.dumps(told))
+    (example,) = (publish(small, ROLE).path / "eksempler").iterdir()
+    assert example.name == "mart_a.sql"
+    assert run_query(small, ROLE, example.read_text())[1] == [(1, "Øst")]
+
+
 def test_a_uuid_is_published_as_text(small: Home) -> None:
     """Power BI takes a UUID for binary and leaves the column out, from Parquet as from DuckDB."""
     warehouse(small, "alter table marts.mart_a add column id uuid default '11111111-2222-3333-4444-555555555555'")
