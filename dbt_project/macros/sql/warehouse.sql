@@ -20,9 +20,10 @@
 {{ system }} || ':' || {{ name }} || coalesce(' ' || {{ paragraph }}, '')
 {%- endmacro -%}
 
-{#- Days that a window [fra_dato, til_dato] and a period [startdato, slutdato] share; both ends count, and the two are known to meet. -#}
+{#- Days that a window [fra_dato, til_dato] and a period [startdato, slutdato] share; both ends count. A period that ends before it begins
+    has none. -#}
 {%- macro shared_days(window, period) -%}
-(least({{ window }}.til_dato, {{ period }}.slutdato) - greatest({{ window }}.fra_dato, {{ period }}.startdato) + 1)
+greatest(least({{ window }}.til_dato, {{ period }}.slutdato) - greatest({{ window }}.fra_dato, {{ period }}.startdato) + 1, 0)
 {%- endmacro -%}
 
 {#- The vault's row with the name that the person goes by for one purpose. It is keyed there: no key comes near dbt. -#}

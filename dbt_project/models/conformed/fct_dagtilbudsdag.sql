@@ -1,4 +1,4 @@
--- Aula knows a child by its Unilogin; STIL says whose that is.
+-- Aula knows a child by its Unilogin; STIL says whose that is. One that two persons have tells of neither.
 with
 
 personer as (
@@ -7,6 +7,7 @@ personer as (
         min(person_id) as person_id
     from {{ ref('stg_stil_ws17__personer') }}
     group by unilogin
+    having count(distinct person_id) = 1
 )
 
 select

@@ -37,7 +37,7 @@ boern as (
         on
             maalte.sidste_dag >= indskrivning.startdato
             and coalesce(indskrivning.slutdato, date '9999-12-31') >= maalte.halvaar
-    where indskrivning.person_id is not null
+    where indskrivning.person_id is not null and coalesce(indskrivning.slutdato >= indskrivning.startdato, true)
     qualify
         row_number() over (
             partition by maalte.halvaar, indskrivning.person_id order by indskrivning.startdato desc, indskrivning.indskrivning_id desc
