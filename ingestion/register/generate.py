@@ -382,12 +382,20 @@ def _quarantine(system: System, mendings: Mendings) -> str:
 
 def _quarantine_of_all(register: Register) -> str:
     parts = [f"select * from {{{{ ref('qua_{system}') }}}}" for system in register.systems]
-    # What landing could not read as a row never reached a table; it is shown by its shape where the system is confidential.
+    # What landing could not read as a row never reached a table. It is shown by its shape where the system is confidential, and
+    # where a name or free text may be in it: both stay in the raw zone.
     rejects = """select
     rejects.system_id,
     rejects.table_name,
     rejects.column_name,
-    case when systems.classification >= 'P2' then {{ shape('rejects.raw_text') }} else rejects.raw_text end as raw_value,
+    case
+        when systems.classification >= 'P2' or (rejects.system_id, rejects.table_name) in (
+            select (columns.system_id, columns.table_name)
+            from {{ source('platform', 'system_columns') }} as columns
+            where columns.direct_identifier or columns.free_text
+        ) then {{ shape('rejects.raw_text') }}
+        else rejects.raw_text
+    end as raw_value,
     rejects.reason,
     true as row_dropped,
     rejects.load_id,

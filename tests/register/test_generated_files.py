@@ -7,6 +7,8 @@ import shutil
 import time
 from pathlib import Path
 
+import duckdb
+import jinja2
 import pytest
 import yaml
 from register_support import library
@@ -132,6 +134,24 @@ def test_key_that_names_a_person_goes_no_further(register: Register, tmp_path: P
     assert "navn" not in model.partition("\nselect\n")[2].partition("\nfrom")[0]
     quarantine = (models / "quality/qua_bibliotek.sql").read_text(encoding="utf-8")
     assert "{'raw': 'navn', 'type': 'text', 'required': True, 'masked': True}" in quarantine
+
+
+def test_a_line_that_may_hold_a_name_is_shown_by_its_shape(tmp_path: Path) -> None:
+    """Though its system be of no confidential class: names stay in the raw zone."""
+    generate(Register(systems={}), tmp_path)
+    macros = (ROOT / "dbt_project/macros/sql/conversions.sql").read_text(encoding="utf-8")
+    model = (tmp_path / "dbt_project/models/quality/quarantine.sql").read_text(encoding="utf-8")
+    sql = jinja2.Environment().from_string(macros + model).render(source=lambda _, name: name)
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table systems as select 'byg' as system_id, 'P1' as classification;"
+            "create table system_columns as from (values ('byg', 'sager', 'x', true, false), ('byg', 'noter', 'x', false, true),"
+            " ('byg', 'koder', 'x', false, false)) as t (system_id, table_name, raw_name, direct_identifier, free_text);"
+            "create table rejects as select 'byg' as system_id, unnest(['sager', 'noter', 'koder']) as table_name,"
+            " null as column_name, 'Åse 7' as raw_text, null as reason, null as load_id, null as source_ref, null as source_row"
+        )
+        shown = dict(connection.execute(f"select table_name, raw_value from ({sql})").fetchall())
+    assert shown == {"sager": "aaa 9", "noter": "aaa 9", "koder": "Åse 7"}
 
 
 def test_schema_for_editors_knows_the_vocabulary() -> None:

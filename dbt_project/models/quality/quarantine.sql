@@ -72,7 +72,14 @@ select
     rejects.system_id,
     rejects.table_name,
     rejects.column_name,
-    case when systems.classification >= 'P2' then {{ shape('rejects.raw_text') }} else rejects.raw_text end as raw_value,
+    case
+        when systems.classification >= 'P2' or (rejects.system_id, rejects.table_name) in (
+            select (columns.system_id, columns.table_name)
+            from {{ source('platform', 'system_columns') }} as columns
+            where columns.direct_identifier or columns.free_text
+        ) then {{ shape('rejects.raw_text') }}
+        else rejects.raw_text
+    end as raw_value,
     rejects.reason,
     true as row_dropped,
     rejects.load_id,
