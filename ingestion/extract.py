@@ -153,7 +153,7 @@ def extract(
             _set_aside_unkeyed(table, context, found)
             _check(name, table, context, found, stored)
     except (SourceError, MissingSetting) as error:
-        raise SourceError(_named(system, name, str(error)), check=getattr(error, "check", "")) from error
+        raise SourceError(_named(system, name, one_line(error)), check=getattr(error, "check", "")) from error
     except duckdb.Error as error:
         raise SourceError(_named(system, name, one_line(error)[:500])) from error
     found.files = sorted(context.files_loaded)

@@ -195,7 +195,7 @@ def test_files_may_spell_a_heading_differently(drop: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", ["csv", "excel", "parquet"])
 def test_a_column_that_one_of_several_files_lacks_is_missing(drop: Path, tmp_path: Path, kind: str) -> None:
     """Others have it, and so had the table; the rows of this one would lose it in silence."""
-    for name, titles in (("a", ["id", "dag"]), ("b", ["id", "dato"]), ("c", ["id"])):
+    for name, titles in (("a", ["id", "dag"]), ("b010190-1234", ["id", "dato"]), ("c", ["id"])):
         rows_of = [] if name == "c" else [["1", "2026-01-31"]]
         if kind == "csv":
             (drop / name).write_text("".join(";".join(line) + "\n" for line in (titles, *rows_of)))
@@ -207,12 +207,12 @@ def test_a_column_that_one_of_several_files_lacks_is_missing(drop: Path, tmp_pat
         else:
             pq.write_table(pa.table([[row[at] for row in rows_of] for at in range(len(titles))], titles), drop / name)
     connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
-    source = {"format": kind, "glob": "[abc]", **({"sheet": "*"} if kind == "excel" else {})}
+    source = {"format": kind, "glob": "[abc]*", **({"sheet": "*"} if kind == "excel" else {})}
     for more, lacks in (({}, "fail"), ({"on_missing_column": "warn"}, "warn")):
         of = system(connection, source, {"id": column(), "dag": column()}, write="append", **more)
         (folder := tmp_path / lacks).mkdir()
         if lacks == "fail":
-            with pytest.raises(SourceError, match=r"the source no longer gives 'dag' \(b"):
+            with pytest.raises(SourceError, match=r"the source no longer gives 'dag' \(b######-####[#)]"):
                 extract(of, TABLE, of.tables[TABLE], context(folder))
         else:
             assert extract(of, TABLE, of.tables[TABLE], context(folder)).missing_columns == ["dag"]
