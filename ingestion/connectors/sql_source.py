@@ -219,7 +219,8 @@ def _postgres_column(quoted: str, described: Any) -> str:
     if described.type_code == _NUMERIC:
         native = described.precision is not None and described.precision <= 38 and 0 <= described.scale <= described.precision
         if native:
-            return f"nullif({quoted}, 'NaN') AS {quoted}"  # DuckDB's decimals have none, and it would make a 0 of it.
+            # DuckDB's decimals have no NaN, and it would make a 0 of it. Of a domain, `nullif` forgets precision and scale.
+            return f"nullif({quoted}, 'NaN')::numeric({described.precision}, {described.scale}) AS {quoted}"
     else:
         native = described.type_code in _NATIVE
     return quoted if native else f"{quoted}::text AS {quoted}"

@@ -341,6 +341,14 @@ def test_no_number_is_no_nought(postgres: str, tmp_path: Path) -> None:
     assert [row["beloeb"] for row in rows(sql(postgres, source={"query": query}), context(tmp_path))] == [None, Decimal("1.50")]
 
 
+def test_a_domain_keeps_the_digits_of_its_type(postgres: str, tmp_path: Path) -> None:
+    with psycopg.connect(postgres.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("create domain kroner as numeric(20,2); create domain loen as kroner; create table konto (id loen)")
+        connection.execute("insert into konto values (123456789012345678.12), ('NaN')")
+    found = rows(sql(postgres, {"id": column("decimal")}, source={"table": "konto"}), context(tmp_path))
+    assert [row["id"] for row in found] == [Decimal("123456789012345678.12"), None]
+
+
 def test_dates_that_python_does_not_have_are_set_aside_and_shown_like_others(postgres: str, tmp_path: Path) -> None:
     query = "select null::int as id, '0044-03-15 BC'::date as dag, 'infinity'::timestamp as rettet"
     columns = {"id": column("integer"), "dag": column("date"), "rettet": column("timestamp")}
