@@ -61,7 +61,7 @@ def write_profile(register: Register, home: Home) -> Path:
     os.environ[KEY_VARIABLE] = vault_key(home)
     text = yaml.safe_dump({PROFILE: {"target": TARGET, "outputs": {TARGET: output}}}, sort_keys=False, allow_unicode=True)
     home.dbt.mkdir(parents=True, exist_ok=True)
-    (home.work / "spill").mkdir(parents=True, exist_ok=True)
+    (home.make_work() / "spill").mkdir(exist_ok=True)
     path = home.dbt / "profiles.yml"
     # dbt parses everything again when the profile has changed, and a run may be reading it: write only what is new, and whole.
     if not path.exists() or path.read_text(encoding="utf-8") != text:

@@ -85,6 +85,12 @@ class Home:
         """Private work files of loads under way; whatever a killed load left here is swept by the next."""
         return self.path / "work"
 
+    def make_work(self) -> Path:
+        """Make the folder of private work files, for this user alone: databases spill into it what raw files hold."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.work.chmod(0o700)
+        return self.work
+
     @property
     def heartbeat(self) -> Path:
         """Written when a night is over, however it went: its age tells whether nights are run at all."""

@@ -207,7 +207,7 @@ def _work_file(system_id: str, home: Home, result: SystemLoad) -> Iterator[tuple
     """Hold the system's lock, give a private copy of its raw file and an empty folder, and publish the copy at the end."""
     from filelock import FileLock
 
-    home.work.mkdir(parents=True, exist_ok=True)
+    home.make_work()
     home.raw.mkdir(parents=True, exist_ok=True)
     target = home.raw_file(system_id)
     with FileLock(home.work / f"{system_id}.lock"):

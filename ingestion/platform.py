@@ -83,7 +83,7 @@ def build_platform(register: Register, home: Home) -> dict[str, int]:
     import duckdb
 
     ensure_raw_files(register.systems, home)
-    home.work.mkdir(parents=True, exist_ok=True)
+    home.make_work()
     target = home.raw_file(SYSTEM_ID)
     # Its own name per process: two refreshes may meet here, and the last whole file wins.
     work = home.work / f"{SYSTEM_ID}-{os.getpid()}.duckdb"

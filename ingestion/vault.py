@@ -135,7 +135,7 @@ def build_vault(register: Register, home: Home) -> int:
 
     from ingestion.connectors.duck import load_extension
 
-    home.work.mkdir(parents=True, exist_ok=True)
+    home.make_work()
     with FileLock(home.work / "vault.lock"):
         key = vault_key(home)
         with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:

@@ -136,7 +136,7 @@ def write_lineage(manifest: Manifest, parsed: Mapping[str, Any], home: Home) -> 
     """
     from serving.lineage import lineage, to_compile
 
-    home.work.mkdir(parents=True, exist_ok=True)
+    home.make_work()
     with tempfile.TemporaryDirectory(dir=home.work) as folder:
         output = {"type": "duckdb", "path": str(Path(folder) / home.warehouse.name), "schema": "main", "threads": 1}
         profile = {"faellesdata": {"target": "empty", "outputs": {"empty": output}}}

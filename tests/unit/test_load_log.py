@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import stat
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,3 +83,11 @@ def test_the_bi_network_reads_of_a_system_in_danish(home: Home) -> None:
         ((*said, basis, purpose),) = connection.execute(told).fetchall()
     assert (said, purpose) == (["Database", "Hver nat"], "Statistik")
     assert basis == "Databeskyttelsesforordningen art. 6, stk. 1, litra e (myndighedsudøvelse)"
+
+
+def test_work_files_are_for_their_owner_alone(home: Home) -> None:
+    """Also in a home that was made open to others: rejects and what databases spill hold what raw files hold."""
+    for folder in (home.raw, home.work):
+        folder.mkdir(parents=True, mode=0o755)
+    build_platform(Register(systems={}), home)
+    assert stat.S_IMODE(home.work.stat().st_mode) == 0o700
