@@ -77,8 +77,8 @@ CASES = [
     ),
     Case("no_cpr", {}, "a varchar, b varchar", "('20260124', null)", "('x', 'ring 010185-1234')"),
     Case(
-        "no_cpr", {}, "a varchar", "('6aca97005c68f1206823815f66102863'), ('1d6e6958-7dec-45c0-a382-1107162054fc')",
-        "('id 6aca97005c68f1206823815f66102863')",
+        "no_cpr", {}, "a varchar", "('6aca97005c68f1206823815f66102863'), ('kitos:ab010190-1234-45c0-a382-1107162054fc')",
+        "('010190-1234 6aca97005c68f1206823815f66102863')",
     ),
     Case("no_cpr", {"numbers": ["a"]}, "a varchar", "('0101851235')", "('0101851234')", KEYS),
     Case("no_cpr", {"numbers": ["p_nummer"]}, "p_nummer varchar", "('1001851234')", "('0101851234')", KEYS),

@@ -140,11 +140,12 @@ having count(*) < {{ range.min }}{% if range.max %} or count(*) > {{ range.max }
 
 {#-
     No text column holds ten digits that read as a CPR number, dash or not. `numbers` names columns of other ten-digit numbers (P-numbers),
-    some of which read as one: they are held up against the vault instead. A whole value that is a hash or a UUID is passed over: one hash in
+    some of which read as one: they are held up against the vault instead. What is a hash or a UUID in the text is passed over: one hash in
     eight hundred has such digits between its letters. Protection of persons: whoever wrote the model mends it.
 -#}
 {% test no_cpr(model, numbers=[]) %}
 {%- set texts = [] -%}
+{%- set looks_so = '(^|\\D)(0[1-9]|[12]\\d|3[01])(0[1-9]|1[0-2])\\d{2}[- ]?\\d{4}(\\D|$)' -%}
 {%- if execute -%}
 {%- for column in adapter.get_columns_in_relation(model) if column.dtype | upper == 'VARCHAR' -%}{%- do texts.append(column.name) -%}{%- endfor -%}
 {%- endif -%}
@@ -157,8 +158,8 @@ from {{ model }}
 where "{{ text }}" in (select keys.cpr from {{ source('vault', 'person_keys') }} as keys)
     {%- if text == 'p_nummer' %} and not {{ like_p_nummer(text) }}{% endif %}
 {%- else %}
-where regexp_matches("{{ text }}", '(^|\D)(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])\d{2}[- ]?\d{4}(\D|$)')
-    and not regexp_full_match("{{ text }}", '[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+where regexp_matches("{{ text }}", '{{ looks_so }}')
+    and regexp_matches(regexp_replace("{{ text }}", '\b([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b', '', 'g'), '{{ looks_so }}')
 {%- endif %}
 having count(*) > 0
 {% if not loop.last %}union all{% endif %}
