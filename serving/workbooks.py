@@ -33,6 +33,7 @@ HEADINGS = {
     "Hvad er galt": 34,
     "Værdi eller dens form": 30,
     "Følge": 26,
+    "Rækkens nøgle": 40,
     "Fil, adresse eller tabel": 34,
     "Linje eller nummer": 12,
     "Siden": 17,
@@ -59,6 +60,7 @@ class Fault:
     column: str | None
     value: str | None
     reason: str
+    row_key: list[str | None] | None
     row_dropped: bool
     load_id: str
     source_ref: str | None
@@ -137,7 +139,7 @@ def _sheet(book: Workbook, title: str, headings: Mapping[str, int]) -> WriteOnly
     sheet = book.create_sheet(title)
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = f"A1:{chr(ord('A') + len(headings) - 1)}1"
-    for letter, width in zip("ABCDEFGHIJ", headings.values(), strict=False):
+    for letter, width in zip("ABCDEFGHIJK", headings.values(), strict=False):
         sheet.column_dimensions[letter].width = width
     sheet.append(_cells(sheet, list(headings), bold=True))
     return sheet
@@ -152,7 +154,8 @@ def _save(book: Workbook, path: Path) -> None:
 
 def _faults(system: System, connection: duckdb.DuckDBPyConnection) -> Iterator[Fault]:
     found = connection.execute(
-        "select table_name, column_name, raw_value, reason, row_dropped, load_id, source_ref, source_row from quality.quarantine"
+        "select table_name, column_name, raw_value, reason, row_key, row_dropped, load_id, source_ref, source_row"
+        " from quality.quarantine"
         f" where system_id = ? order by table_name, reason, column_name, source_ref, source_row limit {MOST_ROWS}",
         [system.id],
     )
@@ -164,6 +167,9 @@ def _row(system: System, fault: Fault) -> list[str | int]:
     table = system.tables.get(fault.table)
     labels = {} if table is None else {raw: table.columns[source].label for source, raw in table.raw_names().items()}
     columns = ", ".join(labels.get(name, name) for name in (fault.column or "").split(", "))
+    keys = [] if table is None else [table.columns[source].label for source in table.key]
+    # By this a row is found again in a system that has no files: its number in the answer tells nobody anything.
+    key = ", ".join(f"{label} {value}" for label, value in zip(keys, fault.row_key or (), strict=False) if value)
     return [
         system.title,
         fault.table if table is None else table.title,
@@ -171,6 +177,7 @@ def _row(system: System, fault: Fault) -> list[str | int]:
         fault.reason,
         fault.value or "",
         "Rækken er ikke med" if fault.row_dropped else "Værdien er tom",
+        key,
         fault.source_ref or "",
         "" if fault.source_row is None else fault.source_row,
         _since(fault.load_id),

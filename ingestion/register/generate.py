@@ -254,6 +254,7 @@ def _quality(register: Register) -> Tree:
             "reason",
             "Mangler, kan ikke konverteres, ukendt værdi, dubleret række, dubleret nøgle, eller hvad indlæsningen melder.",
         ),
+        ("row_key", "Rækkens nøgle som kilden skrev den, en værdi for hver kolonne; tom, hvor den er fortrolig eller følsom."),
         ("row_dropped", "Om hele rækken mangler i staging; ellers er det kun værdien, der er tom."),
         ("load_id", "Id på den indlæsning rækken kom med."),
         ("source_ref", "Fil, adresse eller tabel som rækken kom fra."),
@@ -397,6 +398,7 @@ def _quarantine_of_all(register: Register) -> str:
         else rejects.raw_text
     end as raw_value,
     rejects.reason,
+    null::varchar[] as row_key,
     true as row_dropped,
     rejects.load_id,
     rejects.source_ref,

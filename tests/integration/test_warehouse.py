@@ -103,7 +103,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Home:
                 [line, "100" if line < 2 else "101", ANNA, unit],
             )
     with duckdb.connect(str(home.raw_file("opus_oekonomi"))) as raw:
-        for line, (dranst, amount) in enumerate((("1", "500.00"), ("2", "120.00-"))):
+        for line, (dranst, amount) in enumerate((("1", "500.00"), ("2", "120.00-"), ("3", "ca. 7"))):
             raw.execute(
                 "insert into raw.budget"
                 " (_dlt_load_id, _source_row, gjahr, version, omkostningssted, artskonto, funktion, dranst, beloeb)"
@@ -220,6 +220,11 @@ def test_cost_and_refund_on_one_account_are_two_lines_of_the_budget(warehouse: d
     assert warehouse.execute("select dranst, beloeb::integer from conformed.fct_budget order by dranst").fetchall() == [
         ("1", 500),
         ("2", -120),
+        ("3", None),
+    ]
+    # Whoever corrects it finds the line by what the source calls it.
+    assert warehouse.execute("select column_name, row_key from quality.quarantine where table_name = 'budget'").fetchall() == [
+        ("beloeb", ["2026", "1", "0000301234", "52000100", "5.57.73", "3"])
     ]
 
 

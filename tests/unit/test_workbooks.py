@@ -14,10 +14,12 @@ from ingestion.register import read_register
 from serving.workbooks import HEADINGS, LINKS, write_workbooks
 
 LOADED = "1795521377.846531"
+HIDDEN = [None, None, None]  # a key that is confidential is not there
+SHORT = "for få felter: 2 i stedet for 9"
 ENTRIES = [
-    ("ydelsesrefusion", "beregninger", "beloeb", "9.999,99x", "kan ikke konverteres", False, LOADED, "yr-2026-01.csv", 7),
-    ("ydelsesrefusion", "beregninger", None, "9999;aaa", "for få felter: 2 i stedet for 9", True, LOADED, "yr-2026-01.csv", 9),
-    ("vagtplan", "vagter", "vagt_id, dato", "=1+1", "dubleret nøgle", True, LOADED, "vagter", None),
+    ("ydelsesrefusion", "beregninger", "beloeb", "9.999,99x", "kan ikke konverteres", HIDDEN, False, LOADED, "yr-2026-01.csv", 7),
+    ("ydelsesrefusion", "beregninger", None, "9999;aaa", SHORT, None, True, LOADED, "yr-2026-01.csv", 9),
+    ("vagtplan", "vagter", "vagt_id, dato", "=1+1", "dubleret nøgle", ["500499"], True, LOADED, "vagter", None),
 ]
 
 
@@ -28,9 +30,9 @@ def built(home: Home) -> Home:
         warehouse.execute("create schema quality")
         warehouse.execute(
             "create table quality.quarantine (system_id varchar, table_name varchar, column_name varchar, raw_value varchar,"
-            " reason varchar, row_dropped boolean, load_id varchar, source_ref varchar, source_row bigint)"
+            " reason varchar, row_key varchar[], row_dropped boolean, load_id varchar, source_ref varchar, source_row bigint)"
         )
-        warehouse.executemany(f"insert into quality.quarantine values ({', '.join('?' * 9)})", ENTRIES)
+        warehouse.executemany(f"insert into quality.quarantine values ({', '.join('?' * 10)})", ENTRIES)
         warehouse.execute("create schema marts")
         warehouse.execute(
             "create table marts.mart_koblinger_til_gennemsyn (fagomraade varchar, slags varchar, system_id varchar,"
@@ -65,13 +67,15 @@ def test_each_department_finds_its_own_rows_and_where_they_stand(built: Home) ->
     labels = register.systems["ydelsesrefusion"].tables["beregninger"]
     title = register.systems["ydelsesrefusion"].title
     assert rows[0] == list(HEADINGS)
-    broken, unread = sorted(rows[1:], key=lambda row: row[7])
+    broken, unread = sorted(rows[1:], key=lambda row: row[8])
     label = {raw: labels.columns[source].label for source, raw in labels.raw_names().items()}["beloeb"]
     assert broken[:6] == [title, labels.title, label, "kan ikke konverteres", "9.999,99x", "Værdien er tom"]
-    assert broken[6:8] == ["yr-2026-01.csv", 7]
-    assert broken[8] == "24-11-2026 kl. 12.56"  # Danish winter time
-    assert broken[9] == f"{steward.team} ({steward.email})"
-    assert unread[3:6] == ["for få felter: 2 i stedet for 9", "9999;aaa", "Rækken er ikke med"]
+    assert broken[6:9] == ["", "yr-2026-01.csv", 7]
+    assert broken[9] == "24-11-2026 kl. 12.56"  # Danish winter time
+    assert broken[10] == f"{steward.team} ({steward.email})"
+    assert unread[3:6] == [SHORT, "9999;aaa", "Rækken er ikke med"]
+    of_shifts = CalamineWorkbook.from_path(written["omsorg_sundhed"]).get_sheet_by_name("Rettes i kilden").to_python()
+    assert [row[6] for row in of_shifts[1:]] == ["Vagt-id 500499"]
     overview = CalamineWorkbook.from_path(written["social_arbejdsmarked"]).get_sheet_by_name("Overblik").to_python()
     assert [title, 2, f"{steward.team} ({steward.email})"] in overview
 

@@ -81,6 +81,7 @@ select
         else rejects.raw_text
     end as raw_value,
     rejects.reason,
+    null::varchar[] as row_key,
     true as row_dropped,
     rejects.load_id,
     rejects.source_ref,
