@@ -180,9 +180,14 @@ def missing_settings(register: Register) -> Iterator[Finding]:
 
 
 def left_behind(home: Home, register: Register) -> Iterator[Finding]:
-    """Name the raw files of systems that have left the register: nothing reads them, and they may hold personal data."""
+    """Name the raw files that cannot be read, and those of systems that have left the register: nothing reads them, and they may
+    hold personal data.
+    """
     from ingestion.platform import SYSTEM_ID
+    from ingestion.raw_file import unreadable
 
+    for system_id, reason in unreadable(home, register.systems).items():
+        yield Finding(system_id, Verdict.bad, reason)
     for path in sorted(home.raw.glob("*.duckdb")):
         if path.stem not in register.systems and path.stem != SYSTEM_ID:
             yield Finding(path.stem, Verdict.warn, f"{path}: no system of the register. Delete it if it is retired")

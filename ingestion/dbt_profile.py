@@ -10,6 +10,7 @@ import yaml
 
 from ingestion.danish_time import DENMARK
 from ingestion.home import Home
+from ingestion.raw_file import unreadable
 from ingestion.register import Register
 from ingestion.vault import vault_key
 
@@ -25,10 +26,11 @@ def write_profile(register: Register, home: Home) -> Path:
 
     The warehouse is the database that dbt writes. Raw files, the platform's own and the vault are attached read-only; all must be
     there when dbt starts (`build_platform` completes the raw files, `build_vault` makes the vault): a missing one stops dbt at
-    connect.
+    connect. So would one that cannot be read, which is left out: nothing is made of it then.
     """
     _keep_to_ourselves(home)
-    read_only = [(f"raw_{system_id}", home.raw_file(system_id)) for system_id in (*register.systems, "platform")]
+    readable = register.without(unreadable(home, register.systems)).systems
+    read_only = [(f"raw_{system_id}", home.raw_file(system_id)) for system_id in (*readable, "platform")]
     output: dict[str, Any] = {
         "type": "duckdb",
         "path": str(home.warehouse),

@@ -77,6 +77,10 @@ class TableLoad:
     checks: list[Check] = field(default_factory=list)
 
 
+class RawFileError(Exception):
+    """A raw file cannot be read. One line, with what to do."""
+
+
 @dataclass
 class SystemLoad:
     system_id: str
@@ -205,6 +209,7 @@ def preview(system: System, table_name: str, limit: int = 10) -> pa.Table:
 @contextmanager
 def _work_file(system_id: str, home: Home, result: SystemLoad) -> Iterator[tuple[Path, Path]]:
     """Hold the system's lock, give a private copy of its raw file and an empty folder, and publish the copy at the end."""
+    import duckdb
     from filelock import FileLock
 
     home.make_work()
@@ -226,6 +231,10 @@ def _work_file(system_id: str, home: Home, result: SystemLoad) -> Iterator[tuple
             began = time.perf_counter()
             _publish(work, target)
             result.phases["publish"] = time.perf_counter() - began
+        except duckdb.Error as error:
+            if reason := raw_file.unreadable(home, [system_id]).get(system_id):
+                raise RawFileError(reason) from error
+            raise
         finally:
             shutil.rmtree(workdir, ignore_errors=True)
 

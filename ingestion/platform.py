@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion.home import Home
 from ingestion.landing import ensure_raw_files
-from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, SCHEMA, read_logs
+from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, SCHEMA, read_logs, unreadable
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import terms
 
@@ -96,10 +96,16 @@ def build_platform(register: Register, home: Home) -> dict[str, int]:
             )
         for name, rows in (_register_rows(register) | _prepared_rows(home)).items():
             _insert(connection, name, rows)
+        lost = unreadable(home, register.systems)
         for system_id in register.systems:
-            connection.execute(f"attach '{home.raw_file(system_id)}' as source (read_only)")
+            # What cannot be read is as it was the night before.
+            path = target if system_id in lost else home.raw_file(system_id)
+            if not path.exists():
+                continue
+            connection.execute(f"attach '{path}' as source (read_only)")
             for name, stored in (("loads", "load_log"), ("rejects", "load_rejects")):
                 listed = ", ".join(TABLES[name])
+                stored = f"{name} where system_id = '{system_id}'" if system_id in lost else stored
                 connection.execute(f"insert into {SCHEMA}.{name} select {listed} from source.{SCHEMA}.{stored}")
             connection.execute("detach source")
         counts = {name: connection.table(f"{SCHEMA}.{name}").shape[0] for name in TABLES}

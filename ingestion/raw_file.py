@@ -73,19 +73,32 @@ def _declared(system: System, table_name: str) -> dict[str, str]:
 
 
 def complete(systems: Mapping[str, System], home: Home) -> set[str]:
-    """Return those of the systems whose raw file has every table and column that the register declares."""
+    """Return those of the systems whose raw file has every table and column that the register declares, or cannot be read."""
+    unreadable: dict[str, str] = {}
     found = set()
-    for system_id, connection in _each(home, systems):
+    for system_id, connection in _each(home, systems, unreadable):
         system, stored = systems[system_id], stored_types(connection)
         wanted = {"load_log": set(LOAD_COLUMNS), "load_rejects": set(REJECT_COLUMNS)}
         wanted |= {name: set(_declared(system, name)) for name in system.tables}
         if all(columns <= set(stored.get(name, {})) for name, columns in wanted.items()):
             found.add(system_id)
+    return found | set(unreadable)
+
+
+def unreadable(home: Home, system_ids: Iterable[str]) -> dict[str, str]:
+    """Return, by system, why its raw file cannot be read, and what to do; nothing of those that can, or have none."""
+    found: dict[str, str] = {}
+    for _ in _each(home, system_ids, found):
+        pass
     return found
 
 
-def _each(home: Home, system_ids: Iterable[str]) -> Iterator[tuple[str, duckdb.DuckDBPyConnection]]:
+def _each(
+    home: Home, system_ids: Iterable[str], unreadable: dict[str, str] | None = None
+) -> Iterator[tuple[str, duckdb.DuckDBPyConnection]]:
     """Yield a connection to one raw file after the other, to read; a system without one is left out.
+
+    So is one whose file cannot be read, which is to stop nobody else's night; `unreadable` is told why.
 
     They share a DuckDB: to start one costs 13 ms of CPU, to attach a file 2, and a night looks into all of them several times.
     """
@@ -94,12 +107,22 @@ def _each(home: Home, system_ids: Iterable[str]) -> Iterator[tuple[str, duckdb.D
     with duckdb.connect() as connection:
         for system_id in system_ids:
             path = home.raw_file(system_id)
-            if path.exists():
+            if not path.exists():
+                continue
+            try:
                 connection.execute(f"attach {duck.literal(str(path))} as source (read_only)")
+                connection.execute(f"select max(columns(*)) from source.{SCHEMA}.load_log").fetchall()
+            except duckdb.Error as error:
+                if unreadable is not None:
+                    unreadable[system_id] = (
+                        f"{path} cannot be read ({' '.join(str(error).split())}). Close it where it is open for writing; "
+                        "where it is damaged, put it back from the back-up, or move it away: then all is read from the beginning"
+                    )
+            else:
                 connection.execute("use source")
                 yield system_id, connection
                 connection.execute("use memory")
-                connection.execute("detach source")
+            connection.execute("detach database if exists source")
 
 
 def stored_types(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:

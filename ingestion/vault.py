@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.home import Home
-from ingestion.raw_file import newest_changes, read_logs
+from ingestion.raw_file import newest_changes, read_logs, unreadable
 from ingestion.register import Register, System, Table
 from ingestion.register.vocabulary import terms
 
@@ -136,6 +136,7 @@ def build_vault(register: Register, home: Home) -> int:
     from ingestion.connectors.duck import load_extension
 
     home.make_work()
+    register = register.without(unreadable(home, register.systems))
     with FileLock(home.work / "vault.lock"):
         key = vault_key(home)
         with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ingestion.home import Home
 from ingestion.messages import one_line
 from ingestion.process import collect_seldom
+from ingestion.raw_file import unreadable
 from ingestion.register import Register
 from ingestion.seeds import seed_problems
 from ingestion.vault import VaultKeyError
@@ -216,6 +217,8 @@ def build(
         plan.write_state(home, {plan.VAULT: facts.vault})
     project = plan.Project(written, PROJECT)
     run = _Build(home, manifest, project, facts, outcome)
+    # A raw file that cannot be read keeps what is made of it as it was, and nothing else.
+    without = [*without, *project.readers(unreadable(home, register.systems))]
     # Unit tests look at logic, not at data: they are the developers', and run with the test suite.
     command = ["build", *(part for kind in plan.MADE for part in ("--resource-type", kind))]
 
@@ -232,7 +235,7 @@ def build(
     outcome.unchanged = project.unchanged(outcome.planned, without=without) if not selection else []
     yield from run.make(command, steps)
     made = {step.unique_id for step in steps}
-    tests = project.plan(facts, ["test"], full=full or bool(selection))
+    tests = project.plan(facts, ["test"], without=without, full=full or bool(selection))
     if selection:
         # Of a part of the models only the tests that look at nothing outside it.
         tests = [step for step in tests if project.looks_within(step.unique_id, made)]

@@ -157,6 +157,11 @@ class Project:
             versions[step.unique_id] = noted[step.unique_id].read_as
         return noted
 
+    def readers(self, system_ids: Collection[str]) -> list[str]:
+        """Return the names of what reads these systems' raw files, tests too."""
+        sources = {key for key, source in self._sources.items() if source["source_name"] in system_ids}
+        return [node["name"] for node in self._nodes.values() if not sources.isdisjoint(_parents(node))]
+
     def looks_within(self, unique_id: str, made: Collection[str]) -> bool:
         """Return whether all that the test reads was made; sources are left out. What looks at every model looks at these too."""
         node = self._nodes[unique_id]

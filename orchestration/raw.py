@@ -93,13 +93,16 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         ),
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[Event]:
-        from ingestion.landing import land_system
+        from ingestion.landing import RawFileError, land_system
 
         selected = [name for name in system.tables if raw_table(system.id, name) in context.selected_asset_keys]
         checks = context.selected_asset_check_keys
         home.load_settings()
         with exclusive(home, system_pool(system.id)):
-            outcome = land_system(system, home, tables=selected, full=context.op_execution_context.op_config["full"])
+            try:
+                outcome = land_system(system, home, tables=selected, full=context.op_execution_context.op_config["full"])
+            except RawFileError as error:
+                raise dg.Failure(str(error), allow_retries=False) from error
         for name, loaded in outcome.tables.items():
             if loaded.status != "failed":
                 yield table_loaded(system, name, loaded)

@@ -45,13 +45,15 @@ def quarantine_counts(home: Home) -> dict[tuple[str, str], int] | None:
 
 def table_states(register: Register, home: Home, now: datetime) -> list[dict[str, Any]]:
     """Return a row per table of the register: its newest load, and how that stands against the hours of the register."""
-    from ingestion.raw_file import read_logs
+    from ingestion.raw_file import read_logs, unreadable
 
     rows = []
+    lost = unreadable(home, register.systems)
     for system_id, log in read_logs(home, register.systems).items():
         system = register.systems[system_id]
         for name in system.tables:
-            rows.append(_state(system, name, [load for load in log if load["table_name"] == name], now))
+            row = _state(system, name, [load for load in log if load["table_name"] == name], now)
+            rows.append(row | {"state": "failed", "message": lost[system_id]} if system_id in lost else row)
     return rows
 
 

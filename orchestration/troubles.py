@@ -99,8 +99,21 @@ def system_owner(system: System) -> Owner:
 
 
 def _load_troubles(register: Register, home: Home, lineage: Lineage, now: datetime) -> Iterable[Trouble]:
-    from ingestion.raw_file import read_logs
+    from ingestion.raw_file import read_logs, unreadable
 
+    for system_id, reason in unreadable(home, register.systems).items():
+        system = register.systems[system_id]
+        yield Trouble(
+            f"raw:{system_id}",
+            PLATFORM_OWNER,
+            f"Råfilen for {system.title} kan ikke læses. Det, der bygger på den, er som før.",
+            "Er den åben i et andet program, så luk den dér. Er den beskadiget, så læg den tilbage fra sikkerhedskopien. "
+            f"Hent derefter: faellesdata refresh --system {system_id}",
+            (reason,),
+            marts=lineage.marts_of_tables(system_id, system.tables),
+            page=f"assets/raw/{system_id}",
+            system=system_id,
+        )
     for system_id, log in read_logs(home, register.systems).items():
         system = register.systems[system_id]
         histories = {name: [entry for entry in log if entry["table_name"] == name] for name in system.tables}

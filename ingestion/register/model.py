@@ -7,7 +7,7 @@ completes and checks them while a file is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
@@ -180,3 +180,6 @@ class Register(BaseModel):
         for system in self.systems.values():
             for name, table in system.tables.items():
                 yield system, name, table
+
+    def without(self, system_ids: Collection[str]) -> Register:
+        return self.model_copy(update={"systems": {key: one for key, one in self.systems.items() if key not in system_ids}})

@@ -5,16 +5,20 @@ Whatever it is, the rest of the night goes on, what was there stays, and the nex
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 from municipality_support import DEPARTMENTS, MODEL, Municipality
 
+from ingestion.register import read_register
 from orchestration.instance import open_instance
 from orchestration.schedules import BUILD, LOAD, PUBLISH
+from orchestration.states import table_states
 
 MEGABYTE = 2**20
 REFRESH = """
@@ -123,6 +127,29 @@ def test_a_secret_that_is_missing_costs_its_own_system(municipality: Municipalit
             system: instance.get_latest_materialization_event(dg.AssetKey(["raw", system, "ting"])) for system in DEPARTMENTS
         }
     assert [system for system, event in landed.items() if event] == ["alfa", "gamma"]
+
+
+def test_a_raw_file_that_cannot_be_read_costs_its_own_system(municipality: Municipality) -> None:
+    municipality.refresh()
+    file = municipality.home.raw_file("alfa")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    for system_id in DEPARTMENTS:
+        deliver_more(municipality, system_id)
+    result = municipality.refresh()
+    (failures,) = (stage.failures for stage in result.stages if stage.failures)
+    assert list(failures) == ["load_alfa"]
+    assert f"{file} cannot be read" in failures["load_alfa"]
+    assert rows(municipality) == [2, 5, 5]
+    night = json.loads(municipality.home.heartbeat.read_text(encoding="utf-8"))
+    assert [trouble["what"] for trouble in night["troubles"]] == [
+        "Råfilen for System alfa kan ikke læses. Det, der bygger på den, er som før."
+    ]
+    states = table_states(read_register(municipality.register), municipality.home, datetime.now(UTC))
+    assert {row["system"]: row["state"] for row in states} == {"alfa": "failed", "beta": "fresh", "gamma": "fresh"}
+    file.write_bytes(whole)
+    assert municipality.refresh().ok
+    assert rows(municipality) == [5, 5, 5]
 
 
 def test_register_files_with_errors_are_named_and_the_rest_goes_on(municipality: Municipality) -> None:

@@ -14,7 +14,7 @@ from connectors_support import TABLE, column, system
 from ingestion import raw_file
 from ingestion.home import Home
 from ingestion.platform import build_platform
-from ingestion.raw_file import LOAD_COLUMNS, create_sql, newest_changes, read_logs
+from ingestion.raw_file import LOAD_COLUMNS, create_sql, newest_changes, read_logs, unreadable
 from ingestion.register import Register
 from orchestration.freshness import last_loads
 from orchestration.states import _state
@@ -44,6 +44,18 @@ def write(home: Home, seed: int, without: str = "") -> None:
         connection.execute(create_sql("load_log", {name: kind for name, kind in LOAD_COLUMNS.items() if name != without}))
         named = ["table_name", "load_id", "status", "started_at", "rows", "changed_rows"]
         connection.executemany(f"insert into raw.load_log ({', '.join(named)}) values (?, ?, ?, ?, ?, ?)", rows)
+
+
+@pytest.mark.parametrize("damage", [slice(0, 4096), slice(5000, 10**9), slice(12288, 14288), slice(0, 10**9)])
+def test_a_damaged_raw_file_is_told_of_and_stops_nobody(home: Home, damage: slice) -> None:
+    write(home, 1)
+    damaged = bytearray(home.raw_file("proeve").read_bytes())
+    damaged[damage] = b"x" * (damage.stop - damage.start) if damage.stop < 10**9 else b""
+    home.raw_file("beskadiget").write_bytes(damaged)
+    logs = read_logs(home, ["beskadiget", "mangler", "proeve"])
+    assert {system_id: bool(log) for system_id, log in logs.items()} == {"beskadiget": False, "mangler": False, "proeve": True}
+    (reason,) = unreadable(home, logs).values()
+    assert reason.startswith(f"{home.raw_file('beskadiget')} cannot be read")
 
 
 @pytest.mark.parametrize("seed", range(8))
