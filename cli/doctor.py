@@ -62,6 +62,7 @@ def doctor(
         *alerts(),
         *(Finding("register", Verdict.bad, str(problem)) for problem in problems),
         *missing_settings(register),
+        *damaged(at, register),
         *(() if problems else left_behind(at, register)),
         *(connections(register) if connect else ()),
     ]
@@ -179,15 +180,18 @@ def missing_settings(register: Register) -> Iterator[Finding]:
             yield Finding(system.id, Verdict.ok, "all its settings are there")
 
 
-def left_behind(home: Home, register: Register) -> Iterator[Finding]:
-    """Name the raw files that cannot be read, and those of systems that have left the register: nothing reads them, and they may
-    hold personal data.
-    """
-    from ingestion.platform import SYSTEM_ID
+def damaged(home: Home, register: Register) -> Iterator[Finding]:
+    """Name the raw files that cannot be read."""
     from ingestion.raw_file import unreadable
 
     for system_id, reason in unreadable(home, register.systems).items():
         yield Finding(system_id, Verdict.bad, reason)
+
+
+def left_behind(home: Home, register: Register) -> Iterator[Finding]:
+    """Name the raw files of systems that have left the register: nothing reads them, and they may hold personal data."""
+    from ingestion.platform import SYSTEM_ID
+
     for path in sorted(home.raw.glob("*.duckdb")):
         if path.stem not in register.systems and path.stem != SYSTEM_ID:
             yield Finding(path.stem, Verdict.warn, f"{path}: no system of the register. Delete it if it is retired")

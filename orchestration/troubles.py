@@ -78,6 +78,7 @@ def find_troubles(
                 "Kør `faellesdata refresh`: det første trin siger, hvad der er galt. Ret det, og kør igen.",
             )
         )
+    troubles += _apart(register, manifest, lineage)
     if build:
         troubles += _build_troubles(instance, build, register, manifest, lineage)
     if publication and not publication.is_success:
@@ -92,6 +93,26 @@ def find_troubles(
             )
         )
     return troubles
+
+
+def _apart(register: Register, manifest: Mapping[str, Any], lineage: Lineage) -> Iterable[Trouble]:
+    """Tell of the tables that only one of register and dbt project knows: they would be old for ever, or never be used."""
+    built = {(source["source_name"], source["name"]) for source in manifest.get("sources", {}).values()}
+    built = {(system_id, name) for system_id, name in built if system_id not in (PLATFORM, "vault")}
+    loaded = {(system.id, name) for system, name, _ in register.tables()}
+    left, new = (sorted(".".join(key) for key in keys) for keys in (built - loaded, loaded - built))
+    said = [f"{', '.join(left)} hentes ikke mere, og det, der bygger på det, er, som det var"] if left else []
+    said += [f"{', '.join(new)} hentes, men bruges ikke"] if new else []
+    if built and said:
+        yield Trouble(
+            "register",
+            PLATFORM_OWNER,
+            f"Registeret og dbt-projektet kender ikke de samme tabeller: {'; '.join(said)}.",
+            "Er en fil i registeret rettet, omdøbt eller slettet, så kør: faellesdata systems generate. "
+            "Har den en fejl, siger faellesdata systems validate hvilken.",
+            marts=lineage.marts_of([key for system_id, name in built - loaded for key in lineage.sources(system_id, [name])]),
+            parts=(*left, *new),
+        )
 
 
 def system_owner(system: System) -> Owner:

@@ -152,6 +152,17 @@ def test_a_raw_file_that_cannot_be_read_costs_its_own_system(municipality: Munic
     assert rows(municipality) == [5, 5, 5]
 
 
+def test_what_only_register_or_dbt_project_knows_is_told(municipality: Municipality) -> None:
+    (municipality.register / DEPARTMENTS["alfa"] / "alfa.yml").unlink()
+    path = municipality.register / DEPARTMENTS["beta"] / "beta.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("  ting:\n", "  sager:\n"), encoding="utf-8")
+    municipality.refresh()
+    night = json.loads(municipality.home.heartbeat.read_text(encoding="utf-8"))
+    (told,) = (trouble["what"] for trouble in night["troubles"] if trouble["what"].startswith("Registeret"))
+    assert "alfa.ting, beta.ting hentes ikke mere" in told
+    assert "beta.sager hentes, men bruges ikke" in told
+
+
 def test_register_files_with_errors_are_named_and_the_rest_goes_on(municipality: Municipality) -> None:
     wrong = {
         "alfa": ("department: oekonomi_indkoeb", "department: findes_ikke"),

@@ -19,7 +19,7 @@ import ingestion.register.read
 import orchestration.refresh
 import serving.query
 from cli import status
-from cli.doctor import left_behind
+from cli.doctor import damaged, left_behind
 from cli.main import app
 from cli.skeleton import skeleton
 from ingestion.home import Home
@@ -238,8 +238,6 @@ def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register = read_register()
     system = register.systems["dubu"]
     home, now = Home(tmp_path), datetime(2026, 11, 23, 12, tzinfo=UTC)
-    home.raw.mkdir()
-    home.raw_file("dubu").touch()
     names = list(system.tables)[:3]
 
     def entry(name: str, result: str, hours: float) -> dict[str, Any]:
@@ -300,6 +298,7 @@ def test_doctor_names_what_a_retired_system_left_behind(tmp_path: Path) -> None:
         home.raw_file(name).touch(mode=0o600)
     register = read_register()
     assert [finding.subject for finding in left_behind(home, register)] == ["afloest"]
+    assert [(finding.subject, finding.verdict) for finding in damaged(home, register)] == [("dubu", "bad")]
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
