@@ -41,7 +41,7 @@ def find(table: Table, name: str, context: ReadContext, found: Extract, snapshot
     if told is not None:
         columns = "{" + ", ".join(f"{literal(key)}: 'VARCHAR'" for key in keys) + f", {SOURCE_ROW}: 'BIGINT'}}"
         named = f"select * from read_json({literal(str(told))}, format = 'newline_delimited', columns = {columns})"
-        _leave_out(context, found, _among(named, keys, f"and other.{SOURCE_ROW} > stored.{SOURCE_ROW}"))
+        leave_out(context, found, _among(named, keys, f"and other.{SOURCE_ROW} > stored.{SOURCE_ROW}"))
     came = _among(f"select {_listed(keys)} from {found.relation}", keys)
     gone = f"not {came}" if snapshot or named is None else f"{_among(named, keys)} and not {came}"
     path = context.workdir / "deleted.parquet"
@@ -63,7 +63,7 @@ def find(table: Table, name: str, context: ReadContext, found: Extract, snapshot
         found.deleted, found.deleted_rows = path, number
 
 
-def _leave_out(context: ReadContext, found: Extract, bad: str) -> None:
+def leave_out(context: ReadContext, found: Extract, bad: str) -> None:
     """Take the rows (`stored`) for which the SQL condition `bad` holds out of what was read."""
     connection = found.connection
     row = connection.execute(f"select count(*) from {found.relation} as stored where {bad}").fetchone()

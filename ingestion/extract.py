@@ -50,6 +50,8 @@ class Extract:
     """Columns whose values were made to fit the stored type, with both types."""
     files: list[str] = field(default_factory=list)
     """Names of the files read to the end; their earlier rows are replaced by these."""
+    again: list[str] = field(default_factory=list)
+    """Those of them that earlier loads have taken."""
     deleted: Path | None = None
     """Rows of the stored table that are gone from the source, whole, as Parquet."""
     deleted_rows: int = 0

@@ -22,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ingestion import deletions, news, raw_file, watermark
+from ingestion import deletions, news, raw_file, redelivered, watermark
 from ingestion.checks import Check
 from ingestion.connectors import duck
 from ingestion.connectors.base import ReadContext, SourceError
@@ -402,6 +402,8 @@ def _resource(load: _Load, name: str) -> Any:
             disposition = _disposition(system, table, full)
             snapshot = disposition["write_disposition"] == "replace"
             if name in load.stored.columns and not found.unchanged:
+                found.again = sorted(context.files_loaded.keys() & state.get("files", {}).keys())
+                redelivered.leave_out(table, name, context, found)
                 context.flush_deletions()
                 try:
                     deletions.find(table, name, context, found, snapshot)

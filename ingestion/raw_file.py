@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion import deletions, news
+from ingestion import deletions, news, redelivered
 from ingestion.anomalies import WEEKS, history, usual_rows
 from ingestion.checks import judge
 from ingestion.connectors import duck
@@ -213,6 +213,7 @@ def finish(
                 [[*map(file_ref, found.files)], loads[name].load_id],
             ).fetchone()
             loads[name].changed_rows = found.rows + (deleted[0] if deleted else 0)
+            redelivered.put_later_on_top(connection, system.tables[name], name, found, loads[name].load_id)
         news.apply(connection, system.tables[name], name, found, loads[name].load_id)
         deletions.apply(connection, system.tables[name], name, found)
         _store_rejects(connection, system, name, loads[name], found, rejects.get(name))

@@ -170,6 +170,24 @@ def test_a_corrected_file_replaces_its_own_rows_only(library: System, drop: Path
     assert fetch(home, "select id from raw.udlaan order by id") == [("3",)]
 
 
+@pytest.mark.parametrize("write", ["append", "merge"])
+def test_a_corrected_file_takes_no_place_of_what_later_files_say(tmp_path: Path, drop: Path, home: Home, write: str) -> None:
+    more: dict[str, Any] = {"cursor": {"column": "dag"}} if write == "merge" else {}
+    loans = table({"format": "csv", "glob": "*.csv"}, {"id": "integer", "titel": "text", "dag": "date"}, write, ["id"], **more)
+    connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+    system = system_of(tmp_path / "register", "bibliotek", connection, {"udlaan": loans})
+    january = (drop, "202601.csv", "id;titel;dag", "1;Øen;2026-01-01", "2;Fur;2026-01-01", "3;Mors;2026-01-01")
+    put(*january, encoding="utf-8")
+    land_system(system, home)
+    put(drop, "202602.csv", "id;titel;dag", "1;Øen, 2. udgave;2026-02-01", encoding="utf-8")
+    land_system(system, home)
+    (drop / "202602.csv").unlink()
+    for title in ("Als", "Als, rettet"):
+        put(*january[:4], f"2;{title};2026-01-01", encoding="utf-8")
+        assert land_system(system, home).failed == []
+        assert latest(home, "udlaan")[:2] == [("1", "Øen, 2. udgave"), ("2", title)]
+
+
 def test_a_corrected_file_with_the_mark_for_what_is_inside_in_its_name(library: System, drop: Path, home: Home) -> None:
     put(drop, "udlaan#1.csv", "id;titel;beløb", "1;Øen;1,50", "2;Ærø;2,00", "3;for få")
     land_system(library, home)
