@@ -6,7 +6,7 @@ indlaesninger as (
     select
         system_id,
         table_name,
-        max(started_at) filter (where status in ('loaded', 'unchanged')) as sidst_ok,
+        date_diff('second', max(started_at) filter (where status in ('loaded', 'unchanged')), make_timestamp(epoch_us(now()))) / 3600 as timer,
         arg_max(table_rows, started_at) as raekker
     from {{ source('platform', 'loads') }}
     group by system_id, table_name
@@ -21,18 +21,9 @@ tabeller as (
         sum(
             case
                 -- Asked first: `least` passes over NULL, and a table that never came would be in time.
-                when indlaesninger.sidst_ok is null then 0
-                else coalesce(
-                    greatest(
-                        0,
-                        least(
-                            1,
-                            (systemer.error_after_hours - date_diff('second', indlaesninger.sidst_ok, make_timestamp(epoch_us(now()))) / 3600)
-                            / nullif(systemer.error_after_hours - systemer.warn_after_hours, 0)
-                        )
-                    ),
-                    0
-                )
+                when coalesce(indlaesninger.timer >= systemer.error_after_hours, true) then 0
+                -- Without a warning there is nothing in between.
+                else least(1, (systemer.error_after_hours - indlaesninger.timer) / nullif(systemer.error_after_hours - systemer.warn_after_hours, 0))
             end
         ) as rettidige
     from {{ source('platform', 'system_tables') }} as tabeller
