@@ -38,7 +38,7 @@ class Use:
 Content = dict[str, Any]
 """What `lineage` returns: `edges`, `origins` (rows of the table `column_lineage`) and `problems` (by model)."""
 Edges = dict[str, dict[str, list[Use]]]
-"""By dbt unique id and column: what the column is made of. A column of constants has an empty list."""
+"""By dbt unique id and column: what it is made of; by `ROWS`, whose rows they are. A column of constants has an empty list."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def lineage(manifest: Manifest, compiled: Mapping[str, str]) -> Content:
     edges = column_edges(manifest, compiled, problems)
     return {
         "edges": {
-            relation: {column: [asdict(use) for use in uses] for column, uses in columns.items()}
+            relation: {column: [asdict(use) for use in uses] for column, uses in columns.items() if column != ROWS}
             for relation, columns in edges.items()
         },
         "origins": [
@@ -100,7 +100,7 @@ def column_edges(manifest: Manifest, compiled: Mapping[str, str], problems: dict
             except SqlglotError as error:
                 problems[node["name"]] = " ".join(str(error).split())
                 continue
-            columns[unique_id] = list(edges[unique_id])
+            columns[unique_id] = [column for column in edges[unique_id] if column != ROWS]
         elif _is_python(node):
             edges[unique_id] = _declared(manifest, node, problems)
         elif _is_written(node):
@@ -115,7 +115,8 @@ def origins(manifest: Manifest, edges: Edges) -> Iterator[Origin]:
     for node in sorted(_relations(manifest), key=lambda node: str(node["name"])):
         if node["schema"] == "marts" or node["config"].get("meta", {}).get("audience"):
             for column in edges.get(node["unique_id"], {}):
-                yield from _origins_of(manifest, edges, node, column)
+                if column != ROWS:
+                    yield from _origins_of(manifest, edges, node, column)
 
 
 def _relations(manifest: Manifest) -> list[Node]:
@@ -193,7 +194,7 @@ def _parsed(manifest: Manifest, sql: str, columns: Mapping[str, list[str]]) -> d
         return {}
     made_of = _follower(relations)
     # What both gives the value and decides on it counts as value.
-    found = {name: made_of(scope, name) for name in _query(scope).named_selects}
+    found = {name: made_of(scope, name) for name in (*_query(scope).named_selects, ROWS)}
     return {name: sorted(use for use in uses if use.direct or _as_value(use) not in uses) for name, uses in found.items()}
 
 
@@ -219,10 +220,18 @@ def _follower(relations: Mapping[str, str]) -> Any:
                 *(made_of(part, there) for part in scope.set_operation_scopes if (there := counterpart(scope, part, name)))
             )
         if name == ROWS:
-            first = next(iter(scope.selected_sources.values()), None)
-            return of_source(first[1], ROWS, True) if first else frozenset()
+            return rows_of(scope)
         chosen = [part for part in _query(scope).selects if part.alias_or_name == name]
         return of_expression(scope, chosen[0]) if chosen else frozenset()
+
+    def rows_of(scope: Scope) -> frozenset[Use]:
+        """Return whose rows a query's are: those of what stands first; what is joined decides which, but for outer joins."""
+        inner = {join.alias_or_name for join in _query(scope).args.get("joins") or () if not join.side}
+        named = [(name, source) for name, (_, source) in scope.selected_sources.items()]
+        return frozenset().union(
+            *(of_source(source, ROWS, True) for _, source in named[:1]),
+            *(of_source(source, ROWS, False) for name, source in named[1:] if name in inner),
+        )
 
     def counterpart(union: Scope, part: Scope, name: str) -> str | None:
         """Return what a union's column is called in one of its parts; None where that part (`by name`) does not have it."""
@@ -311,7 +320,7 @@ def _origins_of(manifest: Manifest, edges: Edges, mart: Node, column: str) -> It
 
 
 def _rows_of(manifest: Manifest, unique_id: str) -> list[Use]:
-    """Return the rows a relation is made of: those of the first relation it reads."""
+    """Return the rows of a relation without SQL to read: those of the first relation it is made from."""
     parents = [name for name in _node(manifest, unique_id)["depends_on"]["nodes"] if ".vault." not in name]
     return [Use(parents[0], ROWS, True)] if parents else []
 

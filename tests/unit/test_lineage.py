@@ -87,3 +87,24 @@ def test_a_model_that_cannot_be_read_is_named_and_the_rest_is_traced() -> None:
     )
     assert set(content["problems"]) == {"mart_bad", "mart_missing"}
     assert [origin["path"] for origin in content["origins"]] == ["mart_good.belob < opus.pay.Beløb"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        # A CTE that is only joined stands first in the text, and so among the parents.
+        (f"with a as (select distinct art from {ARTER}) select p.* from {PAY} as p left join a on p.art = a.art", {"pay"}),
+        (f"with a as (select art from {ARTER}) select art from {PAY} union all select art from a", {"pay", "arter"}),
+        # Months, and what there is in each: both, though the months stand first.
+        (f"with d as (select unnest(range(3)) as art) select d.art from d inner join {PAY} as p on d.art = p.art", {"pay"}),
+        (f"with d as (select unnest(range(3)) as art) select d.art from d left join {ARTER} as a on d.art = a.art", {"int_x"}),
+    ],
+)
+def test_rows_of_another_model_are_those_of_its_query(rows: str, expected: set[str]) -> None:
+    between = relation("model", "int_x", "intermediate", [], ["seed.arter", "source.pay"])
+    mart = relation("model", "mart_x", "marts", [], ["model.int_x"])
+    nodes = {"model.int_x": between, "model.mart_x": mart, "seed.arter": relation("seed", "arter", "seeds", ["art", "navn"], [])}
+    counted = 'select count(*) as x from "warehouse"."intermediate"."int_x"'
+    content = lineage({"nodes": nodes, "sources": {"source.pay": SOURCE}}, {"model.int_x": rows, "model.mart_x": counted})
+    assert {(one["table_name"], one["source_column"]) for one in content["origins"]} == {(table, "*") for table in expected}
+    assert all("*" not in columns for columns in content["edges"].values())
