@@ -56,6 +56,8 @@ def _parsed(response: requests.Response) -> Any:
 def check(response: requests.Response) -> None:
     """Raise `SourceError` if the server says no; `NotThereError` on 404, `GoneError` on 410, `RefusedError` on 400 and 500."""
     place, status = place_of(response.url), response.status_code
+    if status == 202:  # With a list in it as empty as one that has no rows.
+        raise SourceError(f"{place} has its answer not ready (202). Load again later, or ask the vendor where it is fetched")
     if 300 <= status < 400:
         raise SourceError(
             f"{place} sends us on to {place_of(response.headers.get('Location', '?'))}. Put the new address in the register"

@@ -107,6 +107,7 @@ class PagePaging(Strict):
     size_param: Text | None = "pageSize"
     size: Annotated[int, Field(gt=0)] = 250
     first: Literal[0, 1] = 0
+    """The number of the first page."""
 
 
 class OffsetPaging(Strict):

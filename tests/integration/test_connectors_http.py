@@ -499,6 +499,7 @@ def test_retry_after_is_honoured(server: Server, tmp_path: Path) -> None:
         ((400, {}, {"error": {"code": "x", "message": "Ukendt felt"}}), "answers 400: Ukendt felt"),
         ((401, {}, f"kode {SECRET}"), "answers 401. The log-in is refused"),
         ((403, {}, {"error": {"message": f"kode {SECRET} afvist"}}), r"kode \*\*\* afvist"),
+        ((202, {}, []), r"not ready \(202\)"),
         ((404, {}, ""), "Nothing stands at that address"),
         ((302, {"Location": "https://login.example/?x=1"}, ""), "sends us on to login.example/"),
         ((200, {"Content-Type": "text/html"}, "<html>"), r"doesn't answer with valid JSON \(text/html\)"),
