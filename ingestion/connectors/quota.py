@@ -21,7 +21,8 @@ class Quota:
         self._limits = limits
 
     def take(self, arguments: str) -> None:
-        """Count one call with `arguments`. They are kept as a hash, since they may hold a CPR number.
+        """Count one call with `arguments`. They are kept as a hash, since they may hold a CPR number; as all CPR numbers are hashed
+        in minutes, for this user alone.
 
         Raises:
             SourceError: today's calls are used up.
@@ -42,7 +43,7 @@ class Quota:
                 raise SourceError(f"the system allows {most} calls a day, and today's are used up. Load again tomorrow")
             calls[key] = calls.get(key, 0) + 1
             new = self._path.with_suffix(".new")
-            with new.open("w") as file:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 json.dump({today: calls}, file)
                 file.flush()
                 os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
 import threading
@@ -376,6 +377,7 @@ def test_calls_are_counted_for_each_institution(server: Server, home: Home) -> N
     assert [land_system(of, home).tables[TABLE].status for _ in range(3)] == ["loaded", "loaded", "failed"]
     assert len(server.requests) == 4
     assert "skole" not in home.quota_file("proeve").read_text()
+    assert stat.S_IMODE(home.quota_file("proeve").stat().st_mode) == 0o600, "a hash of a CPR number is searched in minutes"
 
 
 def test_a_new_day_begins_at_nought_and_two_at_once_are_both_counted(tmp_path: Path) -> None:
