@@ -21,8 +21,8 @@ class Quota:
         self._limits = limits
 
     def take(self, arguments: str) -> None:
-        """Count one call with `arguments`. They are kept as a hash, since they may hold a CPR number; as all CPR numbers are hashed
-        in minutes, for this user alone.
+        """Count one call with `arguments`. They are kept as a hash, since they may hold a CPR number, and for this user alone, since
+        all CPR numbers are hashed in minutes.
 
         Raises:
             SourceError: today's calls are used up.
