@@ -21,7 +21,7 @@ class Quota:
         self._limits = limits
 
     def take(self, arguments: str) -> None:
-        """Count one call with `arguments`. They are kept as a hash, since they may hold a CPR number, and for this user alone, since
+        """Count one call with `arguments`. They are kept as a hash, since they may hold a CPR number, and for this user alone:
         all CPR numbers are hashed in minutes.
 
         Raises:
