@@ -15,8 +15,9 @@
 {#- An amount with øre is none: 660,000 numbers would meet one by chance in every few thousand large amounts. -#}
 {%- set whole = '' if kind.endswith('INT') or kind.endswith('INTEGER') else ' and ' ~ name ~ ' = trunc(' ~ name ~ ')' -%}
 {%- do texts.append('case when ' ~ long ~ whole ~ ' then cast(' ~ name ~ ' as varchar) end') -%}
-{%- elif column.name == 'p_nummer' -%}
-{%- do texts.append('case when not ' ~ like_p_nummer(column.name) ~ ' then cast(p_nummer as varchar) end') -%}
+{%- elif column.name in ('p_nummer', 'nummer') -%}
+{#- The latter in crosswalks: one of several number systems. -#}
+{%- do texts.append('case when not ' ~ like_p_nummer(column.name) ~ ' then cast("' ~ column.name ~ '" as varchar) end') -%}
 {%- else -%}
 {%- do texts.append('cast("' ~ column.name ~ '" as varchar)') -%}
 {%- endif -%}

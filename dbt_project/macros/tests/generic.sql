@@ -139,13 +139,13 @@ having count(*) < {{ range.min }}{% if range.max %} or count(*) > {{ range.max }
 {% endtest %}
 
 {#-
-    No text column holds ten digits that read as a CPR number, dash or not. `numbers` names columns of other ten-digit numbers (P-numbers),
-    some of which read as one: they are held up against the vault instead. What is a hash or a UUID in the text is passed over: one hash in
-    eight hundred has such digits between its letters. Protection of persons: whoever wrote the model mends it.
+    No text column holds ten digits that read as a CPR number or a replacement number (day + 60), dash or not. `numbers` names columns of other
+    ten-digit numbers (P-numbers), some of which read as one: they are held up against the vault instead. What is a hash or a UUID in the text
+    is passed over: one hash in eight hundred has such digits between its letters. Protection of persons: whoever wrote the model mends it.
 -#}
 {% test no_cpr(model, numbers=[]) %}
 {%- set texts = [] -%}
-{%- set looks_so = '(^|\\D)(0[1-9]|[12]\\d|3[01])(0[1-9]|1[0-2])\\d{2}[- ]?\\d{4}(\\D|$)' -%}
+{%- set looks_so = '(^|\\D)(0[1-9]|[12]\\d|3[01]|6[1-9]|[78]\\d|9[01])(0[1-9]|1[0-2])\\d{2}[- ]?\\d{4}(\\D|$)' -%}
 {%- if execute -%}
 {%- for column in adapter.get_columns_in_relation(model) if column.dtype | upper == 'VARCHAR' -%}{%- do texts.append(column.name) -%}{%- endfor -%}
 {%- endif -%}
