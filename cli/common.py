@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
@@ -21,6 +22,8 @@ from rich.text import Text
 from ingestion.home import Home
 
 OK, FAILED, USAGE = 0, 1, 2
+_LEAST_BYTES = 4 * 2**20
+"""With less left, a disk is full: an event log grows by blocks."""
 _NUMBER = int | float | Decimal
 
 # In a file or a pipe, tables keep their width instead of folding to a terminal's 80 columns.
@@ -44,7 +47,9 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
 
 
 def expected(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Turn errors into one line and exit code 1: the system's, the register's, and those called `names` (`module:class`)."""
+    """Turn errors into one line and exit code 1: the system's, the register's, those called `names` (`module:class`) and their
+    kinds, and whatever a full disk comes out as.
+    """
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
         @wraps(command)
@@ -54,16 +59,28 @@ def expected(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             except KeyboardInterrupt:
                 fail("stopped", 130)
             except OSError as error:
+                _fail_on_full_disk()
                 fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
             except Exception as error:
-                if f"{type(error).__module__}:{type(error).__name__}" in (*names, "ingestion.register.read:RegisterError"):
+                # DuckDB's own classes are of `_duckdb`.
+                kinds = {f"{kind.__module__.lstrip('_')}:{kind.__name__}" for kind in type(error).__mro__}
+                if not kinds.isdisjoint((*names, "ingestion.register.read:RegisterError")):
                     # Of DuckDB's messages the second part points into the SQL, on lines of its own.
                     fail(" ".join(str(error).split("\n\nLINE ")[0].split()))
+                _fail_on_full_disk()
                 raise
 
         return run
 
     return decorate
+
+
+def _fail_on_full_disk() -> None:
+    path = Home.find().path
+    if path.exists() and shutil.disk_usage(path).free < _LEAST_BYTES:
+        fail(
+            f"the disk of {path} is full. Make room, and run it again: nothing half-done is seen, and what is lacking is done then"
+        )
 
 
 def home_at(path: Path | None, settings: bool = True) -> Home:

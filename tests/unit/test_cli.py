@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
@@ -82,6 +84,23 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_damaged_raw_file_and_a_full_disk_are_a_line_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path)
+    home.raw.mkdir()
+    home.raw_file("dubu").write_bytes(b"x" * 20_000)
+    told = invoke("systems", "rejects", "dubu", "--home", str(tmp_path), code=1)
+    assert told.startswith("faellesdata: IO Error")
+    assert told.count("\n") == 1
+
+    def run(*arguments: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("cli.refresh.run", run)
+    assert invoke("refresh", "--home", str(tmp_path), code=1) == "", "of another fault the traceback is wanted"
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Mock(free=0))
+    assert "the disk of" in invoke("refresh", "--home", str(tmp_path), code=1)
 
 
 def test_list() -> None:
