@@ -78,9 +78,7 @@ def expected(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 def _fail_on_full_disk() -> None:
     path = Home.find().path
     if path.exists() and shutil.disk_usage(path).free < _LEAST_BYTES:
-        fail(
-            f"the disk of {path} is full. Make room, and run it again: nothing half-done is seen, and what is lacking is done then"
-        )
+        fail(f"the disk of {path} is full. Make room, and run it again: what is lacking is done then")
 
 
 def home_at(path: Path | None, settings: bool = True) -> Home:
