@@ -121,8 +121,11 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
     tables = tables_for(role, home.dbt / "manifest.json")
     folder = home.published / role
     home.published.mkdir(parents=True, exist_ok=True)
-    # Rows about persons are for their role: a group, a share of its own. Until somebody has said which, for nobody else here.
-    folder.mkdir(mode=0o700 if any(table.personal for table in tables) else 0o777, exist_ok=True)
+    personal = any(table.personal for table in tables)
+    folder.mkdir(mode=0o700 if personal else 0o777, exist_ok=True)
+    if personal:
+        # Rows about persons are for their role: for a group, once somebody has said for which, and never for all on the machine.
+        folder.chmod(folder.stat().st_mode & 0o770)
     with FileLock(home.work / f"publish-{role}.lock"):
         for leftover in folder.glob(".building-*"):
             shutil.rmtree(leftover)

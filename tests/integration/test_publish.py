@@ -85,7 +85,7 @@ def test_rows_about_persons_are_for_nobody_until_somebody_says_for_whom(small: H
     try:
         folders = [publish(small, role).path.parent for role in (ROLE, "andre")]
         assert stat.S_IMODE(folders[1].stat().st_mode) == 0o700
-        folders[1].chmod(0o750)
+        folders[1].chmod(0o755)
         publish(small, "andre")
     finally:
         os.umask(before)
