@@ -48,7 +48,9 @@ def test_a_cpr_number_stands_in_no_message(tmp_path: Path, written: str) -> None
     assert "1234" not in str(caught.value)
 
 
-@pytest.mark.parametrize("said", ["20261127T132221 1 of 2", "123456 rows, 2000 usual", "2026-11-27 13:22:21.640547"])
+@pytest.mark.parametrize(
+    "said", ["invoice 1900001234", "20261127T132221 1 of 2", "123456 rows, 2000 usual", "2026-11-27 13:22:21.640547"]
+)
 def test_other_numbers_stay_in_messages(said: str) -> None:
     assert one_line(said) == said
 
