@@ -322,6 +322,13 @@ def test_every_model_is_described_and_owned(models: dict[str, Any]) -> None:
             assert "unique_key" in node.get("tested_by", set()), f"{name}: its key is not tested"
 
 
+def test_every_column_is_described(warehouse: duckdb.DuckDBPyConnection, models: dict[str, Any]) -> None:
+    """Those that are there, and not those alone that somebody thought of."""
+    there = warehouse.execute("select table_name, column_name from duckdb_columns() where not internal").fetchall()
+    described = {(name, column) for name, node in models.items() for column in node["columns"]}
+    assert {(name, column) for name, column in there if name in models} - described == set()
+
+
 def test_names_follow_the_layers(models: dict[str, Any]) -> None:
     grammar = {
         "staging": r"stg_\w+__\w+",

@@ -1,9 +1,14 @@
 with
 
+-- Read past staging, which sets a row aside when its key cannot be read: a protection whose first day or kind nobody can read is one all the
+-- same. Only the other kinds, of directories and marketing, are none.
 beskyttede as (
-    select distinct person_id
-    from {{ ref('stg_cpr_sf6002__beskyttelse') }}
-    where beskyttelsestype = '0001'
+    select distinct person_of_cpr.person_id
+    from {{ source('cpr_sf6002', 'beskyttelse') }} as source
+    {{ person_of('cpr') }}
+    where
+        person_of_cpr.person_id is not null
+        and coalesce(trim(source.beskyttelsestype) not in ('0002', '0003'), true)
 ),
 
 -- CPR names an address by road and number. Where DAR has the number twice on the road, it is not known which.
