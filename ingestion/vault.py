@@ -139,7 +139,8 @@ def build_vault(register: Register, home: Home) -> int:
     register = register.without(unreadable(home, register.systems))
     with FileLock(home.work / "vault.lock"):
         key = vault_key(home)
-        with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
+        # What does not fit into memory fails: DuckDB would spill it, unencrypted, into the folder that we happen to stand in.
+        with duckdb.connect(config={"autoinstall_known_extensions": False, "temp_directory": ""}) as connection:
             # DuckDB reads an encrypted file by itself, but writes one only with OpenSSL, which this extension brings.
             load_extension(connection, "httpfs")
             previous = os.umask(0o077)

@@ -192,7 +192,7 @@ def _build(home: Home, tables: list[PublishedTable], building: Path, publication
     import duckdb
 
     current, versions = building.parent / "current", []
-    with duckdb.connect() as connection:
+    with duckdb.connect(config={"temp_directory": str(home.make_work() / "spill")}) as connection:
         connection.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
         for position, path in enumerate(reversed(_versions(building.parent))):
             if (path / DATABASE).exists():

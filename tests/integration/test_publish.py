@@ -213,6 +213,22 @@ def test_a_p_number_that_is_somebodys_cpr_number_too_stops_nothing(small: Home) 
         publish(small, ROLE)
 
 
+def test_no_cpr_number_spills_into_the_folder_that_we_stand_in(small: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself DuckDB spills into `.tmp` there: open to all, and, for a service, not to be written."""
+    spilled = []
+
+    def connect(*args: Any, **more: Any) -> duckdb.DuckDBPyConnection:
+        connection = opened(*args, **more)
+        spilled.extend(connection.execute("select current_setting('temp_directory')").fetchall())
+        return connection
+
+    opened = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", connect)
+    build_vault(Register(systems={}), small)
+    publish(small, ROLE)
+    assert {("",), (str(small.work / "spill"),)} <= set(spilled)
+
+
 def test_a_person_id_stops_the_publication(small: Home) -> None:
     warehouse(small, "create or replace table marts.mart_a as select uuid() as barn_person_id")
     with pytest.raises(PublicationError, match="person id"):
