@@ -1,5 +1,5 @@
 -- Who lives in a summer house at the end of a month: the address in CPR, its building in BBR. BBR tells of the use as it is now. Months
--- are those of which care visits are known.
+-- are those in which care was given; visits to come are cancelled beforehand.
 with
 
 maaneder as (
@@ -9,7 +9,7 @@ maaneder as (
     from {{ ref('dim_dato') }}
     where
         dato between (select date_trunc('month', min(besoeg.dato))::date from {{ ref('fct_leveret_omsorg') }} as besoeg)
-        and (select max(besoeg.dato) from {{ ref('fct_leveret_omsorg') }} as besoeg)
+        and (select max(besoeg.dato) filter (where besoeg.leverede_minutter > 0) from {{ ref('fct_leveret_omsorg') }} as besoeg)
     group by maaned
 ),
 

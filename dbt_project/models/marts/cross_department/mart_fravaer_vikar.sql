@@ -7,11 +7,12 @@ fravaer as (
     select
         fravaer.maaned,
         fct.enhed_id,
-        sum(fravaer.timer) filter (where fravaer.fravaersart = 'syg') as sygetimer,
-        list(distinct coalesce(medarbejder.person_id, {{ nobody() }})) filter (where fravaer.fravaersart = 'syg') as syge
+        sum(fravaer.timer) as sygetimer,
+        list(distinct coalesce(medarbejder.person_id, {{ nobody() }})) as syge
     from {{ ref('int_fravaer__maaned') }} as fravaer
     inner join {{ ref('fct_fravaer') }} as fct on fravaer.fravaer_id = fct.fravaer_id
     left join {{ ref('dim_medarbejder') }} as medarbejder on fct.medarbejder_noegle = medarbejder.medarbejder_noegle
+    where fravaer.fravaersart = 'syg'
     group by fravaer.maaned, fct.enhed_id
 ),
 
