@@ -387,9 +387,7 @@ def _resource(load: _Load, name: str) -> Any:
             token=known.get("token"),
             period=load.period,
             files_taken=state.get("files", {}) if load.period is not None else {},
-            files_seen={}
-            if load.full or load.period is not None
-            else watermark.files_seen(table, state, load.stored.with_rejects.get(name, ())),
+            files_seen=_files_seen(load, state, anew),
             quota_file=load.quota_file,
             incoming=_incoming(load, name),
             database=load.database,
@@ -441,6 +439,12 @@ def _resource(load: _Load, name: str) -> Any:
     # The resource is append and says `replace` or `merge` only with its data: a replace resource that yields nothing would
     # empty its table, and a table that could not be read must keep what it has. Of a function, dlt would look for settings.
     return dlt.resource(rows(), name=name, write_disposition="append")
+
+
+def _files_seen(load: _Load, state: watermark.State, anew: bool) -> dict[str, str]:
+    """Return the files that earlier loads have taken, with their fingerprints, or without them to have them read again."""
+    files: dict[str, str] = {} if load.period is not None else state.get("files", {})
+    return dict.fromkeys(files, "") if load.full or anew else files
 
 
 def _incoming(load: _Load, name: str) -> duck.Incoming | None:

@@ -143,8 +143,6 @@ class Stored:
 
     columns: dict[str, dict[str, str]]
     """Table → column → DuckDB type, of the tables that have been loaded."""
-    with_rejects: dict[str, set[str]]
-    """Table → files from which something was set aside."""
     newest: str | None
     """The highest load id there is."""
 
@@ -177,17 +175,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str], started
             connection.execute(f'drop table if exists {SCHEMA}."{name}"')
     connection.commit()
     stored = {name: columns for name, columns in stored_types(connection).items() if name in loaded}
-    return Stored(stored, _files_with_rejects(connection), newest[0] if newest else None)
-
-
-def _files_with_rejects(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
-    found = connection.execute(
-        f"select distinct table_name, split_part(source_ref, '#', 1) from {SCHEMA}.load_rejects where source_ref is not null"
-    ).fetchall()
-    files: dict[str, set[str]] = {}
-    for name, file in found:
-        files.setdefault(name, set()).add(file)
-    return files
+    return Stored(stored, newest[0] if newest else None)
 
 
 def finish(

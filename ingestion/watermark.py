@@ -6,58 +6,50 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from ingestion.connectors.base import ReadContext, file_ref
+from ingestion.connectors.base import ReadContext
 from ingestion.cursor import less_lag
 from ingestion.extract import Extract
 from ingestion.register import System, Table
+from ingestion.register.model import FilesSystem
 from ingestion.settings import MissingSetting, resolve
 
 State = dict[str, Any]
-"""What dlt keeps of a table: `cursor`, `token`, `files`, and by which `rule` and what was `asked` they came about."""
+"""What dlt keeps of a table: `cursor`, `token`, `files`, and what was `asked` for."""
 
-
-def files_seen(table: Table, state: State, with_rejects: Collection[str]) -> dict[str, str]:
-    """Return the files that need not be read again, with their fingerprints. A mended rule reads those anew from which something
-    was set aside (`with_rejects`), and all that come after the first of them: read alone, its rows would be the last to come, and
-    take the place of newer ones.
-    """
-    seen: dict[str, str] = dict(state.get("files", {}))
-    if state.get("rule", mended := _rule(table)) == mended:
-        return seen
-    first = min(with_rejects, default=None)
-    return seen if first is None else {file: mark for file, mark in seen.items() if file_ref(file) < first}
-
-
-def _rule(table: Table) -> str:
-    """Tell by which rule, as far as the register says it, a table's rows are read."""
-    told = {"columns": {"__all__": {"label", "description"}}}  # A word that is mended there reads nothing anew.
-    rule = table.model_dump_json(include={"source", "columns"}, exclude=told, exclude_defaults=True)
-    return hashlib.sha256(rule.encode()).hexdigest()[:16]
+_OF_NO_ROW = {
+    "glob", "period", "newest", "companion", "control", "archive", "failed", "besides", "each_missing",
+    "preamble_begins", "trailer_begins", "trailer_count", "trailer_sums", "trailer_count_at", "trailer_sums_at",
+}  # fmt: skip
+"""Options of files that say which there are and what is held against them, not how a row is read."""
 
 
 def asked_anew(system: System, table: Table, state: State) -> bool:
-    """Whether an incremental table's register file asks for something else than it did: a wider filter, another cursor or key, or
-    the vendor's production where it was the test system.
+    """Whether the register file asks an incremental table, or a folder's files, for something else than it did: a wider filter,
+    another cursor or key, the vendor's production where it was the test system; another quote, or another place of a column.
 
-    What did not come then, and was not changed since, would never come. What stands there stays, unless the service tells of
-    deletions: of those since its last link it would tell no more.
+    What did not come then, and was not changed since, would never come; and half of the files would be read by one rule, half by
+    another. What stands there stays, unless the service tells of deletions: of those since its last link it would tell no more.
     """
     incremental = table.write == "merge" and not {"cursor", "token"}.isdisjoint(state)
-    return incremental and state.get("asked") not in (None, _asked(system, table))
+    return (incremental or "files" in state) and state.get("asked") not in (None, _asked(system, table))
 
 
 def _asked(system: System, table: Table) -> str:
     """Tell what the register asks for, and whom: not labels and types, which say what becomes of it."""
+    files = isinstance(system, FilesSystem)
+    included: dict[str, Any] = {"source": set(type(table.source).model_fields) - _OF_NO_ROW if files else True}
+    if table.write == "merge":
+        included |= {"key": True, "cursor": {"column", "param", "on_missing"}}
     # Without what nobody chose: a version of ours that knows one more option must not have everything read anew.
-    asked = table.model_dump(
-        mode="json", include={"source": True, "key": True, "cursor": {"column", "param", "on_missing"}}, exclude_defaults=True
-    )
-    asked["paths"] = {name: column.path for name, column in table.columns.items() if column.path}
+    asked = table.model_dump(mode="json", include=included, exclude_defaults=True)
+    asked["paths"] = {name: column.path or column.at for name, column in table.columns.items() if column.path or column.at}
+    if files:
+        asked["serial"] = [name for name, column in table.columns.items() if column.type == "excel_serial"]
+        asked["order"] = list(table.columns) if getattr(table.source, "header", True) is False else []
     with suppress(MissingSetting):  # Without which nothing can be read.
         if url := getattr(system.connection, "url", None):
             address = urlsplit(resolve(url))  # Without user, password and query: secrets are changed from time to time.
@@ -80,7 +72,7 @@ def advance(system: System, table: Table, state: State, found: Extract, context:
     if anew:
         state.pop("cursor", None)
         state.pop("token", None)
-    state["rule"], state["asked"] = _rule(table), _asked(system, table)
+    state["asked"] = _asked(system, table)
     if table.cursor is not None and found.rows and table.cursor.column not in found.missing_columns:
         column = table.cursor.column
         top = found.highest(table.raw_names()[column], table.columns[column].type)

@@ -151,7 +151,7 @@ class Column(Strict):
     free_text: bool = False
     """May hold anything, so it is treated as P3 and stays in the raw zone."""
     values: dict[str, Text] | None = None
-    """Accepted values with Danish labels; any other value is quarantined."""
+    """Accepted values, as the source writes them, with Danish labels; any other value is quarantined."""
 
 
 CURSOR_TYPES = ("date", "date_sap", "timestamp", "odata_date", "odata_timestamp", "iso_week", "integer")
