@@ -133,21 +133,33 @@ def all_pages(
     params = fixed | query_of(dialect, table, context)
     headers = preferences(dialect, table)
     skips = size is not None and dialect != "v4"
-    read_so_far, previous = 0, None
+    read_so_far, previous, first = 0, None, None
     while True:
         window = {"$top": str(size), "$skip": str(read_so_far)} if skips else {}
         got = 0
         for page in linked_pages(http, dialect, url, params | window, headers):
             if skips and page.rows and page.rows == previous:
                 raise SourceError("the server sends the same page again for another $skip. Remove source.page_size")
-            previous = page.rows
+            previous, first = page.rows, first or page.rows
             got += len(page.rows)
             yield page
         read_so_far += got
         # A page shorter than asked for is no sign of the end, since servers have limits of their own; more than asked for
         # means that the server ignores $top and has sent everything.
         if not skips or got == 0 or got > (size or 0):
-            return
+            break
+    if dialect == "plain" and size is None and first and context.source_rows is None and context.limit is None:
+        _look_behind(http, url, params | {"$skip": str(read_so_far)}, first)
+
+
+def _look_behind(http: HttpClient, url: str, params: dict[str, str], first: list[Any]) -> None:
+    """Raise if more rows stand behind those that came. Near-OData need neither count them nor say that it cuts them off."""
+    try:
+        more = _page("plain", http.get(url, params)).rows
+    except SourceError:
+        return  # It knows no $skip.
+    if more and more[0] not in first:  # Which is what comes where $skip is passed over.
+        raise SourceError(f"the service sends {params['$skip']} rows, and has more. Set source.page_size in the register")
 
 
 def _changes(

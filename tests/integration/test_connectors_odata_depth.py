@@ -300,6 +300,18 @@ def test_near_odata_is_asked_for_its_count(server: Server, tmp_path: Path, said:
     assert server.requests[0] == ("/svc/Poster/$count", {"$filter": "(x eq 1)"})
 
 
+@pytest.mark.parametrize("knows_skip", [True, False])
+def test_near_odata_that_cuts_off_without_a_word_is_found_out(server: Server, tmp_path: Path, knows_skip: bool) -> None:
+    server.answer = lambda path, query, headers: (
+        {"value": [{"Belnr": str(n)} for n in range(5)][int(query.get("$skip", 0)) if knows_skip else 0 :][:2]}
+    )
+    if not knows_skip:
+        assert len(rows(odata(server, "plain"), context(tmp_path))) == 2
+        return
+    with pytest.raises(SourceError, match=r"sends 2 rows, and has more\. Set source\.page_size"):
+        rows(odata(server, "plain"), context(tmp_path))
+
+
 def test_a_count_that_counts_something_else_is_left_out(server: Server, tmp_path: Path) -> None:
     server.counts = True
     server.answer = lambda path, query, headers: {"value": []}
