@@ -189,12 +189,20 @@ def damaged(home: Home, register: Register) -> Iterator[Finding]:
 
 
 def left_behind(home: Home, register: Register) -> Iterator[Finding]:
-    """Name the raw files of systems that have left the register: nothing reads them, and they may hold personal data."""
+    """Name the raw files of systems that have left the register, and workbooks of departments that have none: nothing reads or
+    mends them, and they may hold personal data.
+    """
     from ingestion.platform import SYSTEM_ID
 
     for path in sorted(home.raw.glob("*.duckdb")):
         if path.stem not in register.systems and path.stem != SYSTEM_ID:
             yield Finding(path.stem, Verdict.warn, f"{path}: no system of the register. Delete it if it is retired")
+    departments = {system.department for system in register.systems.values()}
+    for path in sorted((home.path / "workbooks").glob("*.xlsx")):
+        if path.stem not in departments:
+            yield Finding(
+                path.stem, Verdict.warn, f"{path}: no department of the register. Delete it if it is called otherwise now"
+            )
 
 
 def references(model: BaseModel) -> Iterator[EnvRef | FileRef]:

@@ -184,7 +184,10 @@ def _owners(before: Mapping[str, Mapping[str, Any]], troubles: Sequence[Trouble]
 
 def _read(home: Home) -> dict[str, dict[str, Any]]:
     path = home.path / "alerts.json"
-    content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError:  # Cut short: rather told twice than never again.
+        return {}
     return content
 
 

@@ -11,11 +11,13 @@ from municipality_support import DEPARTMENTS, Municipality
 from postbox_support import Postbox
 
 from ingestion.danish_time import DENMARK
+from ingestion.home import Home
 from ingestion.landing import land_system
 from ingestion.register import read_register
+from orchestration.alerts import tell
 from orchestration.instance import open_instance
 from orchestration.morning import conclude
-from orchestration.troubles import late_deliveries
+from orchestration.troubles import Owner, Trouble, late_deliveries
 
 
 def test_a_failed_system_is_told_once_to_its_owner_and_so_is_its_recovery(municipality: Municipality, postbox: Postbox) -> None:
@@ -135,6 +137,22 @@ def test_a_mail_server_that_is_down_fails_no_night_and_the_message_comes_later(
     monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", working)
     municipality.refresh()
     assert [to for to, _, _ in postbox.take()] == ["beta@odsherred.example"]
+
+
+def test_a_record_of_what_was_told_that_is_cut_short_tells_once_more(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", "mailto://127.0.0.1?to={owner}")
+    home.path.mkdir()
+    trouble, now = (
+        Trouble("k", Owner("Hold", "hold@odsherred.example"), "Noget.", "Gør noget."),
+        datetime(2026, 11, 26, tzinfo=UTC),
+    )
+
+    def sent() -> list[str]:
+        return tell(home, [trouble], now, lambda *_: True, systems=()).sent
+
+    assert [sent(), sent()] == [["Hold"], []]
+    (home.path / "alerts.json").write_text('{"k": {"wh', encoding="utf-8")
+    assert [sent(), sent()] == [["Hold"], []]
 
 
 def test_tables_of_one_delivery_wait_for_it_together() -> None:

@@ -316,7 +316,11 @@ def test_doctor_names_what_a_retired_system_left_behind(tmp_path: Path) -> None:
     for name in ("dubu", "platform", "afloest"):
         home.raw_file(name).touch(mode=0o600)
     register = read_register()
-    assert [finding.subject for finding in left_behind(home, register)] == ["afloest"]
+    workbooks = home.path / "workbooks"
+    workbooks.mkdir()
+    for name in ("oekonomi_indkoeb", "teknik_miljoe"):
+        (workbooks / f"{name}.xlsx").touch()
+    assert [finding.subject for finding in left_behind(home, register)] == ["afloest", "teknik_miljoe"]
     assert [(finding.subject, finding.verdict) for finding in damaged(home, register)] == [("dubu", "bad")]
 
 
