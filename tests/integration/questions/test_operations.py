@@ -18,7 +18,7 @@ def test_question_7_building_cases_in_and_out(ask: Any, truth: dict[str, Any]) -
     assert sum(facts["modtagne"].values()) - sum(received.values()) == lost
     assert 0 <= sum(facts["afgjorte"].values()) - sum(decided.values()) <= lost + unread
     assert all(facts["modtagne"].get(month, 0) >= count for month, count in received.items())
-    # What came in and was not decided lies there: cases do not get lost between the months. Closed is closed, be the day unreadable.
+    # What came in and was not decided lies there: cases do not get lost between the months, nor wait if the day is unreadable.
     _, _, _, waiting = max(rows)
     ((closed,),) = ask(
         "select count(*) from conformed.fct_sag where system_id = 'geoenviron' and status = 'Lukket' and lukket_dato is null"
