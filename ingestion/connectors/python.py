@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -84,4 +85,5 @@ def _text(value: Any) -> str | None:
     try:
         return text(value)
     except TypeError:  # Nothing that JSON knows: a UUID, a number of NumPy's.
-        return str(value)
+        nested = isinstance(value, (dict, list))
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_text) if nested else str(value)

@@ -47,6 +47,7 @@ def test_values_come_as_text_and_settings_by_name(functions: Any, tmp_path: Path
         yield {
             "id": 1, "Beløb": Decimal("1E+2"), "ja": True, "dag": date(2026, 1, 2), "tid": datetime(2026, 1, 2, 3), "intet": None,
             "nan": float("nan"), "flere": [1, "å"], "par": (1, 2), "råt": b"\x00\xff", "uid": UUID(int=1),
+            "inden i": [{"dag": date(2026, 1, 2), "kr": Decimal("1.10")}],
         }  # fmt: skip
         yield "vrøvl"
 
@@ -55,6 +56,7 @@ def test_values_come_as_text_and_settings_by_name(functions: Any, tmp_path: Path
     assert rows(python(), found) == [{
         "id": "1", "beloeb": "100", "ja": "true", "dag": "2026-01-02", "tid": "2026-01-02T03:00:00", "intet": None,
         "nan": None, "flere": '[1,"å"]', "par": "[1,2]", "raat": "00ff", "uid": "00000000-0000-0000-0000-000000000001",
+        "inden_i": '[{"dag":"2026-01-02","kr":"1.10"}]',
         "_source_ref": "egne_funktioner:rows", "_source_row": 1,
     }]  # fmt: skip
     assert [(r["source_row"], r["raw_text"]) for r in rejected(found)] == [(2, "'vrøvl'")]
