@@ -32,6 +32,7 @@ from ingestion.connectors.base import (
 from ingestion.connectors.http import HttpClient, client
 from ingestion.connectors.http_answers import counted, error_message, follow
 from ingestion.connectors.odata_delta import deleted_key, is_deleted
+from ingestion.connectors.records import MISSING, dig
 from ingestion.register.api import ODataTable
 from ingestion.register.model import ODataSystem
 from ingestion.settings import resolve
@@ -67,7 +68,7 @@ def read(system: ODataSystem, table_name: str, table: ODataTable, context: ReadC
             pages = _changes(http, connection.dialect, url, params, table, context)
         else:
             pages = all_pages(http, connection.dialect, url, params, table, context)
-        yield from gather(_found(pages, table, context), partial(_to_table, RawNames(), table.source.entity_set))
+        yield from gather(_found(pages, table, context), partial(_to_table, RawNames(), table))
 
 
 def _plain_count(http: HttpClient, url: str, params: dict[str, str], table: ODataTable, context: ReadContext) -> int | None:
@@ -99,19 +100,24 @@ def _found(pages: Iterator[Page], table: ODataTable, context: ReadContext) -> It
             yield ordinal, record
 
 
-def _to_table(names: RawNames, ref: str, found: list[tuple[int, dict[str, Any]]]) -> pa.Table:
+def _to_table(names: RawNames, table: ODataTable, found: list[tuple[int, dict[str, Any]]]) -> pa.Table:
     records = [record for _, record in found]
-    columns = {}
+    paths = {name: spec.path for name, spec in table.columns.items() if spec.path}
+    opened, columns = {path.split(".")[0] for path in paths.values()}, {}
+    for name, path in paths.items():
+        inside = [dig(record, path) for record in records]
+        if any(value is not MISSING for value in inside):
+            columns[names[name]] = column([None if value is MISSING else value for value in inside], _text)
     for name, given in by_name(records).items():
         if name.endswith(("@odata.nextLink", "@nextLink")):
             raise SourceError(_CUT_OFF)
-        if name == "__metadata" or "@" in name or name.startswith("odata."):
+        if name == "__metadata" or "@" in name or name.startswith("odata.") or name in opened:
             continue
         values = column(given, _text)
         # A link to other entities is no column, wherever nothing else stands in its place.
         if values.null_count < len(records) or not all(_is_deferred(record[name]) for record in records if name in record):
-            columns[names[name]] = values
-    return placed(columns, ref, [ordinal for ordinal, _ in found])
+            columns[names[f"{name} felt" if name in paths else name]] = values
+    return placed(columns, table.source.entity_set, [ordinal for ordinal, _ in found])
 
 
 def _text(value: Any) -> str | None:

@@ -53,7 +53,8 @@ def check(http: HttpClient, url: str, params: dict[str, str], dialect: str, tabl
     properties = _properties(document, sets[entity_set])
     if properties is None:
         return
-    missing = [f"'{name}'" for name in table.columns if name not in properties]
+    outer = {name: (column.path or name).split(".")[0] for name, column in table.columns.items()}
+    missing = [f"'{name}'" for name in outer.values() if name not in properties]
     if missing and table.on_missing_column == "fail":
         raise SourceError(
             f"by its $metadata '{entity_set}' has no {', '.join(missing)}. Ask the vendor, or change the register file"
@@ -65,6 +66,8 @@ def check(http: HttpClient, url: str, params: dict[str, str], dialect: str, tabl
 def _misfits(table: ODataTable, properties: dict[str, str], dialect: str) -> list[str]:
     wrong = []
     for name, column in table.columns.items():
+        if column.path:
+            continue  # It stands in a complex type or another entity.
         edm = properties.get(name, "Edm.String")
         kind = edm.removeprefix("Edm.")
         fits = kind == "String" or not edm.startswith("Edm.") or kind in _FITTING.get(column.type, {kind})

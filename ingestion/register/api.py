@@ -96,6 +96,9 @@ class ODataTable(TableBase):
     def _delta_alone(self) -> ODataTable:
         if self.source.delta and (self.write != "merge" or self.cursor is not None):
             raise ValueError("`delta` goes with `write: merge` and without a `cursor`")
+        asked = {*self.key, *([self.cursor.column] if self.cursor else [])}
+        if inside := [name for name in self.columns if name in asked and self.columns[name].path]:
+            raise ValueError(f"column '{inside[0]}' has a `path`, but the service is asked for it by name. Leave out the `path`")
         return self
 
 

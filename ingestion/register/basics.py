@@ -139,7 +139,8 @@ class Column(Strict):
     name: Identifier | None = None
     """Name in the warehouse; by default the source's name, folded."""
     path: Text | None = None
-    """Where the value stands, if not under the column's own name: dotted for JSON; for XML XPath, `a/b/@c`, `../@id` or `.`."""
+    """Where the value stands, if not under the column's own name: dotted for JSON (OData too); for XML XPath, `a/b/@c`, `../@id`
+    or `.`. Of an object that a path leads into, what no path leads to is left out."""
     at: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
     """Fixed width: first position (from 1) and length."""
     required: bool = False
@@ -231,6 +232,13 @@ class TableBase(Strict):
         if self.max_deleted_share is None and self.on_deleted == "keep":
             return 0.2
         return self.max_deleted_share
+
+    def refuse_paths(self) -> None:
+        """Raise ValueError if a column has a `path`, where the source has columns with names and nothing inside them."""
+        if inside := [name for name, column in self.columns.items() if column.path]:
+            raise ValueError(
+                f"column '{inside[0]}': `path` is for JSON and XML. Call the column as the source does, and give it a `name`"
+            )
 
     def summed(self) -> list[str]:
         """Return the columns whose sum the source tells, by their source names."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import StringConstraints, model_validator
 
 from ingestion.register.basics import Secret, Setting, Strict, TableBase, Text
 
@@ -26,3 +26,8 @@ class PythonSource(Strict):
 
 class PythonTable(TableBase):
     source: PythonSource
+
+    @model_validator(mode="after")
+    def _no_paths(self) -> PythonTable:
+        self.refuse_paths()
+        return self

@@ -53,5 +53,10 @@ class SqlSource(Strict):
 class SqlTable(TableBase):
     source: SqlSource
 
+    @model_validator(mode="after")
+    def _no_paths(self) -> SqlTable:
+        self.refuse_paths()
+        return self
+
     def summed(self) -> list[str]:
         return self.source.sums

@@ -398,6 +398,8 @@ class FilesTable(TableBase):
 
     @model_validator(mode="after")
     def _positions(self) -> FilesTable:
+        if not isinstance(self.source, (XmlSource, JsonSource)):
+            self.refuse_paths()
         fixed = isinstance(self.source, FixedSource)
         if self.source.archive and self.write == "replace":
             raise ValueError("`archive` takes files away that a snapshot is made of. Use `write: append` or `merge`")

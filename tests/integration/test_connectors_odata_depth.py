@@ -287,6 +287,16 @@ def test_a_service_that_says_nothing_of_itself_is_read(server: Server, tmp_path:
     assert rows(odata(server, "v4"), context(tmp_path)) == []
 
 
+def test_what_stands_in_a_complex_type_has_a_path(server: Server, tmp_path: Path) -> None:
+    server.metadata = EDMX.format(text="Edm.String")
+    server.answer = lambda *_: {"value": [{"Belnr": "a", "Tekst": {"By": {"Nr": "4500"}}}, {"Belnr": "b", "Tekst": None}]}
+    columns = {"Belnr": column(), "Postnr": column(path="Tekst.By.Nr")}
+    found = [(row["belnr"], row["postnr"], len(row)) for row in rows(odata(server, "v4", columns=columns), context(tmp_path))]
+    assert found == [("a", "4500", 4), ("b", None, 4)]
+    with pytest.raises(ValueError, match="the service is asked for it by name"):
+        odata(server, "v4", columns={"Belnr": column(path="Nr.Bel")})
+
+
 # --- Counts ------------------------------------------------------------------------------------------------------------------
 
 

@@ -82,6 +82,7 @@ def test_what_is_said_for_one_table_may_be_used_in_another_and_changed_there(tmp
         ("key: [id]", "key: [nummer]", 19, 3, "key 'nummer' is not among the columns"),
         ("pii: P2, key_domain: citizen, name", "pii: P1, key_domain: citizen, name", 19, 3, "holds CPR numbers"),
         ("classification: P2", "classification: P1", 28, 7, "'låner' is P2, the system only P1"),
+        ("id: {type: text, label", "id: {type: text, path: nr, label", 19, 3, "`path` is for JSON and XML. Call the column as"),
         ("write: append", "write: upsert", 23, 12, "'replace', 'merge' or 'append'"),
         ("period: P1Y", "period: 1 år", 14, 21, "an ISO 8601 duration such as P5Y"),
         ("id: bibliotek\n", "id: bibliotek\nid: bibliotek\n", 2, 1, "'id' is given twice"),
