@@ -92,7 +92,8 @@ def _problems_of(path: Path, seed: dict[str, Any]) -> Iterator[Problem]:
     if rows and list(rows[0].values) != list(types):
         yield Problem(path, 1, 1, f"the columns are not those of _seeds.yml. Write {','.join(types)}")
         return
-    keys = [test["unique_key"]["arguments"]["columns"] for test in seed.get("data_tests", ()) if "unique_key" in test]
+    uniques = [test["unique_key"] for test in seed.get("data_tests", ()) if "unique_key" in test]
+    keys = [unique["arguments"]["columns"] for unique in uniques]
     for row in rows:
         for column, type_ in types.items():
             value = row.values[column]
@@ -104,15 +105,21 @@ def _problems_of(path: Path, seed: dict[str, Any]) -> Iterator[Problem]:
                 yield row.problem(column, f"'{value}' is not {form}. Write it so")
             if not value and (column in ALWAYS_FILLED or any(column in key for key in keys)):
                 yield row.problem(column, f"'{column}' is empty. Fill it in")
-    for key in keys:
+    for key, unique in zip(keys, uniques, strict=True):
+        where = unique.get("config", {}).get("where", "")
         seen: dict[tuple[str, ...], int] = {}
         for row in rows:
             found = tuple(row.values[column] for column in key)
-            first = seen.setdefault(found, row.line)
+            first = seen.setdefault(found, row.line) if _holds(where, row) else row.line
             if first != row.line:
-                yield row.problem(
-                    key[0], f"{', '.join(key)} '{', '.join(found)}' stands in line {first} already. Keep one of them"
-                )
+                again = f"stands in line {first} already{where and f' where {where}'}"
+                yield row.problem(key[0], f"{', '.join(key)} '{', '.join(found)}' {again}. Keep one of them")
+
+
+def _holds(where: str, row: Row) -> bool:
+    """Whether a row is one that a test's `where` (`column = 'value'`) asks about."""
+    column, _, value = where.partition(" = ")
+    return not where or row.values[column] == value.strip("'")
 
 
 def read_mendings(folder: Path, register: Register) -> Mendings:

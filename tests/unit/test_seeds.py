@@ -105,6 +105,20 @@ def test_what_is_wrong_in_a_look_up_is_told_at_once_with_its_place(tmp_path: Pat
     assert ["1:1: the columns are not those" in str(problem) for problem in seed_problems(tmp_path)] == [True]
 
 
+def test_two_decisions_that_contradict_each_other_are_told(tmp_path: Path) -> None:
+    """A text is one address: linked to two, its rows would be doubled. Several that it is not are no contradiction."""
+    shutil.copytree(SEEDS, tmp_path / "seeds")
+    file = tmp_path / "seeds" / "koblinger.csv"
+    begins = len(file.read_text(encoding="utf-8").splitlines())
+    decided = (("a", "ja"), ("b", "nej"), ("c", "nej"), ("d", "ja"), ("a", "nej"))
+    with file.open("a", encoding="utf-8") as rows_:
+        rows_.writelines(f"adresse,Torvet 1,{target},{answer},Byggesager,2026-11-27,Set på kort\n" for target, answer in decided)
+    assert [f"{problem.line - begins}: {problem.message}" for problem in seed_problems(tmp_path / "seeds")] == [
+        "4: slags, tekst 'adresse, Torvet 1' stands in line 3 already where afgoerelse = 'ja'. Keep one of them",
+        "5: slags, tekst, maal 'adresse, Torvet 1, a' stands in line 3 already. Keep one of them",
+    ]
+
+
 def test_a_look_up_with_an_error_stops_dbt_before_it_loads(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(SEEDS, tmp_path / "seeds")
     look_up = tmp_path / "seeds" / "dranst.csv"
