@@ -6,7 +6,11 @@ with
 daekning as (
     select
         (select min(fravaer.dato) from {{ ref('fct_elevfravaer') }} as fravaer) as fra_dato,
-        (select max(underretning.modtaget_dato) from {{ ref('fct_underretning') }} as underretning) as til_dato
+        -- One dated after it was last written about is a slip of the pen, and makes no half-year over.
+        (
+            select max(underretning.modtaget_dato) filter (where underretning.modtaget_dato <= underretning.senest_aendret)
+            from {{ ref('stg_dubu__underretninger') }} as underretning
+        ) as til_dato
 ),
 
 halvaar as (
