@@ -24,6 +24,7 @@ vagter as (
         sum(timer) filter (where vagttype = 'vikar') as vikartimer,
         sum(pris) filter (where vagttype = 'vikar') as vikarudgift
     from {{ ref('fct_vagt') }}
+    where dato <= current_date
     group by 1, 2
 ),
 
@@ -46,6 +47,7 @@ leveret as (
         sum(planlagte_minutter) / 60 as planlagte_timer,
         list(distinct coalesce(person_id, {{ nobody() }})) as besoegte
     from {{ ref('fct_leveret_omsorg') }}
+    where dato <= current_date
     group by 1, 2
 ),
 
@@ -81,7 +83,7 @@ maaneder as (
         maaned,
         max(dato) as sidste_dag
     from {{ ref('dim_dato') }}
-    where maaned in (select haendelser.maaned from haendelser)
+    where maaned in (select haendelser.maaned from haendelser) and maaned <= current_date
     group by maaned
 ),
 
@@ -90,11 +92,13 @@ ansatte as (
 ),
 
 -- A unit in which nothing happened still has those who are employed there: its centre has them too, and so has a metric of employees.
+-- Shifts are planned, visits cancelled and sick leave prolonged beforehand: what is to come has not happened.
 celler as (
     select
         maaned,
         enhed_id
     from haendelser
+    where maaned <= current_date
     union
     select
         maaned,

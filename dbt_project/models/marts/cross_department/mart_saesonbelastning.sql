@@ -91,7 +91,7 @@ vagter as (
         sum(vagt.timer) filter (where vagt.vagttype = 'vikar') as vikartimer
     from {{ ref('fct_vagt') }} as vagt
     inner join {{ ref('dim_organisation') }} as organisation on vagt.enhed_id = organisation.enhed_id
-    where organisation.enhedstype = 'hjemmepleje'
+    where organisation.enhedstype = 'hjemmepleje' and vagt.dato <= current_date
     group by 1
 )
 
