@@ -330,7 +330,9 @@ def _sizes(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[
         return {}
     found = connection.execute(
         f"""
-        select name, count(distinct block) * (select block_size from pragma_database_size())
+        select name, count(distinct block) * (
+            select block_size from pragma_database_size() where database_name = current_database()
+        )
         from (select name, unnest(list_append(additional_block_ids, block_id)) as block from ({segments}))
         where block >= 0 group by name
         """

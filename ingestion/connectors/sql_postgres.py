@@ -36,8 +36,10 @@ def read_postgres(url: sa.URL, limits: Limits, source: Source, context: ReadCont
             connection.execute("BEGIN")
             kept = _keep(connection, source, context)
             connection.execute("COMMIT")
-        except duckdb.Error as error:
-            _roll_back(connection)
+        except Exception as error:
+            _roll_back(connection)  # Or the database stays attached, and no other table of this load gets on.
+            if not isinstance(error, duckdb.Error):
+                raise
             said = " ".join(str(error).split())[:300]
             raise SourceError(f"the database answers: {said}. {advice(said.lower())}") from None
         finally:

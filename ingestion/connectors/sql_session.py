@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.register.basics import Limits
@@ -29,7 +30,11 @@ def connected(url: sa.URL, limits: Limits) -> Iterator[sa.Connection]:
     dialect = url.get_backend_name()
     options = {"isolation_level": _SNAPSHOT[dialect]} if dialect in _SNAPSHOT else {}
     engine = sa.create_engine(
-        url, poolclass=sa.NullPool, connect_args=arguments(url, limits), hide_parameters=True, execution_options=options
+        _of_a_file(url) if dialect == "sqlite" else url,
+        poolclass=sa.NullPool,
+        connect_args=arguments(url, limits),
+        hide_parameters=True,
+        execution_options=options,
     )
     if dialect in _READ_ONLY:
         sa.event.listen(engine, "connect", lambda raw, _: _run(raw, _READ_ONLY[dialect]))
@@ -42,6 +47,13 @@ def connected(url: sa.URL, limits: Limits) -> Iterator[sa.Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def _of_a_file(url: sa.URL) -> sa.URL:
+    """Have SQLite open a file that is there, and make none where it is not."""
+    if not url.database or url.database.startswith(("file:", ":")):
+        return url
+    return url.set(database=Path(url.database).absolute().as_uri(), query={**url.query, "mode": "rw", "uri": "true"})
 
 
 def give_up(session: sa.Connection, result: sa.CursorResult[Any]) -> None:

@@ -169,6 +169,7 @@ def advice(said: str) -> str:
         "resolve": "Check the host in connection.url",
         "name or service": "Check the host in connection.url",
         "refused": "Check host and port, and whether the database is up",
+        "unable to open": "Check the path in connection.url, and the right to read it",
         "permission": "Ask the vendor for read access",
         "unknown database": "Check the database's name in connection.url",
         "unknown column": "Correct the register, or ask the vendor what changed",

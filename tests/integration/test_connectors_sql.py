@@ -26,7 +26,8 @@ from programs_support import MARIADB
 
 from ingestion.connectors.base import SourceError
 from ingestion.extract import extract
-from ingestion.landing import preview
+from ingestion.home import Home
+from ingestion.landing import land_system, preview
 from ingestion.register.model import System
 
 SECRET = "meget-hemmelig-kode"
@@ -562,6 +563,26 @@ def test_ranges_go_with_a_cursor_and_want_whole_numbers(large: str, tmp_path: Pa
     bad = sql(large, columns, source={"table": "maalinger", "ranges": {"column": "tid"}})
     with pytest.raises(SourceError, match="holds no numbers"):
         rows(bad, context(tmp_path))
+
+
+def test_a_fault_of_the_register_in_one_table_costs_no_other(postgres: str, tmp_path: Path) -> None:
+    """The database stayed attached to the load's own, and nothing of the system could be published."""
+    of = sql(postgres, source={"table": "elev.fravaer", "ranges": {"column": "tekst", "rows": 1}})
+    table = of.tables[TABLE]
+    sound = table.model_copy(update={"source": table.source.model_copy(update={"ranges": None})})
+    load = land_system(of.model_copy(update={"tables": {TABLE: table, "anden": sound}}), Home(tmp_path / "home"))
+    assert (load.failed, load.tables["anden"].rows) == ([TABLE], 3)
+    assert "'tekst' holds no numbers" in load.tables[TABLE].message
+
+
+def test_sqlite_makes_no_file_where_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "Æ 100%.db"
+    with pytest.raises(SourceError, match=r"unable to open database file\. Check the path"):
+        rows(sql(f"sqlite:///{path}", source={"table": "t"}), context(tmp_path))
+    assert not path.exists()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("create table t (id integer, beloeb numeric, rettet datetime)")
+    assert rows(sql(f"sqlite:///{path}", source={"table": "t"}), context(tmp_path)) == []
 
 
 def test_a_day_and_a_time_of_day_become_a_moment_that_can_be_the_cursor(large: str, tmp_path: Path) -> None:
