@@ -22,7 +22,7 @@ State = dict[str, Any]
 
 _OF_NO_ROW = {
     "glob", "period", "newest", "companion", "control", "archive", "failed", "besides", "each_missing",
-    "preamble_begins", "trailer_begins", "trailer_count", "trailer_sums", "trailer_count_at", "trailer_sums_at",
+    "preamble_begins", "trailer_count", "trailer_sums", "trailer_count_at", "trailer_sums_at",
 }  # fmt: skip
 """Options of files that say which there are and what is held against them, not how a row is read."""
 

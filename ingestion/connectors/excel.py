@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from fnmatch import fnmatchcase
@@ -75,6 +76,8 @@ def _rows(cells: list[list[Any]], ref: str, table: FilesTable, source: ExcelSour
         # Of many sheets one may be a guide or a sum. It is set aside where somebody sees it.
         context.reject(ref, source.header_row, "arket har ingen af de forventede overskrifter", " | ".join(map(str, header)))
         return
+    if source.trailer_begins is not None:
+        body = _above_trailer(body, source.trailer_begins, ref)
     serial = {fold(name) for name, column in table.columns.items() if column.type == "excel_serial"}
     given = 0
     for number, values in body:
@@ -87,6 +90,14 @@ def _rows(cells: list[list[Any]], ref: str, table: FilesTable, source: ExcelSour
         yield {**texts, SOURCE_REF: ref, SOURCE_ROW: number}
     if given:
         context.headed(ref, columns.values(), table.content_names())
+
+
+def _above_trailer(body: list[tuple[int, list[Any]]], begins: str, ref: str) -> list[tuple[int, list[Any]]]:
+    for at, (_, values) in enumerate(body):
+        first = next((text.strip() for text in (_text(value, False) for value in values) if text and text.strip()), "")
+        if re.match(begins, first):
+            return body[:at]
+    raise SourceError(f"{ref} has no row that begins with '{begins}'. Correct `trailer_begins`, or ask what changed")
 
 
 def _joined(rows: list[list[Any]]) -> list[Any]:

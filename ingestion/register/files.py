@@ -313,6 +313,14 @@ class ExcelSource(SourceBase):
     """Row, from 1, that holds the headings; what stands above is a banner."""
     header_rows: Annotated[int, Field(ge=1, le=5)] = 1
     """Rows of headings. Those above one another are joined by a blank; an upper one counts for the empty cells to its right."""
+    trailer_begins: Text | None = None
+    """Regular expression that the row below the last record begins with, in its first filled cell: a sum (`I alt`). It and what
+    is below it is passed over. A sheet without it fails the table: a sum that is called otherwise one day would be a record."""
+
+    @model_validator(mode="after")
+    def _trailer(self) -> ExcelSource:
+        _with_groups(self.trailer_begins or "")
+        return self
 
 
 class XmlSource(SourceBase):

@@ -92,6 +92,22 @@ def test_excel_errors_and_formulas_that_nobody_calculated_are_not_empty(drop: Pa
     assert [(row["telefon"], row["tarif"]) for row in found] == [("1", "#N/A"), ("2", None), ("3", "=B1*2")]
 
 
+def test_excel_sums_below_the_records_are_none(drop: Path, tmp_path: Path) -> None:
+    workbook(
+        drop, A=[*BANNER, HEAD, ["1", None, None, 5], ["2", None, None, 6], [], [None, "I alt", None, 11], ["Udskrevet 1/11"]]
+    )
+    of = excel_system(drop, "A")
+    table = of.tables[TABLE]
+
+    def below(begins: str) -> System:
+        source = table.source.model_copy(update={"trailer_begins": begins})
+        return of.model_copy(update={"tables": {TABLE: table.model_copy(update={"source": source})}})
+
+    assert [row["telefon"] for row in rows(below("I alt|Sum"), context(tmp_path))] == ["1", "2"]
+    with pytest.raises(SourceError, match="has no row that begins with 'Total'"):
+        rows(below("Total"), context(tmp_path))
+
+
 def test_ods_errors_and_formulas_that_nobody_calculated_are_not_empty(drop: Path, tmp_path: Path) -> None:
     oasis = "urn:oasis:names:tc:opendocument:xmlns"
     root = (
