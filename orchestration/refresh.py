@@ -111,7 +111,7 @@ def refresh(
         except DbtError as error:
             result.stages.append(Stage("Prepare dbt", seconds=time.perf_counter() - prepared, failures={"dbt parse": str(error)}))
         names = list(STAGES) if manifest_path else [LOAD, BUILD]
-        # What nobody holds any more goes first: what is there when `quickly` ends is kept.
+        # What nobody holds any more goes first: what is there when `quickly` ends is kept as long as this process lives.
         gc.collect()
         with quickly():
             definitions = build_defs(
@@ -123,15 +123,12 @@ def refresh(
                 schedules=False,
             )
             jobs = {name: definitions.resolve_job_def(name) for name in names}
-        try:
-            for job_name, job in jobs.items():
-                run = _Run(job, instance, {PROCESS_TAG: process}, progress)
-                wholly = {LOAD: [f"load_{system.id}" for system in selected], BUILD: ["dbt_build"] if manifest_path else []}
-                result.stages.append(run.execute(STAGES[job_name], wholly.get(job_name, []) if full else []))
-                result.version = run.version or result.version
-            conclude(home, register, instance, process)
-        finally:
-            gc.unfreeze()
+        for job_name, job in jobs.items():
+            run = _Run(job, instance, {PROCESS_TAG: process}, progress)
+            wholly = {LOAD: [f"load_{system.id}" for system in selected], BUILD: ["dbt_build"] if manifest_path else []}
+            result.stages.append(run.execute(STAGES[job_name], wholly.get(job_name, []) if full else []))
+            result.version = run.version or result.version
+        conclude(home, register, instance, process)
     return result
 
 

@@ -53,7 +53,7 @@ def _settings_end_with_their_module() -> Iterator[None]:
     # A schedule's or sensor's context that is not closed leaves its dead instance to whatever loads definitions next, whenever
     # the garbage collector comes by: seen here, in the module that did it.
     gc.collect()
-    # What is left is imported and stays: half a second of each further collection, until a refresh thaws it.
+    # What is left is imported and stays: half a second of each further collection.
     gc.freeze()
     assert DefsStateStorage.get() is None, "a Dagster context was opened without `with`"
 
@@ -119,7 +119,7 @@ NEEDS = {
     "systemd": (shutil.which("systemd-analyze") is not None, "systemd"),
 }
 _LEFT_OUT: dict[str, str] = {}
-LONG = ("test_kills", "test_ui", "test_nights", "test_changes", "questions", "test_warehouse", "test_the_201st_system")
+LONG = ("test_kills", "test_ui", "town", "test_changes", "test_warehouse", "test_the_201st_system")
 """What takes a minute or more, and so comes first: else one process would do it in the end while the other has nothing left."""
 
 

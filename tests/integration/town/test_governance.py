@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from town_support import Town
 
 from ingestion.home import Home
 from ingestion.register import read_register
@@ -80,9 +81,9 @@ def test_every_number_is_traced_to_its_source(home: Home) -> None:
 HISTORY = ("mart_datakvalitet_historik", "mart_karantaene_historik")
 
 
-def test_quality_and_quarantine_are_kept_day_by_day(home: Home) -> None:
+def test_quality_and_quarantine_are_kept_day_by_day(town: Town) -> None:
     """Yesterday stays, whatever is rebuilt; a night that is repeated is told once."""
-    register = read_register()
+    register, home = read_register(town.register), town.home
     with duckdb.connect(str(home.warehouse)) as connection:
         now = {name: connection.execute(f"select count(*) from marts.{name}").fetchall() for name in HISTORY}
         assert (
