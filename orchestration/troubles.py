@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import dagster as dg
-from dagster import DagsterEventType, DagsterRun, RunsFilter
+from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._core.errors import DagsterAssetCheckFailedError
 
 from ingestion.checks import WARNED
@@ -59,6 +59,8 @@ class Trouble:
 
 
 PLATFORM_OWNER = Owner("Fællesdata")
+SEEN_BACK = timedelta(days=8)
+"""How far back runs are looked through."""
 
 
 def find_troubles(
@@ -79,6 +81,7 @@ def find_troubles(
             )
         )
     troubles += _apart(register, manifest, lineage)
+    troubles += _faults_of_the_platform(instance, register, home, lineage, now)
     if build:
         troubles += _build_troubles(instance, build, register, manifest, lineage)
     if publication and not publication.is_success:
@@ -93,6 +96,37 @@ def find_troubles(
             )
         )
     return troubles
+
+
+def _faults_of_the_platform(
+    instance: dg.DagsterInstance, register: Register, home: Home, lineage: Lineage, now: datetime
+) -> Iterable[Trouble]:
+    """Tell of loads that ended in a fault of ours (a full disk, a right that is lacking): not even their log is published."""
+    from ingestion.raw_file import read_logs, unreadable
+
+    told = set(unreadable(home, register.systems))
+    failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE], created_after=now - SEEN_BACK)
+    for record in instance.get_run_records(failed):  # The newest first.
+        faults = {step.removeprefix("load_"): message for step, message in _failures(instance, record.dagster_run).items()}
+        began = datetime.fromtimestamp(record.start_time or 0, UTC)
+        if began > now:
+            continue  # Of a clock that has been set back since.
+        for system_id, log in read_logs(home, faults.keys() & register.systems.keys() - told).items():
+            told.add(system_id)
+            if any(entry["started_at"].replace(tzinfo=UTC) >= began for entry in log):
+                continue
+            system = register.systems[system_id]
+            yield Trouble(
+                f"fault:{system_id}",
+                PLATFORM_OWNER,
+                f"{system.title} kunne ikke hentes. Fejlen er på platformen, ikke i kilden.",
+                "Se fejlen i kørslen (fuld disk, en rettighed, der mangler), ret den, og kør: "
+                f"faellesdata refresh --system {system_id}",
+                (faults[system_id],),
+                marts=lineage.marts_of_tables(system_id, system.tables),
+                page=f"runs/{record.dagster_run.run_id}",
+                system=system_id,
+            )
 
 
 def _apart(register: Register, manifest: Mapping[str, Any], lineage: Lineage) -> Iterable[Trouble]:

@@ -5,6 +5,7 @@ Whatever it is, the rest of the night goes on, what was there stays, and the nex
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -13,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from municipality_support import DEPARTMENTS, MODEL, Municipality
 
+from ingestion import landing
 from ingestion.register import read_register
 from orchestration.instance import open_instance
 from orchestration.schedules import BUILD, LOAD, PUBLISH
@@ -61,6 +64,11 @@ def rows(municipality: Municipality) -> list[int]:
     return [municipality.rows(f"mart_{system_id}") for system_id in DEPARTMENTS]
 
 
+def troubles(municipality: Municipality) -> list[str]:
+    """Return what the last night told."""
+    return [trouble["what"] for trouble in json.loads(municipality.home.heartbeat.read_text(encoding="utf-8"))["troubles"]]
+
+
 def long_file(rows: int) -> str:
     # Digits that no compression makes small.
     return "nr;navn\n" + "".join(f"{row};{hash((row, 'x')):x}{hash((row, 'y')):x}\n" for row in range(rows))
@@ -79,6 +87,26 @@ def test_a_disk_that_fills_during_a_load(municipality: Municipality, tmp_path: P
     text.write_text(text.read_text(encoding="utf-8").replace("max: 100}", "max: 900000}"), encoding="utf-8")
     assert municipality.refresh().ok
     assert rows(municipality) == [400_002, 5, 2], "once the disk has room, everything is there once"
+
+
+def test_a_load_that_cannot_be_published_is_told_though_its_log_cannot_tell(
+    municipality: Municipality, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = municipality.register / DEPARTMENTS["alfa"] / "alfa.yml"
+    path.write_text(f"{path.read_text(encoding='utf-8')}limits: {{retries: 0}}\n", encoding="utf-8")
+    publish = landing._publish
+
+    def refused(work: Path, target: Path) -> None:
+        if target.stem == "alfa":
+            raise PermissionError(errno.EACCES, "Permission denied", str(target))
+        publish(work, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(landing, "_publish", refused)
+        municipality.refresh(systems=["alfa"])
+    assert "System alfa kunne ikke hentes. Fejlen er på platformen, ikke i kilden." in troubles(municipality)
+    municipality.refresh(systems=["alfa"])
+    assert troubles(municipality) == []
 
 
 def test_a_disk_that_fills_while_dbt_builds(municipality: Municipality, tmp_path: Path) -> None:
@@ -141,10 +169,7 @@ def test_a_raw_file_that_cannot_be_read_costs_its_own_system(municipality: Munic
     assert list(failures) == ["load_alfa"]
     assert f"{file} cannot be read" in failures["load_alfa"]
     assert rows(municipality) == [2, 5, 5]
-    night = json.loads(municipality.home.heartbeat.read_text(encoding="utf-8"))
-    assert [trouble["what"] for trouble in night["troubles"]] == [
-        "Råfilen for System alfa kan ikke læses. Det, der bygger på den, er som før."
-    ]
+    assert troubles(municipality) == ["Råfilen for System alfa kan ikke læses. Det, der bygger på den, er som før."]
     states = table_states(read_register(municipality.register), municipality.home, datetime.now(UTC))
     assert {row["system"]: row["state"] for row in states} == {"alfa": "failed", "beta": "fresh", "gamma": "fresh"}
     file.write_bytes(whole)
@@ -157,8 +182,7 @@ def test_what_only_register_or_dbt_project_knows_is_told(municipality: Municipal
     path = municipality.register / DEPARTMENTS["beta"] / "beta.yml"
     path.write_text(path.read_text(encoding="utf-8").replace("  ting:\n", "  sager:\n"), encoding="utf-8")
     municipality.refresh()
-    night = json.loads(municipality.home.heartbeat.read_text(encoding="utf-8"))
-    (told,) = (trouble["what"] for trouble in night["troubles"] if trouble["what"].startswith("Registeret"))
+    (told,) = (trouble for trouble in troubles(municipality) if trouble.startswith("Registeret"))
     assert "alfa.ting, beta.ting hentes ikke mere" in told
     assert "beta.sager hentes, men bruges ikke" in told
 
