@@ -68,8 +68,8 @@ class Made:
 
     @property
     def read_as(self) -> str:
-        """What changes for those who read it."""
-        return self.content or self.version
+        """What changes for those who read it: also when it is made again because it was not finished, or not in full."""
+        return self.content or (self.version if self.status == "ok" else f"{self.version} {self.status}")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Project:
             if reason:
                 # What is new for the date alone is made before the rest is planned, and taken to come out as it was.
                 if reason != "new day":
-                    versions[unique_id] = made.version
+                    versions[unique_id] = made.read_as
                 steps.append(Step(unique_id, node["name"], reason, made, not full and _can_be_mended(node, made, before)))
         return steps
 

@@ -145,6 +145,24 @@ def build(of: Project, facts: Facts, **arguments: Any) -> dict[str, str]:
     return {step.name: step.reason for step in steps}
 
 
+def test_what_was_made_of_an_unfinished_table_is_made_again_when_that_is_finished() -> None:
+    of = project(node("a", ["source.f.a.t", "source.f.vault.person_keys"]), node("both", ["model.f.a"]))
+    facts = Facts(sources={"source.f.a.t": "1"})
+    build(of, facts)
+    # A build is killed, and one of its tables is asked for before the next night.
+    facts.sources = {"source.f.a.t": "2"}
+    begun = {step.unique_id: replace(step.made, status="begun") for step in of.plan(facts, ("model",))}
+    facts.state = {**facts.state, **begun}
+    assert build(of, facts, only=["both"]) == {"both": "asked for"}
+    assert build(of, facts) == {"a": "not finished", "both": "news"}
+    # Rows that were loaded after the vault had looked are without their persons until it has.
+    facts.sources, facts.early = {"source.f.a.t": "3"}, {"source.f.a.t"}
+    assert build(of, facts) == {"a": "news", "both": "news"}
+    facts.early = ()
+    assert build(of, facts) == {"a": "not finished", "both": "news"}
+    assert build(of, facts) == {}
+
+
 def test_the_calendar_makes_new() -> None:
     of = project(
         node("a", ["source.f.a.t"]),
