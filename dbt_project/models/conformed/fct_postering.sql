@@ -5,8 +5,9 @@ select
     posteringer.bogfoeringsdato,
     posteringer.periode,
     coalesce(periode.periode_noegle, {{ unknown_key() }}) as periode_noegle,
-    -- What comes in the supplementary period belongs to the old year's December, whenever it was posted.
-    coalesce(periode.maaned, date_trunc('month', posteringer.bogfoeringsdato))::date as regnskabsmaaned,
+    -- What comes in the supplementary period belongs to the old year's December, whenever it was posted; in a period that is none, as SAP's
+    -- further ones (14-16), it is the month of posting, but no later than the year's last.
+    coalesce(periode.maaned, date_trunc('month', posteringer.konteringsdag))::date as regnskabsmaaned,
     coalesce({{ account_key('posteringer.regnskabsaar', 'posteringer.konto') }}, {{ unknown_key() }}) as konto_noegle,
     coalesce(konto.artskonto, {{ unknown_key() }}) as artskonto,
     coalesce(steder.omkostningssted, {{ unknown_key() }}) as omkostningssted,

@@ -65,7 +65,7 @@ benchmark as (
 opus as (
     select
         if(
-            postering.periode = 13, postering.regnskabsmaaned, date_trunc('month', date_trunc('week', postering.bogfoeringsdato))
+            postering.periode > 12, postering.regnskabsmaaned, date_trunc('month', date_trunc('week', postering.bogfoeringsdato))
         )::date as maaned,
         funktioner.ydelsesgruppe,
         sum(postering.beloeb) filter (where postering.dranst = '1') as brutto,
