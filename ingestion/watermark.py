@@ -41,7 +41,8 @@ def asked_anew(system: System, table: Table, state: State) -> bool:
 def _asked(system: System, table: Table) -> str:
     """Tell what the register asks for, and whom: not labels and types, which say what becomes of it."""
     files = isinstance(system, FilesSystem)
-    included: dict[str, Any] = {"source": set(type(table.source).model_fields) - _OF_NO_ROW if files else True}
+    left_out = _OF_NO_ROW - ({"glob", "newest"} if table.write == "replace" else set())  # Which a snapshot is made of.
+    included: dict[str, Any] = {"source": set(type(table.source).model_fields) - left_out if files else True}
     if table.write == "merge":
         included |= {"key": True, "cursor": {"column", "param", "on_missing"}}
     # Without what nobody chose: a version of ours that knows one more option must not have everything read anew.

@@ -170,6 +170,16 @@ def test_a_corrected_file_replaces_its_own_rows_only(library: System, drop: Path
     assert fetch(home, "select id from raw.udlaan order by id") == [("3",)]
 
 
+def test_a_snapshot_of_other_files_is_read_at_once(tmp_path: Path, drop: Path, home: Home) -> None:
+    for name in "ab":
+        put(drop, f"{name}.csv", "id;navn", f"1;{name}")
+    connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+    for glob, rows in (("*.csv", 2), ("a.csv", 1)):
+        of = table({"format": "csv", "glob": glob}, {"id": "integer", "navn": "text"}, "replace", ["id"])
+        land_system(system_of(tmp_path / "register", "bibliotek", connection, {"filialer": of}), home)
+        assert fetch(home, "select count(*) from raw.filialer") == [(rows,)]
+
+
 @pytest.mark.parametrize("write", ["append", "merge"])
 def test_a_corrected_file_takes_no_place_of_what_later_files_say(tmp_path: Path, drop: Path, home: Home, write: str) -> None:
     more: dict[str, Any] = {"cursor": {"column": "dag"}} if write == "merge" else {}
