@@ -73,10 +73,15 @@ def _parsed(
     made = _of_the_file(listed, table)
     names = _names_beside(folder, listed, table)
     before, rejects, rows = context.source_rows or 0, context.rejects, 0
+    keys = {name: raw for name, raw in table.content_names().items() if name in table.key}
     for part, ref in unpacked(path, file_ref(listed.name), table.source.unpack):
+        came: set[str] = set()
         for batch in parse(part, ref, names, context):
-            rows += batch.num_rows if not isinstance(batch, duck.Scan) else batch.rows
+            rows += batch.rows if isinstance(batch, duck.Scan) else batch.num_rows
+            came.update(batch.columns if isinstance(batch, duck.Scan) else batch.column_names)
             yield _with_columns(_without_unused(batch, names, context), made)
+        if came:  # Where there are no headings a record may lack what others have, but not all of them the key.
+            context.headed(ref, came, keys)
     control = table.source.control
     if control is None or context.limit is not None:
         return

@@ -216,3 +216,14 @@ def test_a_column_that_one_of_several_files_lacks_is_missing(drop: Path, tmp_pat
                 extract(of, TABLE, of.tables[TABLE], context(folder))
         else:
             assert extract(of, TABLE, of.tables[TABLE], context(folder)).missing_columns == ["dag"]
+
+
+def test_a_file_in_which_no_record_has_the_key_fails_beside_good_ones(drop: Path, tmp_path: Path) -> None:
+    (drop / "a.json").write_text('[{"id": 1, "navn": "x"}]')
+    (drop / "b.json").write_text('[{"nr": 2}]')
+    connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+    of = system(connection, {"format": "json", "glob": "*.json"}, {"id": column(), "navn": column()}, write="append")
+    with pytest.raises(SourceError, match=r"no longer gives 'id' \(b\.json\)"):
+        extract(of, TABLE, of.tables[TABLE], context(tmp_path))
+    (drop / "b.json").write_text('[{"id": 2}]')
+    assert extract(of, TABLE, of.tables[TABLE], context(tmp_path)).rows == 2
