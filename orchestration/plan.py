@@ -326,6 +326,12 @@ def read_state(home: Home) -> dict[str, Made]:
     return {unique_id: Made(*made) for unique_id, *made in rows}
 
 
+def made_with_a_vault(home: Home) -> bool:
+    """Return whether the warehouse, if there is one, holds persons by the ids of a vault."""
+    noted = read_state(home).get(VAULT) if home.warehouse.exists() else None
+    return noted is not None and noted.version != ""
+
+
 def read_contents(home: Home, nodes: Iterable[Any]) -> dict[str, str]:
     """Return a digest of the rows of each of these of dbt's nodes, by its unique id."""
     with _open(home) as connection:

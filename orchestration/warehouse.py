@@ -17,7 +17,7 @@ from orchestration.freshness import held_back, last_loads, stale_tables
 from orchestration.keys import PLATFORM, PLATFORM_TABLES, REGISTER, VAULT, WAREHOUSE_POOL, published, raw_table, source_system
 from orchestration.locks import exclusive
 from orchestration.measures import Measures, quality_scores
-from orchestration.plan import summary
+from orchestration.plan import made_with_a_vault, summary
 from orchestration.reports import report_specs
 from orchestration.translator import Translator, audience, read_manifest
 
@@ -108,6 +108,12 @@ def vault_asset(register: Register, home: Home) -> dg.AssetsDefinition:
         from ingestion.vault import build_vault
 
         with exclusive(home, WAREHOUSE_POOL):
+            if not home.vault.exists() and made_with_a_vault(home):
+                raise dg.Failure(
+                    f"{home.vault}, with which the warehouse was made, is not there. Put it back from the back-up. Without it "
+                    f"everybody gets another id, and another name in marts: if that is meant, move {home.warehouse} away too",
+                    allow_retries=False,
+                )
             new_persons = build_vault(register, home)
         for key in VAULT.values():
             yield dg.MaterializeResult(asset_key=key, metadata={"new_persons": new_persons})

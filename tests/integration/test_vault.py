@@ -6,6 +6,7 @@ import hmac
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 from connectors_support import column
@@ -27,7 +28,9 @@ from ingestion.vault import (
     seen,
     vault_key,
 )
-from orchestration.plan import VAULT, read_facts, write_state
+from orchestration.plan import VAULT, Made, read_facts, write_state
+from orchestration.troubles import failure_reason
+from orchestration.warehouse import vault_asset
 
 CPR = {"pii": "P2", "key_domain": "citizen"}
 
@@ -97,6 +100,21 @@ def test_a_changed_number_stays_one_person_also_in_chains_and_when_told_late(reg
     found = ids(home)
     assert {found["0101901111"], found["0101902222"], found["0101903333"]} == {first}
     assert found["0505905555"] != first
+
+
+def test_a_vault_that_is_lost_is_not_made_anew_in_silence(home: Home) -> None:
+    """Everybody would be somebody else, in what has been published too."""
+    home.path.mkdir()
+    vault = vault_asset(Register(systems={}), home)
+    assert dg.materialize([vault]).success
+    write_state(home, {VAULT: Made("look", "look", "", "ok")})
+    copy = home.vault.rename(home.path / "copy")
+    lost = dg.materialize([vault], raise_on_error=False)
+    (failure,) = (failure_reason(event) for event in lost.all_events if event.is_step_failure)
+    assert "Put it back from the back-up" in failure
+    assert not home.vault.exists()
+    copy.rename(home.vault)
+    assert dg.materialize([vault]).success
 
 
 def test_a_vault_that_was_put_back_is_noticed(register: Register, drop: Path, home: Home, tmp_path: Path) -> None:
