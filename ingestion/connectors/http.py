@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 from ingestion.connectors.base import ReadContext, SourceError, text, too_long
 from ingestion.connectors.http_answers import PROXY_ADVICE, body_of, cause, next_link, place_of, tls_fault
@@ -110,6 +110,9 @@ class HttpClient:
         """
         if counted_as is None:
             counted_as = f"{method} {url} {_counted_arguments(arguments)}"
+        key = self._auth
+        if isinstance(key, ApiKeyAuth) and key.param and key.param not in parse_qs(urlsplit(url).query):  # As in a next link.
+            arguments["params"] = {**(arguments.get("params") or {}), key.param: resolve(key.value)}
         response = self._send(method, url, counted_as, headers={**self._login(), **(headers or {})}, **arguments)
         if response.status_code == 401 and isinstance(self._auth, OAuth2Auth):
             # The server may forget a token before the time it promised.
@@ -123,7 +126,7 @@ class HttpClient:
             return _basic(resolve(auth.username), resolve(auth.password))
         if isinstance(auth, BearerAuth):
             return {"Authorization": f"Bearer {resolve(auth.token)}"}
-        if isinstance(auth, ApiKeyAuth):
+        if isinstance(auth, ApiKeyAuth) and auth.header:
             return {auth.header: resolve(auth.value)}
         if isinstance(auth, OAuth2Auth):
             return {"Authorization": f"Bearer {self._oauth2_token(auth)}"}

@@ -23,8 +23,16 @@ class BearerAuth(Strict):
 
 class ApiKeyAuth(Strict):
     type: Literal["api_key"]
-    header: Text
+    header: Text | None = None
+    param: Text | None = None
+    """Query parameter, where the service wants the key in the address (Datafordeler)."""
     value: Secret
+
+    @model_validator(mode="after")
+    def _one(self) -> ApiKeyAuth:
+        if (self.header is None) == (self.param is None):
+            raise ValueError("give either `header` or `param`, for where the key goes")
+        return self
 
 
 class OAuth2Auth(Strict):

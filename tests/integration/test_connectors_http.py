@@ -436,6 +436,25 @@ def test_log_ins(server: Server, tmp_path: Path, auth: Any, header: str, value: 
     assert rows(rest(server, {"type": "single"}, auth, {"Extra": {"env": "SECRET"}}), context(tmp_path)) == []
 
 
+def test_a_key_in_the_address_goes_along_with_every_page_and_into_no_message(server: Server, tmp_path: Path) -> None:
+    key = {"type": "api_key", "param": "apikey", "value": {"env": "SECRET"}}
+    links = [f"/poster?side=1&apikey={SECRET}", "/poster?side=2", None]
+
+    def answer(path: str, query: dict[str, str], headers: Any) -> Any:
+        page = int(query.get("side", 0))
+        return {"poster": [{"id": page}], "next": links[page]} if query["apikey"] == SECRET else (401, {}, "")
+
+    server.answer = answer
+    of = rest(server, {"type": "next_link", "path": "next"}, key, source={"records": "poster"})
+    assert ids(of, context(tmp_path)) == ["0", "1", "2"]
+    server.answer = lambda path, query, headers: (403, {}, {"error": {"message": f"apikey={SECRET}"}})
+    with pytest.raises(SourceError) as caught:
+        rows(of, context(tmp_path))
+    assert SECRET not in str(caught.value)
+    with pytest.raises(ValueError, match="either `header` or `param`"):
+        rest(server, {"type": "single"}, {**key, "header": "X-Key"})
+
+
 def oauth2(server: Server) -> dict[str, Any]:
     secret = {"env": "SECRET"}
     return {"type": "oauth2", "token_url": f"{server.url}/token", "client_id": "os", "client_secret": secret}
