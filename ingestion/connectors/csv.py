@@ -83,6 +83,8 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
     with duck.connect(context) as connection, ThreadPoolExecutor(_COUNTING) as counting:
         for piece in _cut(path, ref, source, above, trailer):
             columns = columns or _columns(above, ref, source, table)
+            if not source.header and not counted:
+                _refuse_headings(piece, columns, ref, source)
             counted.append((piece, counting.submit(_is_regular, connection, piece, columns, source)))
             if context.limit is not None:
                 break  # A preview needs no more.
@@ -427,6 +429,14 @@ def _check_count(found: duck.Scan, ref: str, context: ReadContext) -> None:
     came = counted[0] if counted else 0
     if came != found.rows:
         raise SourceError(f"{ref}: {found.rows} records stand in the file, {came} came out. Report it to the platform's team")
+
+
+def _refuse_headings(first: _Piece, columns: list[str], ref: str, source: CsvSource) -> None:
+    """Raise if a file without headings has them today: they would be a record."""
+    with first.path.open("rb") as file:
+        titles = csv_records.fields(file.readline(_CHUNK).decode(errors="replace").rstrip("\n"), source)
+    if [fold(title) for title in titles] == columns:
+        raise SourceError(f"{ref}:{first.first}: the columns' names stand here. Leave out `header: false`, or ask what changed")
 
 
 def _recognise(what: str, begins: str | None, lines: list[str], ref: str) -> None:

@@ -356,6 +356,9 @@ def test_without_headings_fields_come_as_declared(drop: Path, tmp_path: Path) ->
     kept = rows(csv_system(drop, header=False), found)
     assert [(row["cpr_nr"], row["bemaerkning"], row["_source_row"]) for row in kept] == [("0101010001", "x", 1)]
     assert [r["source_row"] for r in rejected(found)] == [2]
+    write(drop, HEADER.upper() + "0101010001;2;x\r\n")
+    with pytest.raises(SourceError, match=r":1: the columns' names stand here"):
+        rows(csv_system(drop, header=False), context(tmp_path))
 
 
 def test_cells_written_for_excel_are_unwrapped_where_declared(drop: Path, tmp_path: Path) -> None:
