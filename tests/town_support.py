@@ -25,8 +25,8 @@ ROLE = "bi_netvaerk"
 class Town:
     """The practice municipality being served, and the commands one runs on it."""
 
-    def __init__(self, home: Home, register: Path) -> None:
-        self.home, self.register = home, register
+    def __init__(self, home: Home, register: Path, shared: Path) -> None:
+        self.home, self.register, self.shared = home, register, shared
         self.truth: dict[str, Any] = json.loads((home.demo / "truth.json").read_text(encoding="utf-8"))
 
     def refresh(self) -> Any:

@@ -1,8 +1,8 @@
-"""One practice municipality, a twentieth of its size: its first night, then all that one asks of it, then nights that go wrong.
+"""One practice municipality, a twentieth of its size: its first night, what is asked of it, nights that go wrong, Dagster's UI.
 
 What is hidden cannot be held against anything; so what is shown is, and the facts, which show all, are held against the truth but
 for the defects that were planted. All files here run in one process (`tests/conftest.py`), and in the order of their names:
-`test_nights.py` comes last.
+`test_nights.py` and `test_ui.py` come last.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def town(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Town:
     lend_manifest(read_register(register), home, shared)
     # More nights than four in a day, which is what STIL allows.
     (home.demo / "stil_ws17" / "quota.json").write_text('{"per_day": 100}', encoding="utf-8")
-    made = Town(home, register)
+    made = Town(home, register, shared)
     with made.served():
         night = made.refresh()
     assert night.ok, night.stages

@@ -1,6 +1,6 @@
 """`faellesdata ui` as it runs in production: a night through the daemon, a look with a browser, a daemon killed, a missed tick.
 
-One story over one practice municipality and one server: the steps run in order.
+One story over the municipality as its nights left it, and one server: the steps run in order.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ import pytest
 from browser_support import browser
 from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
 from manifest_support import lend_manifest
+from town_support import Town
 
-import demo
 from ingestion.home import Home
 from ingestion.register import read_register
 from orchestration.instance import end_orphans, open_instance
 from orchestration.schedules import BUILD, LOAD, NIGHT_TAG, PUBLISH, RUNS_TAG
 
 pytestmark = pytest.mark.timeout(600)
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SELECTOR = {"repositoryLocationName": "faellesdata", "repositoryName": "__repository__"}
 NIGHT = "test-2026-11-23"
 HEALTH = "{instance{daemonHealth{allDaemonStatuses{daemonType required healthy lastHeartbeatTime}}}}"
@@ -119,18 +119,14 @@ def fault(home: Home, system_id: str, content: dict[str, str]) -> Iterator[None]
 
 
 @pytest.fixture(scope="module")
-def ui(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Ui]:
-    home = Home(tmp_path_factory.mktemp("town"))
-    demo.build(home, scale=0.02)
-    lend_manifest(read_register(), home, shared)
-    before = dict(os.environ)
-    made = Ui(home, home.path / "ui.log")
-    with demo.serve(home):
+def ui(town: Town) -> Iterator[Ui]:
+    # The register as it is, without the nights' short time-outs.
+    lend_manifest(read_register(), town.home, town.shared)
+    made = Ui(town.home, town.home.path / "ui.log")
+    with town.served():
         made.start()
         yield made
         made.stop()
-    os.environ.clear()
-    os.environ.update(before)
 
 
 def test_a_night_goes_through_the_daemon_with_one_system_down(ui: Ui) -> None:
@@ -142,10 +138,13 @@ def test_a_night_goes_through_the_daemon_with_one_system_down(ui: Ui) -> None:
     assert [run.status for run in ui.finished(BUILD)] == [DagsterRunStatus.SUCCESS]
     assert [run.status for run in ui.finished(PUBLISH)] == [DagsterRunStatus.SUCCESS]
     assert (ui.home.published / "bi_netvaerk" / "current").exists()
-    ui.wait(ui.home.heartbeat.exists, 120, "the heartbeat")
-    heartbeat = json.loads(ui.home.heartbeat.read_text(encoding="utf-8"))
-    assert heartbeat["night"] == NIGHT
-    assert "KMD Nexus kunne ikke hentes." in [trouble["what"] for trouble in heartbeat["troubles"]]
+    ui.wait(lambda: heartbeat(ui)["night"] == NIGHT, 120, "the heartbeat")
+    assert "KMD Nexus kunne ikke hentes." in [trouble["what"] for trouble in heartbeat(ui)["troubles"]]
+
+
+def heartbeat(ui: Ui) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(ui.home.heartbeat.read_text(encoding="utf-8"))
+    return told
 
 
 @pytest.mark.browser
