@@ -189,14 +189,21 @@ def damaged(home: Home, register: Register) -> Iterator[Finding]:
 
 
 def left_behind(home: Home, register: Register) -> Iterator[Finding]:
-    """Name the raw files of systems that have left the register, and workbooks of departments that have none: nothing reads or
+    """Name the raw files and tables of what has left the register, and workbooks of departments that have none: nothing reads or
     mends them, and they may hold personal data.
     """
     from ingestion.platform import SYSTEM_ID
+    from ingestion.raw_file import left_tables
 
     for path in sorted(home.raw.glob("*.duckdb")):
         if path.stem not in register.systems and path.stem != SYSTEM_ID:
             yield Finding(path.stem, Verdict.warn, f"{path}: no system of the register. Delete it if it is retired")
+    for system_id, names in left_tables(home, register.systems).items():
+        for name in names:
+            told = (
+                f"{home.raw_file(system_id)} has raw.{name}: no table of the register. Drop it if it is retired or has a new name"
+            )
+            yield Finding(system_id, Verdict.warn, told)
     departments = {system.department for system in register.systems.values()}
     for path in sorted((home.path / "workbooks").glob("*.xlsx")):
         if path.stem not in departments:

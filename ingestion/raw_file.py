@@ -93,6 +93,20 @@ def unreadable(home: Home, system_ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def left_tables(home: Home, systems: Mapping[str, System]) -> dict[str, list[str]]:
+    """Return, by system, the tables in its raw file that have left the register, and what was kept of them."""
+    found: dict[str, list[str]] = {}
+    for system_id, connection in _each(home, systems):
+        names = systems[system_id].tables
+        known = {*names, *(f"{name}__deleted" for name in names), "load_log", "load_rejects"}
+        rows = connection.execute(
+            "select table_name from duckdb_tables() where database_name = 'source'"
+            f" and schema_name = '{SCHEMA}' and not starts_with(table_name, '_dlt')"
+        ).fetchall()
+        found[system_id] = sorted({name for (name,) in rows} - known)
+    return found
+
+
 def _each(
     home: Home, system_ids: Iterable[str], unreadable: dict[str, str] | None = None
 ) -> Iterator[tuple[str, duckdb.DuckDBPyConnection]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -315,12 +316,15 @@ def test_doctor_names_what_a_retired_system_left_behind(tmp_path: Path) -> None:
     home.raw.mkdir(parents=True)
     for name in ("dubu", "platform", "afloest"):
         home.raw_file(name).touch(mode=0o600)
+    with duckdb.connect(str(home.raw_file("fbs"))) as raw:
+        for name in ("load_log", "load_rejects", "_dlt_loads", "udlaan", "udlaan__deleted", "laanere"):
+            raw.execute(f"create schema if not exists raw; create table raw.{name} (a int)")
     register = read_register()
     workbooks = home.path / "workbooks"
     workbooks.mkdir()
     for name in ("oekonomi_indkoeb", "teknik_miljoe"):
         (workbooks / f"{name}.xlsx").touch()
-    assert [finding.subject for finding in left_behind(home, register)] == ["afloest", "teknik_miljoe"]
+    assert [finding.subject for finding in left_behind(home, register)] == ["afloest", "fbs", "teknik_miljoe"]
     assert [(finding.subject, finding.verdict) for finding in damaged(home, register)] == [("dubu", "bad")]
 
 
