@@ -99,7 +99,12 @@ def prepared(register: Register, home: Home) -> tuple[Manifest, dict[str, Any]]:
 
     with exclusive(home, "dbt_parse"):
         _prepare(register, home)
-        manifest = Manifest.from_msgpack(_packed(home).read_bytes(), decoder=extended_mashumuro_decoder)
+        try:
+            manifest = Manifest.from_msgpack(_packed(home).read_bytes(), decoder=extended_mashumuro_decoder)
+        except ValueError:  # Cut short: it is made anew, like what is not there.
+            _packed(home).unlink()
+            _prepare(register, home)
+            manifest = Manifest.from_msgpack(_packed(home).read_bytes(), decoder=extended_mashumuro_decoder)
         written: dict[str, Any] = json.loads(manifest_path(home).read_bytes())
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     return manifest, written
@@ -109,7 +114,7 @@ def _prepare(register: Register, home: Home) -> None:
     collect_seldom()
     fingerprint, path, stamp = _fingerprint(register), manifest_path(home), _stamp(home)
     kept = (path, _packed(home), home.lineage, home.metrics, stamp)
-    if all(one.exists() for one in kept) and stamp.read_text() == fingerprint:
+    if all(one.exists() for one in kept) and stamp.read_text() == fingerprint and _is_whole(path):
         return
     from ingestion.register.generate import mending_problems
 
@@ -127,6 +132,13 @@ def _prepare(register: Register, home: Home) -> None:
     shutil.copyfile(fresh, draft)
     draft.replace(path)
     stamp.write_text(fingerprint)
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a JSON file has its end: one that was cut short when power was lost stopped every night."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - 1, 0))
+        return file.read() == b"}"
 
 
 def write_lineage(manifest: Manifest, parsed: Mapping[str, Any], home: Home) -> None:

@@ -19,6 +19,7 @@ from municipality_support import DEPARTMENTS, MODEL, Municipality
 
 from ingestion import landing
 from ingestion.register import read_register
+from orchestration.dbt import prepared
 from orchestration.instance import open_instance
 from orchestration.schedules import BUILD, LOAD, PUBLISH
 from orchestration.states import table_states
@@ -175,6 +176,16 @@ def test_a_raw_file_that_cannot_be_read_costs_its_own_system(municipality: Munic
     file.write_bytes(whole)
     assert municipality.refresh().ok
     assert rows(municipality) == [5, 5, 5]
+
+
+def test_a_prepared_manifest_that_is_cut_short_is_made_anew(municipality: Municipality) -> None:
+    register = read_register(municipality.register)
+    for name in ("manifest.json", "manifest.msgpack"):
+        prepared(register, municipality.home)
+        path = municipality.home.dbt / name
+        path.write_bytes(path.read_bytes()[:5000])
+        _, written = prepared(register, municipality.home)
+        assert "model.faellesdata.mart_alfa" in written["nodes"]
 
 
 def test_what_only_register_or_dbt_project_knows_is_told(municipality: Municipality) -> None:
