@@ -14,10 +14,11 @@ BAD = {"stale", "failed", "never"}
 
 
 def last_night(home: Home, now: datetime) -> dict[str, Any] | None:
-    """Return what the last night left of itself, with its age in hours; None if there has been none."""
-    if not home.heartbeat.exists():
+    """Return what the last night left of itself, with its age in hours; None if there has been none, or it cannot be read."""
+    try:
+        night: dict[str, Any] = json.loads(home.heartbeat.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return None
-    night: dict[str, Any] = json.loads(home.heartbeat.read_text(encoding="utf-8"))
     return {**night, "age_hours": round((now - datetime.fromisoformat(night["at"])).total_seconds() / 3600, 1)}
 
 

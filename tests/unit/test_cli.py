@@ -28,6 +28,7 @@ from cli.skeleton import skeleton
 from ingestion.home import Home
 from ingestion.register import read_file, read_register
 from orchestration.refresh import Refresh, Stage, UnknownSelectionError
+from orchestration.states import last_night
 
 ROOT = Path(__file__).resolve().parents[2]
 runner = CliRunner()
@@ -252,6 +253,14 @@ def test_status_says_how_the_night_went_and_whether_there_was_one(monkeypatch: p
     assert "mart_sagsflow" in text
     assert "Does `faellesdata ui` run?" in invoke("status", "--home", str(tmp_path), "--night-within", "26", code=1)
     invoke("status", "--home", str(tmp_path), "--night-within", "31")
+
+
+def test_a_heartbeat_that_is_cut_short_is_none(tmp_path: Path) -> None:
+    home, now = Home(tmp_path), datetime.now(UTC)
+    home.heartbeat.write_text('{"at": "2026-11-27T02', encoding="utf-8")
+    assert last_night(home, now) is None
+    home.heartbeat.write_text(json.dumps({"at": (now - timedelta(hours=2)).isoformat()}), encoding="utf-8")
+    assert last_night(home, now) == {"at": (now - timedelta(hours=2)).isoformat(), "age_hours": 2.0}
 
 
 def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
