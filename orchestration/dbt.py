@@ -107,6 +107,10 @@ def prepared(register: Register, home: Home) -> tuple[Manifest, dict[str, Any]]:
             manifest = Manifest.from_msgpack(_packed(home).read_bytes(), decoder=extended_mashumuro_decoder)
         written: dict[str, Any] = json.loads(manifest_path(home).read_bytes())
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
+    # Both live through the build, and Python would look through them again and again for dead cycles. What is one already goes
+    # first: it may hold a database open.
+    gc.collect()
+    gc.freeze()
     return manifest, written
 
 

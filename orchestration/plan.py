@@ -237,10 +237,17 @@ class Project:
 
     def _moment(self, node: Node, facts: Facts) -> str:
         """Return the date or the time, where the node's SQL asks for it, itself or by a macro of ours."""
-        texts = [node["raw_code"], *(self._text(name) for name in node["depends_on"].get("macros", []))]
-        if any(map(TIME.search, texts)):
-            return facts.now
-        return facts.today if any(map(DATE.search, texts)) else ""
+        asked = self._asks_for[node["unique_id"]]
+        return facts.now if asked is TIME else facts.today if asked is DATE else ""
+
+    @cached_property
+    def _asks_for(self) -> dict[str, re.Pattern[str] | None]:
+        found = {}
+        for unique_id in self.order:
+            node = self._nodes[unique_id]
+            texts = [node["raw_code"], *(self._text(name) for name in node["depends_on"].get("macros", []))]
+            found[unique_id] = next((asked for asked in (TIME, DATE) if any(map(asked.search, texts))), None)
+        return found
 
     def _code(self, node: Node) -> str:
         parts = [

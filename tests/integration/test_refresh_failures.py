@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from orchestration.schedules import BUILD, LOAD
 def test_a_sound_night_is_green(municipality: Municipality) -> None:
     result = municipality.refresh()
     assert result.ok, result
-    assert gc.get_freeze_count() == 0, "a process that goes on throws away what it held back"
     assert [stage.name for stage in result.stages] == ["Load", "Build", "Publish"]
     assert result.version is not None
     assert [municipality.rows(f"mart_{system_id}") for system_id in DEPARTMENTS] == [2, 2, 2]
