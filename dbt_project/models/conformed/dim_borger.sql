@@ -41,7 +41,7 @@ select
     versioner.person_id,
     versioner.gyldig_fra,
     versioner.gyldig_til,
-    versioner.kommunekode,
+    coalesce(versioner.kommunekode, {{ unknown_key() }}) as kommunekode,
     case
         when versioner.kommunekode = {{ own_municipality() }} and not versioner.adressebeskyttet then coalesce(distrikter.skoledistrikt, {{ unknown_key() }})
         else {{ unknown_key() }}
