@@ -7,6 +7,7 @@ import importlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -309,9 +310,13 @@ def _fetch(folder: Folder, listed: Listed, context: ReadContext) -> tuple[Path, 
     """Copy the file into the load's folder, under a name of our own; return its path and fingerprint."""
     target = context.workdir / f"fetched-{len(context.files_loaded):05}"
     digest = hashlib.sha256()
-    with folder.open(listed.name) as source, target.open("wb") as copy:
+    # Beside the copying: of a file on this machine the digest takes longer.
+    with ThreadPoolExecutor(1) as beside, folder.open(listed.name) as source, target.open("wb") as copy:
+        taken = None
         while chunk := source.read(_CHUNK):
-            digest.update(chunk)
+            if taken is not None:
+                taken.result()
+            taken = beside.submit(digest.update, chunk)
             copy.write(chunk)
     if folder.stat(listed.name).stamp != listed.stamp or target.stat().st_size != listed.size:
         raise SourceError(f"{listed.name} changed while it was read. Load again later, or raise connection.quiet_seconds")
