@@ -129,7 +129,7 @@ def _each(
             except duckdb.Error as error:
                 if unreadable is not None:
                     unreadable[system_id] = (
-                        f"{path} cannot be read ({' '.join(str(error).split())}). Close it where it is open for writing; "
+                        f"{path} cannot be read ({one_line(error)}). Close it where it is open for writing; "
                         "where it is damaged, put it back from the back-up, or move it away: then all is read from the beginning"
                     )
             else:

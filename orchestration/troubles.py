@@ -67,8 +67,10 @@ def find_troubles(
     register: Register, home: Home, manifest: Mapping[str, Any], instance: dg.DagsterInstance, now: datetime
 ) -> list[Trouble]:
     """Return everything that is wrong, newest state only: what has been mended is not in the list."""
-    lineage = Lineage(manifest)
-    troubles = [*_load_troubles(register, home, lineage, now)]
+    from ingestion.raw_file import unreadable
+
+    lineage, lost = Lineage(manifest), unreadable(home, register.systems)
+    troubles = [*_load_troubles(register, home, lineage, now, lost)]
     troubles += _held_back(manifest, stale_tables(register, last_loads(register.systems, home), now), lineage)
     build, publication = _newest(instance, BUILD), _newest(instance, PUBLISH)
     if not manifest_is_current(register, home):
@@ -81,7 +83,7 @@ def find_troubles(
             )
         )
     troubles += _apart(register, manifest, lineage)
-    troubles += _faults_of_the_platform(instance, register, home, lineage, now)
+    troubles += _faults_of_the_platform(instance, register, home, lineage, now, lost)
     if build:
         troubles += _build_troubles(instance, build, register, manifest, lineage)
     if publication and not publication.is_success:
@@ -99,12 +101,12 @@ def find_troubles(
 
 
 def _faults_of_the_platform(
-    instance: dg.DagsterInstance, register: Register, home: Home, lineage: Lineage, now: datetime
+    instance: dg.DagsterInstance, register: Register, home: Home, lineage: Lineage, now: datetime, lost: Mapping[str, str]
 ) -> Iterable[Trouble]:
     """Tell of loads that ended in a fault of ours (a full disk, a right that is lacking): not even their log is published."""
-    from ingestion.raw_file import read_logs, unreadable
+    from ingestion.raw_file import read_logs
 
-    told = set(unreadable(home, register.systems))
+    told = set(lost)
     failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE], created_after=now - SEEN_BACK)
     for record in instance.get_run_records(failed):  # The newest first.
         faults = {step.removeprefix("load_"): message for step, message in _failures(instance, record.dagster_run).items()}
@@ -153,10 +155,10 @@ def system_owner(system: System) -> Owner:
     return Owner(system.owner.team, system.owner.email, system.department)
 
 
-def _load_troubles(register: Register, home: Home, lineage: Lineage, now: datetime) -> Iterable[Trouble]:
-    from ingestion.raw_file import read_logs, unreadable
+def _load_troubles(register: Register, home: Home, lineage: Lineage, now: datetime, lost: Mapping[str, str]) -> Iterable[Trouble]:
+    from ingestion.raw_file import read_logs
 
-    for system_id, reason in unreadable(home, register.systems).items():
+    for system_id, reason in lost.items():
         system = register.systems[system_id]
         yield Trouble(
             f"raw:{system_id}",
