@@ -165,6 +165,8 @@ def advice(said: str) -> str:
         "access denied": "Check user name and password",
         "login failed": "Check user name and password",
         "logon denied": "Check user name and password",
+        "too many": "Give it fewer `limits.connections`, or ask the database's owner for more",
+        "connection slots": "Give it fewer `limits.connections`, or ask the database's owner for more",
         "timeout": "Try later, or raise the limits",
         "resolve": "Check the host in connection.url",
         "name or service": "Check the host in connection.url",

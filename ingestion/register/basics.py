@@ -93,6 +93,8 @@ class Limits(Strict):
     table_seconds: Annotated[int, Field(gt=0, le=86_400)] = 3600
     """A table that takes longer than this is given up."""
     retries: Annotated[int, Field(ge=0, le=10)] = 3
+    connections: Annotated[int, Field(ge=1, le=16)] = 2
+    """PostgreSQL: a large table that is replaced whole is read over so many connections at once."""
     requests_per_second: Annotated[float, Field(gt=0)] | None = None
     """HTTP: the most that the system allows."""
     max_calls_per_day: Annotated[int, Field(gt=0)] | None = None

@@ -138,6 +138,98 @@ def test_postgres_all_of_it_and_then_what_is_new(tmp_path: Path, monkeypatch: py
     assert [step[2] for step in steps] == [1, 0, 1]
 
 
+def _landed(home: Home, postgres: str, table: str, **more: Any) -> tuple[list[str], list[int]]:
+    """Land `table`; return where its rows say they come from, and their ids."""
+    of = system(
+        {"protocol": "sql", "url": postgres.replace("://", "+psycopg://")}, {"table": table}, {"id": column("integer")}, **more
+    )
+    load = land_system(of, home).tables[TABLE]
+    assert (load.status, load.source_rows) == ("loaded", load.rows), load.message
+    with duckdb.connect(str(home.raw_file("proeve")), read_only=True) as connection:
+        refs = connection.sql(f"select distinct _source_ref from raw.{TABLE} order by 1").fetchall()
+        ids = connection.sql(f"select id from raw.{TABLE} order by 1").fetchall()
+        places = connection.sql(f"select count(distinct (_source_ref, _source_row)) from raw.{TABLE}").fetchone()
+    assert places == (len(ids),)
+    return [ref for (ref,) in refs], [number for (number,) in ids]
+
+
+@pytest.mark.parametrize("connections", [1, 2, 5])
+def test_the_pages_of_a_postgres_table_are_shared_out_and_seen_in_one_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: str, connections: int
+) -> None:
+    from ingestion.connectors import sql_postgres
+
+    monkeypatch.setattr("ingestion.landing._LARGE_ROWS", 1)
+    monkeypatch.setattr(sql_postgres, "_LEAST_PAGES", 1)
+    shared_out = sql_postgres._pages
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("drop table if exists vandrer")
+        connection.execute("create table vandrer as select i as id, repeat('æ', 100) as tekst from generate_series(1, 5000) i")
+
+        def meanwhile(*given: Any) -> list[str]:
+            """Rows are counted, none is read: now some go, some come, and each of the others moves to a new page."""
+            parts = shared_out(*given)
+            connection.execute("delete from vandrer where id <= 500")
+            connection.execute("update vandrer set id = id + 10000")
+            connection.execute("insert into vandrer select i, 'ny' from generate_series(5001, 5100) i")
+            return parts
+
+        monkeypatch.setattr(sql_postgres, "_pages", meanwhile)
+        more = {"limits": {"connections": connections}}
+        refs, ids = _landed(Home(tmp_path / "home"), postgres, "vandrer", **more)
+    # PostgreSQL takes pages ahead of rows, so that the last part may have none.
+    assert refs == (["vandrer"] if connections == 1 else [f"vandrer#{number}" for number in range(1, max(connections, 3))])
+    assert ids == list(range(1, 5001))
+
+
+def test_a_database_that_grants_fewer_connections_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: str
+) -> None:
+    monkeypatch.setattr("ingestion.landing._LARGE_ROWS", 1)
+    monkeypatch.setattr("ingestion.connectors.sql_postgres._LEAST_PAGES", 1)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("create role knap login connection limit 2")
+        connection.execute("create table mange as select i as id, repeat('æ', 100) as tekst from generate_series(1, 5000) i")
+        connection.execute("grant select on mange to knap")
+    home, few = Home(tmp_path / "home"), postgres.replace("postgres:@", "knap:@")
+    of = system(
+        {"protocol": "sql", "url": few.replace("://", "+psycopg://")},
+        {"table": "mange"},
+        {"id": column("integer")},
+        limits={"connections": 4},
+    )
+    load = land_system(of, home).tables[TABLE]
+    assert load.status == "failed" and "Give it fewer `limits.connections`" in load.message
+    refs, ids = _landed(home, few, "mange", limits={"connections": 1})
+    assert (refs, ids) == (["mange"], list(range(1, 5001)))
+
+
+@pytest.mark.parametrize("kind", ["set", "del", "blik", "arving", '"Stor Æ"'])
+def test_what_is_no_plain_table_is_read_whole_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: str, kind: str
+) -> None:
+    """A view and a partitioned table have no pages of their own, a table that others inherit from has rows on theirs."""
+    monkeypatch.setattr("ingestion.landing._LARGE_ROWS", 1)
+    monkeypatch.setattr("ingestion.connectors.sql_postgres._LEAST_PAGES", 1)
+    rows = "select i as id, repeat('æ', 100) as tekst from generate_series(1, 3000) i"
+    made = {
+        "set": f"create materialized view set as {rows}",
+        "del": "create table del (id int, tekst text) partition by range (id);"
+        " create table del_1 partition of del for values from (0) to (1000); create table del_2 partition of del default;"
+        f" insert into del {rows}",
+        "blik": f"create view blik as {rows}",
+        "arving": "create table arving (id int, tekst text); create table barn () inherits (arving);"
+        f" insert into arving {rows} where i <= 1000; insert into barn {rows} where i > 1000",
+        '"Stor Æ"': f'create schema "Æ skole"; create table "Æ skole"."Stor Æ" as {rows}',
+    }
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(made[kind].encode())
+    table = "Æ skole.Stor Æ" if kind.startswith('"') else kind
+    refs, ids = _landed(Home(tmp_path / "home"), postgres, table)
+    assert ids == list(range(1, 3001))
+    assert refs == ([f"{table}#1", f"{table}#2"] if kind in ("arving", '"Stor Æ"') else [table])
+
+
 def test_a_load_that_dlt_cannot_finish_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
