@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,22 +43,25 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
     parse = importlib.import_module(f"ingestion.connectors.{table.source.format}").parse
     others = (other.source for other in system.tables.values())
     context.beside = {other.record.rpartition("/")[2] for other in others if isinstance(other, XmlSource)}
-    with opened(system) as folder:
+    with opened(system) as folder, ThreadPoolExecutor(1) as beside:
         if context.files_taken:
             folder = _WithArchived(folder, system, table, context.files_taken)
         for listed in _due(folder, system, table, context):
-            path, fingerprint = _fetch(folder, listed, context)
+            path = _fetch(folder, listed, context)
+            digest = beside.submit(_digest, path)
+            seen = context.files_seen.get(listed.name)
             try:
-                if _same_content(fingerprint, context.files_seen.get(listed.name)) and table.write != "replace":
-                    context.files_touched[listed.name] = fingerprint
+                if seen is not None and table.write != "replace" and seen.rpartition(":")[2] == digest.result():
+                    context.files_touched[listed.name] = f"{listed.stamp}:{digest.result()}"  # Touched, but not changed.
                     continue
                 yield from _parsed(parse, folder, path, listed, table, context)
             except SourceError:
-                context.failed_files[listed.name] = fingerprint
+                context.failed_files[listed.name] = f"{listed.stamp}:{digest.result()}"
                 raise
             finally:
+                wait([digest])
                 path.unlink(missing_ok=True)
-            context.files_loaded[listed.name] = fingerprint
+            context.files_loaded[listed.name] = f"{listed.stamp}:{digest.result()}"
             if context.limit is not None:
                 return  # A preview needs no more than one file.
 
@@ -306,26 +310,20 @@ def _composed(name: str) -> str:
     return normalize("NFC", name)
 
 
-def _fetch(folder: Folder, listed: Listed, context: ReadContext) -> tuple[Path, str]:
-    """Copy the file into the load's folder, under a name of our own; return its path and fingerprint."""
+def _fetch(folder: Folder, listed: Listed, context: ReadContext) -> Path:
+    """Copy the file into the load's folder, under a name of our own."""
     target = context.workdir / f"fetched-{len(context.files_loaded):05}"
-    digest = hashlib.sha256()
-    # Beside the copying: of a file on this machine the digest takes longer.
-    with ThreadPoolExecutor(1) as beside, folder.open(listed.name) as source, target.open("wb") as copy:
-        taken = None
-        while chunk := source.read(_CHUNK):
-            if taken is not None:
-                taken.result()
-            taken = beside.submit(digest.update, chunk)
-            copy.write(chunk)
+    with folder.open(listed.name) as source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy, _CHUNK)
     if folder.stat(listed.name).stamp != listed.stamp or target.stat().st_size != listed.size:
         raise SourceError(f"{listed.name} changed while it was read. Load again later, or raise connection.quiet_seconds")
-    return target, f"{listed.stamp}:{digest.hexdigest()}"
+    return target
 
 
-def _same_content(fingerprint: str, seen: str | None) -> bool:
-    """Touched, but not changed."""
-    return seen is not None and seen.rpartition(":")[2] == fingerprint.rpartition(":")[2]
+def _digest(path: Path) -> str:
+    """Return what tells the file's content from any other; it takes longer than to copy it, and goes beside its reading."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def put_away(system: FilesSystem, seen: Mapping[str, Mapping[str, str]], failed: Mapping[str, Mapping[str, str]]) -> None:
