@@ -318,12 +318,15 @@ def by_name(records: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
 
 
 def column(values: Sequence[Any], to_text: Callable[[Any], str | None] = text) -> pa.Array:
-    """Return JSON values as an Arrow column of text. Arrow takes those that are all text, or all integers, in one go."""
+    """Return JSON values as an Arrow column of text. Arrow takes those that are all text, integers or booleans in one go."""
     import pyarrow as pa
 
     with suppress(TypeError, UnicodeEncodeError):
         return pa.array(values, pa.string())
-    if {*map(type, values)} <= {int, type(None)}:
+    kinds = {*map(type, values)} - {type(None)}
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_()).cast(pa.string())
+    if kinds == {int}:
         with suppress(OverflowError):  # More than 64 bits.
             return pa.array(values, pa.int64()).cast(pa.string())
     return _texts(list(map(to_text, values)))
