@@ -37,6 +37,8 @@ _COUNTING = 2
 """Pieces that are counted at once: a piece is one buffer of DuckDB's, which one thread reads."""
 _LONGEST = 32 << 20
 """Bytes of a line. DuckDB takes memory for sixteen such lines at once if nothing is said."""
+_BUFFER = 4 << 20
+"""Bytes that DuckDB reads at once where no line is longer: what both cores have left to do in the end is less then."""
 _DOUBLED_UTF8 = {letter.encode().decode("cp1252").encode(): letter for letter in "æøåÆØÅ"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MARKS = {_BYTE_ORDER_MARK: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -58,6 +60,8 @@ class _Piece:
     """How many fields stand on each line, none of them quoted; 0 where they are not as many, or a quote stands somewhere."""
     plain: bool = True
     """Whether, as far as a look at the bytes can tell, each line is one record."""
+    longest: int = 0
+    """Bytes; no line has more."""
 
 
 class _Block(NamedTuple):
@@ -119,7 +123,8 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
         context.headed(ref, columns, table.content_names())
     for run in regular:
         # One scan for a run of pieces: each insert of its own would cost DuckDB half as much again.
-        yield _scan([piece.path for piece in run], sum(piece.lines for piece in run), columns, source, ref, context, run[0].first)
+        paths, held = [piece.path for piece in run], sum(piece.lines for piece in run)
+        yield _scan(paths, held, columns, source, ref, context, run[0].first, max(piece.longest for piece in run))
     if careful.good:
         found = _scan([numbered], careful.good, columns, source, ref, context, duck.identifier(_LINE))
         _check_count(found, ref, context)
@@ -149,6 +154,7 @@ def _cut(path: Path, ref: str, source: CsvSource, above: list[str], trailer: lis
                 fitting = block if taken == lines else _first_lines(block, taken)
                 file.write(fitting)
                 piece.lines += taken
+                piece.longest = max(piece.longest, len(fitting))
                 piece.fields = fields if piece.fields in (-1, fields) else 0
                 piece.plain = piece.plain and (fields > 0 or _looks_plain(fitting, source))
                 if source.header and _has_line(fitting, above[-1].encode()):
@@ -387,21 +393,29 @@ def _lines(piece: _Piece, source: CsvSource) -> Iterator[tuple[int, list[str]]]:
         yield piece.first + block.first - 1, block.text.decode().removesuffix("\n").split("\n")
 
 
-def _read_csv(paths: list[Path], columns: list[str], source: CsvSource) -> str:
+def _read_csv(paths: list[Path], columns: list[str], source: CsvSource, longest: int = _LONGEST) -> str:
+    buffer = _BUFFER if longest < _BUFFER else _LONGEST
     kinds = ", ".join(f"{duck.literal(name)}: '{'BIGINT' if name == _LINE else 'VARCHAR'}'" for name in columns)
     quote, listed = duck.literal(source.quote), ", ".join(duck.literal(str(path)) for path in paths)
     return (
         f"read_csv([{listed}], auto_detect = false, header = false, delim = {duck.literal(source.separator)}, "
-        f"quote = {quote}, escape = {quote}, new_line = '\\n', max_line_size = {_LONGEST}, buffer_size = {_LONGEST}, "
+        f"quote = {quote}, escape = {quote}, new_line = '\\n', max_line_size = {buffer}, buffer_size = {buffer}, "
         f"columns = {{{kinds}}}, filename = false)"
     )
 
 
 def _scan(
-    paths: list[Path], rows: int, columns: list[str], source: CsvSource, ref: str, context: ReadContext, line: str | int
+    paths: list[Path],
+    rows: int,
+    columns: list[str],
+    source: CsvSource,
+    ref: str,
+    context: ReadContext,
+    line: str | int,
+    longest: int = _LONGEST,
 ) -> duck.Scan:
     stored = [_LINE, *columns] if line == duck.identifier(_LINE) else columns
-    relation = _read_csv(paths, stored, source)
+    relation = _read_csv(paths, stored, source, longest)
     values = {name: _unwrapped(name) if source.excel_text else duck.identifier(name) for name in columns}
     if context.limit is not None:
         relation += f" limit {context.limit}"

@@ -199,7 +199,8 @@ def test_a_database_that_grants_fewer_connections_says_what_to_do(
         limits={"connections": 4},
     )
     load = land_system(of, home).tables[TABLE]
-    assert load.status == "failed" and "Give it fewer `limits.connections`" in load.message
+    assert load.status == "failed"
+    assert "Give it fewer `limits.connections`" in load.message
     refs, ids = _landed(home, few, "mange", limits={"connections": 1})
     assert (refs, ids) == (["mange"], list(range(1, 5001)))
 

@@ -180,6 +180,16 @@ def test_a_bare_cr_beside_quotes_and_a_field_longer_than_python_takes(drop: Path
     ]
 
 
+def test_a_line_of_many_megabytes_is_read_as_others_are(drop: Path, tmp_path: Path) -> None:
+    """DuckDB reads in small steps where no line is longer than one, and refuses a line that is."""
+    long = "æ" * (3 << 20)
+    write(drop, f"{HEADER}1;2;a\n3;4;{long}\n5;6;b\n", "utf-8")
+    found = context(tmp_path)
+    kept = rows(csv_system(drop, encoding="utf-8"), found)
+    assert [(row["bemaerkning"], row["_source_row"]) for row in kept] == [("a", 2), (long, 3), ("b", 4)]
+    assert rejected(found) == []
+
+
 def test_nul_goes_to_the_rejects(drop: Path, tmp_path: Path) -> None:
     write(drop, HEADER + "1;a\0;b\r\n2;c;d\r\n")
     found = context(tmp_path)
