@@ -35,7 +35,11 @@
     {%- endif -%}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {%- if config.get("mend") -%}{%- do run_query("drop table " ~ news_of(target_relation)) -%}{%- endif -%}
+    {%- if config.get("mend") -%}
+        {%- for used in [news_of(target_relation), lacking_of(target_relation), differs_of(target_relation)] -%}
+            {%- do run_query("drop table " ~ used) -%}
+        {%- endfor -%}
+    {%- endif -%}
     {%- do persist_docs(target_relation, model) -%}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
@@ -50,19 +54,32 @@
     {%- set raw = source(*(model.sources | rejectattr(0, "equalto", "vault") | first)) -%}
     {%- set key = model.config.meta.grain | join(", ") -%}
     {%- set news = news_of(relation) -%}
+    {#- What one side has and the other has not, in one look at both; and what raw has more in a step of its own: else DuckDB converts all
+        rows, to see which have a key, before it leaves out those that are there. -#}
+    {%- call statement("differs") -%}
+        create or replace temp table {{ differs_of(relation) }} as
+        select *
+        from (
+            select
+                source.rowid as lacking,
+                staged.rowid as gone
+            from {{ raw }} as source
+            full join {{ relation }} as staged
+                on {{ same_row("source", "staged") }}
+        )
+        where lacking is null or gone is null
+    {%- endcall -%}
     {%- call statement("lacking") -%}
+        create or replace temp table {{ lacking_of(relation) }} as
+        select * from {{ raw }} where rowid in (select lacking from {{ differs_of(relation) }})
+    {%- endcall -%}
+    {%- call statement("news") -%}
         create or replace temp table {{ news }} as (
             {{ sql }}
         )
     {%- endcall -%}
     {%- call statement("gone") -%}
-        delete from {{ relation }}
-        where rowid in (
-            select staged.rowid
-            from {{ relation }} as staged
-            anti join {{ raw }} as source
-                on {{ same_row("source", "staged") }}
-        )
+        delete from {{ relation }} where rowid in (select gone from {{ differs_of(relation) }})
     {%- endcall -%}
     {%- call statement("last") -%}
         create or replace temp table {{ news }} as
@@ -82,5 +99,7 @@
     {%- endcall -%}
 {% endmacro %}
 
-{#- Where the rows are by which a table was mended. -#}
+{#- Where the rows are by which a table is mended: as staging has them, as raw has them, and which they are. -#}
 {% macro news_of(relation) %}{{ return("temp.news_of_" ~ relation.identifier) }}{% endmacro %}
+{% macro lacking_of(relation) %}{{ return("temp.lacking_of_" ~ relation.identifier) }}{% endmacro %}
+{% macro differs_of(relation) %}{{ return("temp.differs_of_" ~ relation.identifier) }}{% endmacro %}

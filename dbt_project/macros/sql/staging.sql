@@ -99,24 +99,7 @@ _dlt_load_id desc, _source_ref desc, _source_row desc
     are not in it: what came since, and what was dropped then.
 -#}
 {%- macro rows_of(system, table) -%}
-{%- if config.get('mend') -%}
-(
-        {#- First these few: else DuckDB converts all rows, to see which have a key, before it leaves out those that are there. #}
-        with lacking as materialized (
-            select source.*
-            from {{ source(system, table) }} as source
-            where rowid in (
-                select source.rowid
-                from {{ source(system, table) }} as source
-                anti join {{ this }} as staged
-                    on {{ same_row('source', 'staged') }}
-            )
-        )
-        select * from lacking
-    )
-{%- else -%}
-{{ source(system, table) }}
-{%- endif -%}
+{{ lacking_of(this) if config.get('mend') else source(system, table) }}
 {%- endmacro -%}
 
 {#- How many values each of the columns has: n_1, n_2 and so on. `name` says by which of its names a column is called: 'raw' or 'name'. -#}
