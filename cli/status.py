@@ -33,8 +33,9 @@ def status(
 ) -> None:
     """The morning after: how the last night went and which marts it touches; then each table's last load.
 
-    Exit codes: 0 all well; 1 the last load of a table failed, a table is older than its register file allows, or (with
-    --night-within) no night has ended of late.
+    Exit codes: 0 all well; 1 the last load of a table failed, a table is older than its register file allows, the last night
+    could not be built or published as it should, or (with --night-within) no night has ended of late. Departments' own data
+    that fail a test are told, and are no 1.
     """
     from ingestion.register import read_leniently
 
@@ -65,7 +66,8 @@ def status(
                 )
         if at.morning_page.exists():
             out.print(f"The morning page: {at.morning_page.as_uri()}", soft_wrap=True)
-    if late or problems or any(row["state"] in BAD for row in rows):
+    broken = night is not None and any(trouble.get("platform") for trouble in night["troubles"])
+    if late or broken or problems or any(row["state"] in BAD for row in rows):
         raise typer.Exit(FAILED)
 
 

@@ -21,7 +21,7 @@ from orchestration.keys import WAREHOUSE_POOL
 from orchestration.locks import lock_file
 from orchestration.morning_page import write_page
 from orchestration.translator import read_manifest
-from orchestration.troubles import Trouble, find_troubles, find_warnings
+from orchestration.troubles import PLATFORM, Trouble, find_troubles, find_warnings
 from serving.workbooks import write_workbooks
 
 
@@ -78,7 +78,15 @@ def write_heartbeat(home: Home, night: str, now: datetime, troubles: list[Troubl
         "at": now.astimezone(UTC).isoformat(timespec="seconds"),
         "night": night,
         "ok": not troubles,
-        "troubles": [{"what": trouble.what, "owner": trouble.owner.team, "marts": list(trouble.marts)} for trouble in troubles],
+        "troubles": [
+            {
+                "what": trouble.what,
+                "owner": trouble.owner.team,
+                "marts": list(trouble.marts),
+                "platform": trouble.owner.department == PLATFORM and trouble.severity == "error",
+            }
+            for trouble in troubles
+        ],
         "told": told.sent,
         "not_told": told.failed,
     }

@@ -253,6 +253,9 @@ def test_status_says_how_the_night_went_and_whether_there_was_one(monkeypatch: p
     assert "mart_sagsflow" in text
     assert "Does `faellesdata ui` run?" in invoke("status", "--home", str(tmp_path), "--night-within", "26", code=1)
     invoke("status", "--home", str(tmp_path), "--night-within", "31")
+    unpublished = {"what": "BI-netværkets data blev ikke udgivet.", "owner": "Fællesdata", "marts": [], "platform": True}
+    (tmp_path / "heartbeat.json").write_text(json.dumps(night | {"troubles": [trouble, unpublished]}))
+    assert "2 things are wrong" in invoke("status", "--home", str(tmp_path), code=1)
 
 
 def test_a_heartbeat_that_is_cut_short_is_none(tmp_path: Path) -> None:
