@@ -7,6 +7,7 @@ import email
 import hashlib
 import importlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,11 +48,11 @@ def read(system: SoapSystem, table_name: str, table: SoapTable, context: ReadCon
 def _rows(service: _Service, system: SoapSystem, table: SoapTable, context: ReadContext) -> Iterator[Row]:
     source = table.source
     to_row = _ChildShape(system, table)
-    ordinal = 0
+    ordinal, called = 0, False
     for parameters in parameters_of(system, source.for_each, context, read):
         given: Row = {fold(name): value for name, value in parameters.items() if name in table.columns}
         try:
-            path = service.call(table, parameters, context)
+            path, called = service.call(table, parameters, context), True
         except NotThereError:
             if source.for_each is None or source.for_each.missing == "fail":
                 raise
@@ -64,6 +65,11 @@ def _rows(service: _Service, system: SoapSystem, table: SoapTable, context: Read
                 return
             ordinal += 1
             yield {**given, **to_row(element), SOURCE_REF: source.operation, SOURCE_ROW: ordinal}
+    lost = next((step for step in source.record.split("/") if not service.knows(step)), None) if called and not ordinal else None
+    if lost is not None:
+        raise SourceError(
+            f"no answer to '{source.operation}' has a '{lost}', and the WSDL knows none. Correct `record`, or ask what changed"
+        )
 
 
 # --- The call ----------------------------------------------------------------------------------------------------------------
@@ -76,6 +82,13 @@ class _Service:
         self._http = http
         self._connection, self._limits = system.connection, system.limits
         self._proxy: Any = None
+        self._descriptions: list[bytes] = []
+
+    def knows(self, element: str) -> bool:
+        """Whether the WSDL, or a schema that it imports, speaks of an element of that name, or lets any be there."""
+        self._bound()
+        spoken_of = re.compile(rb"""[\"':]%s[\"']|<([\w.-]+:)?any[\s/>]|[\"':]anyType[\"']""" % re.escape(element.encode()))
+        return any(spoken_of.search(text) for text in self._descriptions)
 
     def call(self, table: SoapTable, parameters: dict[str, str], context: ReadContext) -> Path:
         """Return the file that holds the answer; one that another table of this load has asked for already stands there."""
@@ -147,10 +160,14 @@ class _Service:
 
     def _transport(self, wsdl: str) -> Any:
         transports: Any = importlib.import_module("zeep.transports")
-        ours, connection, limits = self._http, self._connection, self._limits
+        ours, connection, limits, descriptions = self._http, self._connection, self._limits, self._descriptions
 
         class Catching(transports.Transport):  # type: ignore[misc]
             def load(self, url: str) -> bytes:
+                descriptions.append(self._read(url))
+                return descriptions[-1]
+
+            def _read(self, url: str) -> bytes:
                 if urlsplit(url).scheme not in ("http", "https"):
                     return Path(url.removeprefix("file://")).read_bytes()
                 try:

@@ -167,6 +167,7 @@ def advice(said: str) -> str:
         "logon denied": "Check user name and password",
         "too many": "Give it fewer `limits.connections`, or ask the database's owner for more",
         "connection slots": "Give it fewer `limits.connections`, or ask the database's owner for more",
+        "snapshot": "Set `limits.connections: 1`, if a balancer leads each connection to another server",
         "timeout": "Try later, or raise the limits",
         "resolve": "Check the host in connection.url",
         "name or service": "Check the host in connection.url",

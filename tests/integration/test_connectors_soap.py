@@ -297,6 +297,21 @@ def test_a_status_inside_the_answer_counts(counterpart: Counterpart, tmp_path: P
         rows(loen(counterpart, source={"status": status}), context(tmp_path))
 
 
+def test_records_that_are_called_otherwise_are_no_empty_answer(counterpart: Counterpart, tmp_path: Path) -> None:
+    typed = '<xs:element name="{name}" type="xs:string" minOccurs="0" maxOccurs="unbounded"/>'
+    counterpart.body = ""
+    counterpart.xsd = XSD.replace("<xs:any/>", typed.format(name="Person"))
+    assert rows(loen(counterpart), context(tmp_path)) == []
+    again = tmp_path / "igen"
+    again.mkdir()
+    counterpart.body = "<l:Borger>1</l:Borger>"
+    counterpart.xsd = XSD.replace("<xs:any/>", typed.format(name="Borger"))
+    with pytest.raises(
+        SourceError, match=r"no answer to 'GetEmployment' has a 'Person', and the WSDL knows none\. Correct `record`"
+    ):
+        rows(loen(counterpart), context(again))
+
+
 def test_an_answer_in_parts_is_read(counterpart: Counterpart, tmp_path: Path) -> None:
     """Java's servers send it so whether there are attachments or not, once MTOM is switched on."""
     (tmp_path / "plain").mkdir()
