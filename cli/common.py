@@ -85,7 +85,10 @@ def home_at(path: Path | None, settings: bool = True) -> Home:
     """Return the home, with its connection settings read (unless not wanted) and this process told where it is."""
     import os
 
-    home = Home.find(path)
+    try:
+        home = Home.find(path)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     os.environ["FAELLESDATA_HOME"] = str(home.path)
     if settings:
         home.load_settings()

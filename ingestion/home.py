@@ -17,8 +17,15 @@ class Home:
 
     @classmethod
     def find(cls, path: Path | str | None = None) -> Home:
-        """Return the home at `path`, else at `FAELLESDATA_HOME`, else `./data`; always absolute."""
-        return cls(Path(path or os.environ.get("FAELLESDATA_HOME") or "data").expanduser().resolve())
+        """Return the home at `path`, else at `FAELLESDATA_HOME`, else `./data`; always absolute.
+
+        Raises:
+            ValueError: dlt (`%`), dbt and DuckDB (`'`) cannot work in such a folder; no load would succeed.
+        """
+        found = Path(path or os.environ.get("FAELLESDATA_HOME") or "data").expanduser().resolve()
+        if odd := {"%", "'"} & {*str(found)}:
+            raise ValueError(f"{found} has a {' and a '.join(sorted(odd))} in its path. Choose another folder as home")
+        return cls(found)
 
     def raw_file(self, system_id: str) -> Path:
         return self.path / "raw" / f"{system_id}.duckdb"

@@ -241,6 +241,12 @@ def test_status_of_an_empty_home() -> None:
     assert "No night has ended yet" in text
 
 
+@pytest.mark.parametrize("odd", ["100%", "Ærø's"])
+def test_a_home_in_which_nothing_would_load_is_refused(tmp_path: Path, odd: str) -> None:
+    said = " ".join(invoke("status", "--home", str(tmp_path / odd), code=2).replace("│", " ").split())
+    assert "in its path. Choose another folder as home" in said
+
+
 def test_status_says_how_the_night_went_and_whether_there_was_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     trouble = {"what": "DUBU kunne ikke hentes.", "owner": "Familieafdelingen", "marts": ["mart_sagsflow"]}
