@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ingestion import retyped
 from ingestion.connectors import connector_for, totals
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, too_long
-from ingestion.connectors.duck import Incoming, Scan, Stored, connect, identifier, literal, packed_fast, store
+from ingestion.connectors.duck import TOO_LITTLE, Incoming, Scan, Stored, connect, identifier, literal, packed_fast, store
 from ingestion.cursor import highest
 from ingestion.messages import one_line
 from ingestion.register import System, Table
@@ -156,6 +156,8 @@ def extract(
             _check(name, table, context, found, stored)
     except (SourceError, MissingSetting) as error:
         raise SourceError(_named(system, name, one_line(error)), check=getattr(error, "check", "")) from error
+    except duckdb.OutOfMemoryException as error:
+        raise SourceError(_named(system, name, TOO_LITTLE)) from error
     except duckdb.Error as error:
         raise SourceError(_named(system, name, one_line(error)[:500])) from error
     found.files = sorted(context.files_loaded)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MEMORY_VARIABLE = "FAELLESDATA_LANDING_MEMORY"
 """How much memory DuckDB may take for one load, as DuckDB writes it; beyond that it spills."""
+TOO_LITTLE = f"its rows take more memory than a load has. Raise {MEMORY_VARIABLE}, or leave out what is long"
+"""What to say where it cannot: some 2,000 rows stand in memory at once, however long."""
 
 
 @dataclass(frozen=True)

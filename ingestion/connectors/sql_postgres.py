@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _LEAST_PAGES = 1_000
 """Pages of 8 kB, for which a connection of its own is worth while."""
+_WIDEST = 1_000
+"""Bytes of a row. Each connection fills a row group of its own, 122,880 rows: with wider ones DuckDB's memory does not do, and
+what it puts on disk meanwhile takes longer than one connection does."""
+_IDLE = "idle_in_transaction_session_timeout"
 
 
 def read_postgres(url: sa.URL, limits: Limits, source: Source, context: ReadContext) -> Iterator[Path | duck.Stored]:
@@ -50,6 +54,8 @@ def read_postgres(url: sa.URL, limits: Limits, source: Source, context: ReadCont
             _roll_back(connection)  # Or the database stays attached, and no other table of this load gets on.
             if not isinstance(error, duckdb.Error):
                 raise
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise SourceError(duck.TOO_LITTLE) from None
             # What it was connected by comes before the reason, and is long.
             said = re.sub(r' at ".*?": ', ": ", " ".join(str(error).split()))[:300]
             raise SourceError(f"the database answers: {said}. {advice(said.lower())}") from None
@@ -67,6 +73,12 @@ def _keep(connection: duck.Connection, source: Source, limits: Limits, context: 
     asked = ", ".join(f"({of})::text AS n{number}" for number, of in enumerate(source.totals(duck.identifier)))
     if context.limit is None:
         counted, *sums = _asked(connection, f"SELECT {asked} FROM {relation}")
+        if _is_emptied(connection):  # We have waited for whoever did it: what there is now is whole.
+            connection.execute("COMMIT")
+            connection.execute("BEGIN")
+            counted, *sums = _asked(connection, f"SELECT {asked} FROM {relation}")
+            if _is_emptied(connection):
+                raise SourceError("the table is emptied and filled again and again while it is read. Load at another time")
         context.source_rows = int(str(counted))
         source.note(sums, context)
     large = context.incoming is not None and (context.source_rows or 0) >= context.incoming.least_rows
@@ -87,14 +99,29 @@ def _keep(connection: duck.Connection, source: Source, limits: Limits, context: 
         least, most = _asked(connection, f"SELECT min({key}) AS least, max({key}) AS most FROM {relation}")
         parts = conditions(ranges, key, least, most, context.source_rows)
     elif into is not None and not where:
-        parts = _pages(connection, source, connections)
+        parts = _pages(connection, source, connections, context.source_rows or 0)
     if len(parts) > 1:
         selects = [select(within, f"{source.ref}#{number}") for number, within in enumerate(parts, start=1)]
         return _in_parts(connection, connections, selects, select("false", source.ref), context, into)
     return [duck.keep(connection, context, select("", source.ref), into)]
 
 
-def _pages(connection: duck.Connection, source: Source, connections: int) -> list[str]:
+def _is_emptied(connection: duck.Connection) -> bool:
+    """Return whether a table that has been read got a new file after our snapshot was taken: TRUNCATE, DROP and ALTER TYPE put
+    the rows there as they are for all later snapshots, and to ours the table looks empty.
+
+    The snapshot knows the file that was, `pg_relation_filenode` the one that is.
+    """
+    (emptied,) = _asked(
+        connection,
+        "SELECT count(*) FILTER (WHERE c.oid IS NULL OR c.relfilenode <> pg_relation_filenode(c.oid)) AS emptied"
+        " FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation"
+        " WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND coalesce(c.relfilenode, 1) <> 0",
+    )
+    return emptied != 0
+
+
+def _pages(connection: duck.Connection, source: Source, connections: int, rows: int) -> list[str]:
     """Return conditions that share out the pages of a plain table; within a snapshot each row stands on one, and stays there.
 
     PostgreSQL reads such a range without looking at the other pages since version 14.
@@ -105,7 +132,7 @@ def _pages(connection: duck.Connection, source: Source, connections: int) -> lis
         connection,
         "SELECT coalesce(max(pg_relation_size(oid) / current_setting('block_size')::int), 0)::int AS pages"
         f" FROM pg_catalog.pg_class WHERE oid = {duck.literal(source.relation)}::regclass AND relkind = 'r'"
-        " AND current_setting('server_version_num')::int >= 140000",
+        f" AND pg_table_size(oid) < {_WIDEST * rows} AND current_setting('server_version_num')::int >= 140000",
     )
     step = int(str(pages)) // connections
     if connections == 1 or step < _LEAST_PAGES:
@@ -125,6 +152,8 @@ def _in_parts(
 ) -> Sequence[Path | duck.Stored]:
     """Read so many parts at once, each over a connection of its own that sees the same snapshot as the count did."""
     (snapshot,) = _asked(connection, "SELECT pg_export_snapshot() AS snapshot")
+    # Those who read say nothing to the one that holds the snapshot, which many a server hangs up on after a while.
+    _asked(connection, f"SELECT set_config(name, '0', true) AS held FROM pg_settings WHERE name = {duck.literal(_IDLE)}")
     sessions = [connection.cursor() for _ in selects]
     if into is not None:
         with connection.cursor() as session:

@@ -205,11 +205,80 @@ def test_a_database_that_grants_fewer_connections_says_what_to_do(
     assert (refs, ids) == (["mange"], list(range(1, 5001)))
 
 
-@pytest.mark.parametrize("kind", ["set", "del", "blik", "arving", '"Stor Æ"'])
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [
+        ("tømt", "truncate tømt"),
+        ("over_tømt", "truncate tømt"),
+        ("tømt", "alter table tømt alter id type bigint"),
+        ("tømt", "drop table tømt"),
+    ],
+)
+def test_a_table_that_is_written_anew_is_read_when_that_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: str, table: str, what: str
+) -> None:
+    """A snapshot from before it, such as one has who waits for the vendor's nightly job, sees an empty table."""
+    from ingestion.connectors import sql_postgres
+
+    rows = "select i as id, repeat('æ', 100) as tekst from generate_series(1, 100) i"
+    keep = sql_postgres._keep
+
+    def meanwhile(connection: duckdb.DuckDBPyConnection, *given: Any) -> Any:
+        sql_postgres._asked(connection, "SELECT 1 AS seen")
+        for statement in (what, f"create table if not exists tømt as {rows}", f"truncate tømt; insert into tømt {rows}"):
+            source.execute(statement.encode())
+        return keep(connection, *given)
+
+    monkeypatch.setattr(sql_postgres, "_keep", meanwhile)
+    with psycopg.connect(postgres, autocommit=True) as source:
+        source.execute(f"drop table if exists tømt cascade; create table tømt as {rows}".encode())
+        if table != "tømt":
+            source.execute("create view over_tømt as select * from tømt")
+        assert _landed(Home(tmp_path / "home"), postgres, table) == ([table], list(range(1, 101)))
+
+
+def test_a_server_does_not_hang_up_on_the_one_that_holds_the_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: str
+) -> None:
+    from ingestion.connectors import sql_postgres
+
+    in_parts, told = sql_postgres._in_parts, []
+
+    def watched(connection: duckdb.DuckDBPyConnection, *given: Any) -> Any:
+        kept = in_parts(connection, *given)
+        told.append(sql_postgres._asked(connection, f"SELECT current_setting('{sql_postgres._IDLE}') AS idle"))
+        return kept
+
+    monkeypatch.setattr("ingestion.landing._LARGE_ROWS", 1)
+    monkeypatch.setattr(sql_postgres, "_LEAST_PAGES", 1)
+    monkeypatch.setattr(sql_postgres, "_in_parts", watched)
+    with psycopg.connect(postgres, autocommit=True) as source:
+        source.execute("create role utålmodig login; alter role utålmodig set idle_in_transaction_session_timeout = '1h'")
+        source.execute("create table lang as select i as id, repeat('æ', 100) as tekst from generate_series(1, 1000) i")
+        source.execute("grant select on lang to utålmodig")
+    _landed(Home(tmp_path / "home"), postgres.replace("postgres:@", "utålmodig:@"), "lang")
+    assert told == [("0",)]
+
+
+def test_rows_that_take_more_memory_than_there_is_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: str
+) -> None:
+    monkeypatch.setenv("FAELLESDATA_LANDING_MEMORY", "30MiB")
+    with psycopg.connect(postgres, autocommit=True) as source:
+        source.execute("create table lange as select i as id, repeat('æ', 500000) as tekst from generate_series(1, 100) i")
+    of = system({"protocol": "sql", "url": postgres.replace("://", "+psycopg://")}, {"table": "lange"}, {"id": column("integer")})
+    load = land_system(of, Home(tmp_path / "home")).tables[TABLE]
+    assert load.status == "failed"
+    assert "Raise FAELLESDATA_LANDING_MEMORY" in load.message
+
+
+@pytest.mark.parametrize("kind", ["set", "del", "blik", "bred", "arving", '"Stor Æ"'])
 def test_what_is_no_plain_table_is_read_whole_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: str, kind: str
 ) -> None:
-    """A view and a partitioned table have no pages of their own, a table that others inherit from has rows on theirs."""
+    """A view and a partitioned table have no pages of their own, a table that others inherit from has rows on theirs; of wide
+    rows two connections would hold more than there is memory for.
+    """
     monkeypatch.setattr("ingestion.landing._LARGE_ROWS", 1)
     monkeypatch.setattr("ingestion.connectors.sql_postgres._LEAST_PAGES", 1)
     rows = "select i as id, repeat('æ', 100) as tekst from generate_series(1, 3000) i"
@@ -219,6 +288,7 @@ def test_what_is_no_plain_table_is_read_whole_all_the_same(
         " create table del_1 partition of del for values from (0) to (1000); create table del_2 partition of del default;"
         f" insert into del {rows}",
         "blik": f"create view blik as {rows}",
+        "bred": f"create table bred as {rows.replace('100', '600')}",
         "arving": "create table arving (id int, tekst text); create table barn () inherits (arving);"
         f" insert into arving {rows} where i <= 1000; insert into barn {rows} where i > 1000",
         '"Stor Æ"': f'create schema "Æ skole"; create table "Æ skole"."Stor Æ" as {rows}',
