@@ -117,6 +117,21 @@ least(
 )::date
 {%- endmacro -%}
 
+{#- The first day from which a register tells of every quarter. What somebody dated years back by a slip of the pen, or wrote in from before,
+    stands alone behind a hole, and makes no time covered. Days to come tell of nothing yet. -#}
+{%- macro covered_from(relation, day, where='true') -%}
+(
+    select max(dag)
+    from (
+        select
+            dag,
+            dag - lag(dag) over (order by dag) as dage_siden
+        from (select distinct {{ day }} as dag from {{ relation }} where {{ day }} <= current_date and {{ where }})
+    )
+    where coalesce(dage_siden > 92, true)
+)
+{%- endmacro -%}
+
 {#- Key of an area: its kind and its code. -#}
 {%- macro area_key(kind, code) -%}{{ kind }} || ':' || {{ code }}{%- endmacro -%}
 

@@ -15,7 +15,7 @@ foerste as (
 -- A holiday is told of beforehand: up to which day absences are known is told by those that were written down on their day or after it.
 daekning as (
     select
-        min(dato) as fra_dato,
+        {{ covered_from(ref('stg_kmd_elev__fravaer'), 'dato', 'dato <= rettet_tidspunkt') }} as fra_dato,
         max(dato) filter (where dato <= rettet_tidspunkt) as til_dato
     from {{ ref('stg_kmd_elev__fravaer') }}
 ),

@@ -8,6 +8,8 @@ from {{ ref('stg_nexus__indsatser') }} as indsatser
 inner join {{ ref('dim_dato') }} as dato
     on
         dato.dato between indsatser.gyldig_fra and coalesce(indsatser.gyldig_til, date '9999-12-31')
+        -- What was granted before visits were written down, nobody can have delivered.
+        and dato.dato >= {{ covered_from(ref('stg_nexus__besoeg'), 'dato', 'leverede_minutter > 0') }}
         -- An open grant runs until the last day that care was given on, not into the future, of which visits are cancelled beforehand.
         and dato.dato <= (select max(besoeg.dato) filter (where besoeg.leverede_minutter > 0) from {{ ref('stg_nexus__besoeg') }} as besoeg)
 group by

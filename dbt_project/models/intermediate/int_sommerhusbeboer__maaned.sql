@@ -8,7 +8,7 @@ maaneder as (
         max(dato) as dag
     from {{ ref('dim_dato') }}
     where
-        dato between (select date_trunc('month', min(besoeg.dato))::date from {{ ref('fct_leveret_omsorg') }} as besoeg)
+        dato between date_trunc('month', {{ covered_from(ref('fct_leveret_omsorg'), 'dato', 'leverede_minutter > 0') }})::date
         and (select max(besoeg.dato) filter (where besoeg.leverede_minutter > 0) from {{ ref('fct_leveret_omsorg') }} as besoeg)
     group by maaned
 ),

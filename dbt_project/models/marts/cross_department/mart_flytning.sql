@@ -18,7 +18,7 @@ flytninger as (
     from {{ ref('fct_flytning') }} as flytning
     inner join {{ ref('dim_borger') }} as borger on flytning.borger_noegle = borger.borger_noegle
     -- From the first whole quarter for which benefits are known: of earlier movers the first 24 months are not.
-    where flytning.dato >= (select date_trunc('quarter', min(ydelse.uge_mandag)) + interval 3 month from {{ ref('fct_ydelse') }} as ydelse)
+    where flytning.dato >= date_trunc('quarter', {{ covered_from(ref('fct_ydelse'), 'uge_mandag') }}) + interval 3 month
 ),
 
 ydelser as (
@@ -120,6 +120,6 @@ select
     case when not skjul_ydelsesmodtagere and retning = 'tilflytning' then refusion end::decimal(18, 2) as refusion_24_mdr,
     case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgsmodtagere end::integer as omsorgsmodtagere_24_mdr,
     case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgstimer end::decimal(18, 2) as omsorgstimer_24_mdr,
-    kvartal + interval 27 month <= (select max(ydelse.uge_mandag) from {{ ref('fct_ydelse') }} as ydelse) as fulgt_i_24_mdr,
+    kvartal + interval 27 month <= (select max(ydelse.uge_mandag) filter (where ydelse.uge_mandag <= current_date) from {{ ref('fct_ydelse') }} as ydelse) as fulgt_i_24_mdr,
     skjul_personer or skjul_ydelsesmodtagere or skjul_omsorgsmodtagere as diskretioneret
 from med_total

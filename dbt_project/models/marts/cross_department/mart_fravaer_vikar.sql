@@ -189,6 +189,16 @@ med_total as (
     select * exclude (ansatte, syge, bevilgede, besoegte, antal_loennede) from valgt
     union all by name
     select * from centre
+),
+
+-- Where its system tells of nothing yet, what it measures is not 0 but unknown; so are salaries that are not posted yet.
+kendt as (
+    select
+        date_trunc('month', {{ covered_from(ref('int_fravaer__maaned'), 'maaned') }}) as fravaer_fra,
+        date_trunc('month', {{ covered_from(ref('fct_vagt'), 'dato') }}) as vagter_fra,
+        date_trunc('month', {{ covered_from(ref('fct_leveret_omsorg'), 'dato') }}) as omsorg_fra,
+        {{ covered_from(ref('int_loen__maaned'), 'maaned') }} as loen_fra,
+        (select max(loen.maaned) from {{ ref('int_loen__maaned') }} as loen) as loen_til
 )
 
 select
@@ -200,15 +210,17 @@ select
     organisation.center,
     coalesce(fagomraader.fagomraade_navn, 'Ukendt') as fagomraade,
     case when not med_total.skjul_ansatte then med_total.antal_ansatte end::integer as antal_ansatte,
-    case when not med_total.skjul_syge then med_total.antal_syge end::integer as antal_syge,
-    case when not med_total.skjul_syge then coalesce(med_total.sygetimer, 0) end::decimal(18, 2) as sygetimer,
-    coalesce(med_total.faste_timer, 0)::decimal(18, 2) as faste_timer,
-    coalesce(med_total.vikartimer, 0)::decimal(18, 2) as vikartimer,
-    coalesce(med_total.vikarudgift, 0)::decimal(18, 2) as vikarudgift,
-    case when not med_total.skjul_bevilgede then coalesce(med_total.bevilgede_timer, 0) end::decimal(18, 2) as bevilgede_timer,
-    case when not med_total.skjul_besoegte then coalesce(med_total.planlagte_timer, 0) end::decimal(18, 2) as planlagte_timer,
-    case when not med_total.skjul_besoegte then coalesce(med_total.leverede_timer, 0) end::decimal(18, 2) as leverede_timer,
-    case when not med_total.skjul_loennede then coalesce(med_total.loenudgift, 0) end::decimal(18, 2) as loenudgift,
+    case when not med_total.skjul_syge and med_total.maaned >= kendt.fravaer_fra then med_total.antal_syge end::integer as antal_syge,
+    case when not med_total.skjul_syge and med_total.maaned >= kendt.fravaer_fra then coalesce(med_total.sygetimer, 0) end::decimal(18, 2) as sygetimer,
+    case when med_total.maaned >= kendt.vagter_fra then coalesce(med_total.faste_timer, 0) end::decimal(18, 2) as faste_timer,
+    case when med_total.maaned >= kendt.vagter_fra then coalesce(med_total.vikartimer, 0) end::decimal(18, 2) as vikartimer,
+    case when med_total.maaned >= kendt.vagter_fra then coalesce(med_total.vikarudgift, 0) end::decimal(18, 2) as vikarudgift,
+    case when not med_total.skjul_bevilgede and med_total.maaned >= kendt.omsorg_fra then coalesce(med_total.bevilgede_timer, 0) end::decimal(18, 2) as bevilgede_timer,
+    case when not med_total.skjul_besoegte and med_total.maaned >= kendt.omsorg_fra then coalesce(med_total.planlagte_timer, 0) end::decimal(18, 2) as planlagte_timer,
+    case when not med_total.skjul_besoegte and med_total.maaned >= kendt.omsorg_fra then coalesce(med_total.leverede_timer, 0) end::decimal(18, 2) as leverede_timer,
+    case
+        when not med_total.skjul_loennede and med_total.maaned between kendt.loen_fra and kendt.loen_til then coalesce(med_total.loenudgift, 0)
+    end::decimal(18, 2) as loenudgift,
     (
         med_total.skjul_ansatte
         or med_total.skjul_syge
@@ -217,5 +229,6 @@ select
         or med_total.skjul_loennede
     ) as diskretioneret
 from med_total
+cross join kendt
 left join {{ ref('dim_organisation') }} as organisation on med_total.enhed_id = organisation.enhed_id
 left join {{ ref('fagomraader') }} as fagomraader on organisation.fagomraade = fagomraader.fagomraade

@@ -5,7 +5,7 @@ with
 
 daekning as (
     select
-        (select min(fravaer.dato) from {{ ref('fct_elevfravaer') }} as fravaer) as fra_dato,
+        {{ covered_from(ref('fct_elevfravaer'), 'dato') }} as fra_dato,
         -- One dated after it was last written about is a slip of the pen, and makes no half-year over.
         (
             select max(underretning.modtaget_dato) filter (where underretning.modtaget_dato <= underretning.senest_aendret)
