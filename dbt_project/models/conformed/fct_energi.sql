@@ -1,3 +1,5 @@
+-- A month's consumption is whose the meter's number was last in the month: who opens or closes in the middle of it is not there on its first
+-- or its last day.
 select
     forbrug.installationsnummer || ':' || forbrug.maaned as maalerforbrug_id,
     forbrug.installationsnummer,
@@ -15,8 +17,22 @@ left join {{ ref('int_institution__efter_nummer') }} as institution
     on
         institution.nummersystem = 'P-nummer'
         and maalere.p_nummer = institution.nummer
-        and forbrug.maaned between institution.gyldig_fra and institution.gyldig_til
+        and last_day(forbrug.maaned) >= institution.gyldig_fra
+        and date_trunc('month', forbrug.maaned) <= institution.gyldig_til
 left join {{ ref('int_enhed__efter_nummer') }} as organisation
     on organisation.nummersystem = 'P-nummer' and maalere.p_nummer = organisation.nummer
-{{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "organisation.enhed_id", "forbrug.maaned") }}
-{{ join_as_of('dim_institution_historik', 'institutionen', 'institutionsnummer', 'institution.institutionsnummer', 'forbrug.maaned') }}
+left join {{ ref('int_enhed__paa_dagen') }} as enhed
+    on
+        organisation.enhed_id = enhed.enhed_id
+        and last_day(forbrug.maaned) >= enhed.gyldig_fra
+        and date_trunc('month', forbrug.maaned) <= enhed.gyldig_til
+left join {{ ref('dim_institution_historik') }} as institutionen
+    on
+        institution.institutionsnummer = institutionen.institutionsnummer
+        and last_day(forbrug.maaned) >= institutionen.gyldig_fra
+        and date_trunc('month', forbrug.maaned) <= institutionen.gyldig_til
+qualify
+    row_number() over (
+        partition by forbrug.installationsnummer, forbrug.maaned
+        order by institution.gyldig_fra desc nulls last, institutionen.gyldig_fra desc nulls last, enhed.gyldig_fra desc nulls last
+    ) = 1

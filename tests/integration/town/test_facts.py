@@ -64,7 +64,7 @@ AS_OF = {
     "fct_leveret_omsorg": ("dato", ("organisation",)),
     "fct_vagt": ("dato", ("organisation",)),
     "fct_indkoeb": ("fakturadato", ("organisation", "institution")),
-    "fct_energi": ("maaned", ("organisation", "institution")),
+    "fct_energi": ("greatest(maaned, least(last_day(maaned), version.gyldig_til))", ("organisation", "institution")),
     "fct_elevfravaer": ("dato", ("institution",)),
     "fct_indskrivning": ("startdato", ("institution",)),
 }
