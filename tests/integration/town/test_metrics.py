@@ -96,6 +96,14 @@ def test_every_metric_is_what_it_is_by_hand(home: Home) -> None:
         asked = run_query(home, ROLE, metric_sql(manifest, [name], ["aar"]))[1]
         found = {year.year: value for year, value in asked if value is not None}
         assert found == pytest.approx({year: float(value) for year, value in expected.items()}), name
+    # The year's net is of quarters in which both ways are shown: one way alone would be all of the difference.
+    by_hand = (
+        "select year(kvartal), sum(if(retning = 'tilflytning', flytninger, -flytninger))"
+        " from (select * from mart_flytning where aldersgruppe = 'I alt'"
+        " qualify bool_and(flytninger is not null) over (partition by kvartal)) group by 1"
+    )
+    asked = run_query(home, ROLE, metric_sql(manifest, ["nettotilflytning"], ["aar"]))[1]
+    assert {year.year: net for year, net in asked if net is not None} == dict(run_query(home, ROLE, by_hand)[1])
     # A stock is not summed over the year's months: it is the last.
     _, rows = run_query(home, ROLE, metric_sql(manifest, ["aarsbudget"], ["aar"]))
     for year, budget in rows:
