@@ -155,6 +155,8 @@ class Column(Strict):
     """May hold anything, so it is treated as P3 and stays in the raw zone."""
     values: dict[str, Text] | None = None
     """Accepted values, as the source writes them, with Danish labels; any other value is quarantined."""
+    blank: list[Text] = []
+    """What a source writes where it means to tell nothing: `*` for few people, `..` for unknown. Read as empty: no fault."""
 
 
 CURSOR_TYPES = ("date", "date_sap", "timestamp", "odata_date", "odata_timestamp", "iso_week", "integer")

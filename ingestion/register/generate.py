@@ -7,7 +7,7 @@ both ways. Each carries a mark in its first lines; a file of the same name witho
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +298,11 @@ def hidden(column: Column) -> bool:
     return column.direct_identifier or column.free_text
 
 
+def _read_as_others(source: str, column: Column, mended: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the values that are read as others, those that say nothing as empty; the look-up has the last word."""
+    return {**dict.fromkeys(column.blank, ""), **mended.get(fold(source), {})}
+
+
 def _staging(system: System, name: str, table: Table, mendings: Mendings) -> str:
     mended = mendings.get((system.id, name), {})
     names = table.warehouse_names()
@@ -310,7 +315,7 @@ def _staging(system: System, name: str, table: Table, mendings: Mendings) -> str
         # A key that names a person outright still tells rows apart, but goes no further than this query.
         internal[source] = f"_hidden_{names[source]}" if hidden(column) else names[source]
         value = f"'source.\"{fold(source)}\"'"
-        if changes := mended.get(fold(source)):
+        if changes := _read_as_others(source, column, mended):
             value = f"mended({value}, {_mapping(changes)})"
         if column.type == "cpr":
             joins.append(f"    {{{{ person_of('{fold(source)}') }}}}")
@@ -374,7 +379,7 @@ def _quarantine(system: System, mendings: Mendings) -> str:
                 entry += f", 'name': '{names[source]}'"
             if column.values:
                 entry += f", 'values': [{', '.join(_quoted(code) for code in column.values)}]"
-            if changes := mended.get(fold(source)):
+            if changes := _read_as_others(source, column, mended):
                 entry += f", 'mended': {_mapping(changes)}"
             lines.append(f"            {{{entry}}},")
         lines += ["        ],", "    },"]

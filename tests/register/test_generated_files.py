@@ -122,6 +122,23 @@ def test_a_mended_value_stands_in_the_code_of_its_column_alone(register: Registe
     assert in_quarantine.endswith(r"""'values': ['B', 'L\''], 'mended': {'Lydb.': 'L\''}},""")
 
 
+def test_what_a_source_writes_where_it_tells_nothing_is_no_fault(register: Register, tmp_path: Path) -> None:
+    """In staging it is empty, and the quarantine does not know it; a row of the look-up says otherwise of a value."""
+    system = register.systems["bibliotek"]
+    table = system.tables["udlaan"]
+    fee = table.columns["Gebyr"].model_copy(update={"blank": ["*", ".."]})
+    table = table.model_copy(update={"columns": {**table.columns, "Gebyr": fee}})
+    seeds = tmp_path / "seeds"
+    shutil.copytree(ROOT / "seeds", seeds)
+    with (seeds / "vaerdirettelser.csv").open("a", encoding="utf-8") as look_up:
+        look_up.write("bibliotek,udlaan,Gebyr,..,0,Biblioteket,2026-11-26,Intet gebyr\n")
+    generate(Register(systems={"bibliotek": system.model_copy(update={"tables": {"udlaan": table}})}), tmp_path)
+    models = tmp_path / "dbt_project/models"
+    staging = (models / "staging/kultur_fritid_borgerservice/bibliotek/stg_bibliotek__udlaan.sql").read_text(encoding="utf-8")
+    assert """to_decimal_dk(mended('source."gebyr"', {'*': '', '..': '0'})) }} as gebyr""" in staging
+    assert "'mended': {'*': '', '..': '0'}}" in (models / "quality/qua_bibliotek.sql").read_text(encoding="utf-8")
+
+
 def test_key_that_names_a_person_goes_no_further(register: Register, tmp_path: Path) -> None:
     """It still tells rows apart, in the query alone; the quarantine shows its shape."""
     system = register.systems["bibliotek"]

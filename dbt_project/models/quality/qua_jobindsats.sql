@@ -9,8 +9,8 @@
             {'raw': 'omraadekode', 'type': 'text', 'required': True, 'masked': False, 'name': 'omraadekode'},
             {'raw': 'kommunekode', 'type': 'kommunekode', 'required': False, 'masked': False, 'name': 'kommunekode'},
             {'raw': 'ydelsesgruppe', 'type': 'text', 'required': True, 'masked': False, 'name': 'ydelsesgruppe'},
-            {'raw': 'fuldtidspersoner', 'type': 'decimal', 'required': False, 'masked': False, 'name': 'fuldtidspersoner'},
-            {'raw': 'andel_af_befolkning', 'type': 'decimal', 'required': False, 'masked': False, 'name': 'andel_af_befolkning_pct'},
+            {'raw': 'fuldtidspersoner', 'type': 'decimal', 'required': False, 'masked': False, 'name': 'fuldtidspersoner', 'mended': {'*': ''}},
+            {'raw': 'andel_af_befolkning', 'type': 'decimal', 'required': False, 'masked': False, 'name': 'andel_af_befolkning_pct', 'mended': {'*': ''}},
         ],
     },
 }) }}

@@ -9,8 +9,8 @@ converted as (
         {{ to_text('source."omraade"') }} as omraade,
         {{ to_kommunekode('source."kommunekode"') }} as kommunekode,
         {{ to_text('source."ydelsesgruppe"') }} as ydelsesgruppe,
-        {{ to_decimal('source."fuldtidspersoner"') }} as fuldtidspersoner,
-        {{ to_decimal('source."andel_af_befolkning"') }} as andel_af_befolkning_pct,
+        {{ to_decimal(mended('source."fuldtidspersoner"', {'*': ''})) }} as fuldtidspersoner,
+        {{ to_decimal(mended('source."andel_af_befolkning"', {'*': ''})) }} as andel_af_befolkning_pct,
         source._dlt_load_id,
         source._source_ref,
         source._source_row
