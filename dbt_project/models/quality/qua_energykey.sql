@@ -8,6 +8,7 @@
             {'raw': 'installation', 'type': 'text', 'required': True, 'masked': False, 'name': 'installationsnummer'},
             {'raw': 'p_nummer', 'type': 'pnr', 'required': False, 'masked': False, 'name': 'p_nummer'},
             {'raw': 'medie', 'type': 'text', 'required': False, 'masked': False, 'name': 'medie', 'values': ['el', 'varme', 'vand']},
+            {'raw': 'enhed', 'type': 'text', 'required': False, 'masked': False, 'name': 'maaleenhed', 'values': ['kWh', 'MWh', 'GJ', 'm3', 'm³']},
         ],
     },
     'maanedsforbrug': {

@@ -17,8 +17,11 @@ flytninger as (
         coalesce(borger.aldersgruppe, 'Ukendt alder') as aldersgruppe
     from {{ ref('fct_flytning') }} as flytning
     inner join {{ ref('dim_borger') }} as borger on flytning.borger_noegle = borger.borger_noegle
-    -- From the first whole quarter for which benefits are known: of earlier movers the first 24 months are not.
-    where flytning.dato >= date_trunc('quarter', {{ covered_from(ref('fct_ydelse'), 'uge_mandag') }}) + interval 3 month
+    -- From the first whole quarter for which benefits and care are known: of earlier movers the first 24 months are not.
+    where flytning.dato >= date_trunc('quarter', greatest(
+        {{ covered_from(ref('fct_ydelse'), 'uge_mandag') }},
+        {{ covered_from(ref('fct_leveret_omsorg'), 'dato', 'leverede_minutter > 0') }}
+    )) + interval 3 month
 ),
 
 ydelser as (

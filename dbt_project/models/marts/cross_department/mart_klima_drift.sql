@@ -3,12 +3,18 @@
 -- the children is hidden where they are few.
 with
 
+-- What is measured in something else (heat by cubic metres of water) is no energy that could be added.
 forbrug as (
     select
         maaned,
         institutionsnummer,
-        case when medie in ('el', 'varme') then forbrug * if(maaleenhed = 'MWh', 1000, 1) else 0 end as energi_kwh,
-        case when medie = 'vand' then forbrug else 0 end as vand_m3,
+        case if(medie in ('el', 'varme'), maaleenhed, null)
+            when 'kWh' then forbrug
+            when 'MWh' then forbrug * 1000
+            when 'GJ' then (forbrug * 1000 / 3.6)::decimal(18, 4)
+            else 0
+        end as energi_kwh,
+        case when medie = 'vand' and maaleenhed in ('m3', 'm³') then forbrug else 0 end as vand_m3,
         0 as affald_kg,
         0 as braendstof,
         0 as indkoeb

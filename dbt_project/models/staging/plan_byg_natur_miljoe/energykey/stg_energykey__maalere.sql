@@ -7,7 +7,7 @@ converted as (
         {{ to_text('source."installation"') }} as installationsnummer,
         {{ to_pnr('source."p_nummer"') }} as p_nummer,
         {{ accepted('source."medie"', 'text', ['el', 'varme', 'vand']) }} as medie,
-        {{ to_text('source."enhed"') }} as maaleenhed,
+        {{ accepted('source."enhed"', 'text', ['kWh', 'MWh', 'GJ', 'm3', 'm³']) }} as maaleenhed,
         source._dlt_load_id,
         source._source_ref,
         source._source_row
