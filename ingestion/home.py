@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+_NEVER_IN_A_HOME = "%{#'=?*["
 _FROM_FILES = ("FAELLESDATA_DAGSTER_POSTGRES", "FAELLESDATA_CELERY", "FAELLESDATA_ALERT_")
 
 
@@ -20,11 +21,12 @@ class Home:
         """Return the home at `path`, else at `FAELLESDATA_HOME`, else `./data`; always absolute.
 
         Raises:
-            ValueError: dlt (`%`), dbt and DuckDB (`'`) cannot work in such a folder; no load would succeed.
+            ValueError: there is a character in its path with which dlt (`%`), dbt (`{`, `#`) or DuckDB (`'`, `=`, `?`, `*`, `[`)
+                make something else of it. No load or build would succeed, each with a message of its own.
         """
         found = Path(path or os.environ.get("FAELLESDATA_HOME") or "data").expanduser().resolve()
-        if odd := {"%", "'"} & {*str(found)}:
-            raise ValueError(f"{found} has a {' and a '.join(sorted(odd))} in its path. Choose another folder as home")
+        if odd := sorted({*_NEVER_IN_A_HOME} & {*str(found)}):
+            raise ValueError(f"{found} has {' and '.join(odd)} in its path. Choose another folder as home")
         return cls(found)
 
     def raw_file(self, system_id: str) -> Path:

@@ -241,7 +241,7 @@ def test_status_of_an_empty_home() -> None:
     assert "No night has ended yet" in text
 
 
-@pytest.mark.parametrize("odd", ["100%", "Ærø's"])
+@pytest.mark.parametrize("odd", ["100%", "Ærø's", "{{d}}", "a#b", "dag=1", "[1]"])
 def test_a_home_in_which_nothing_would_load_is_refused(tmp_path: Path, odd: str) -> None:
     said = " ".join(invoke("status", "--home", str(tmp_path / odd), code=2).replace("│", " ").split())
     assert "in its path. Choose another folder as home" in said
