@@ -154,7 +154,8 @@ def _opened(load: _Load) -> Iterator[None]:
 
 
 def _forget(load: _Load, home: Home, error: PipelineStepFailed) -> None:
-    reason = one_line(error.exception)[:500]
+    said = one_line(error.exception)
+    reason = duck.TOO_LITTLE if "Out of Memory Error" in said else said[:500]
     load.work.unlink(missing_ok=True)
     published = home.raw_file(load.system.id)
     if published.exists():

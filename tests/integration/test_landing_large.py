@@ -305,7 +305,7 @@ def test_a_load_that_dlt_cannot_finish_leaves_nothing_behind(tmp_path: Path, mon
     from dlt.destinations.impl.duckdb.duck import DuckDbCopyJob
 
     def fail(self: DuckDbCopyJob) -> None:
-        raise ValueError("disk full")
+        raise duckdb.OutOfMemoryException("Out of Memory Error: failed to allocate data")
 
     def story(home: Home) -> Iterator[TableLoad]:
         drop = home.path / "drop"
@@ -320,11 +320,9 @@ def test_a_load_that_dlt_cannot_finish_leaves_nothing_behind(tmp_path: Path, mon
             yield land_system(of, home).tables[TABLE]
         yield land_system(of, home).tables[TABLE]
 
-    assert [(step[0], step[4]) for step in both_ways(tmp_path, monkeypatch, story)] == [
-        ("loaded", 1),
-        ("failed", 1),
-        ("loaded", 2),
-    ]
+    steps = both_ways(tmp_path, monkeypatch, story)
+    assert [(step[0], step[4]) for step in steps] == [("loaded", 1), ("failed", 1), ("loaded", 2)]
+    assert "Raise FAELLESDATA_LANDING_MEMORY" in steps[1][8]
 
 
 def test_a_load_keeps_to_the_memory_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
