@@ -126,7 +126,8 @@ coalesce(
 )
 {%- endmacro -%}
 
-{#- /Date(1767225600000)/ and /Date(1767225600000+0000)/, milliseconds since 1970 in UTC (the offset is for display); ISO, as V4 writes. -#}
+{#- /Date(1767225600000)/ and /Date(1767225600000+0000)/, milliseconds since 1970 in UTC (the offset is for display); ISO, as V4 writes. Without
+    an offset it is no moment but what a calendar and a clock show; with one its day is that in Denmark, as in `iso_day`. -#}
 {%- macro odata_moment(column) -%}
 epoch_ms(try_cast(nullif(regexp_extract({{ clean(column) }}, '^/Date\((-?\d+)([+-]\d{4})?\)/$', 1), '') as bigint))
 {%- endmacro -%}
@@ -136,7 +137,11 @@ coalesce({{ odata_moment(column) }}, {{ read_timestamp(column) }})
 {%- endmacro -%}
 
 {%- macro read_odata_date(column) -%}
-coalesce({{ odata_moment(column) }}::date, {{ iso_day(clean(column)) }})
+coalesce(
+    case when regexp_full_match({{ clean(column) }}, '.*[+-]\d{4}\)/') then ({{ odata_moment(column) }} at time zone 'UTC' at time zone 'Europe/Copenhagen')::date end,
+    {{ odata_moment(column) }}::date,
+    {{ iso_day(clean(column)) }}
+)
 {%- endmacro -%}
 
 {#- An offset or Z brings the time to UTC (a plain cast to timestamp would drop the offset); without one it stays as written. -#}
