@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from ingestion.connectors.base import NotThereError, ReadContext, SourceError, t
 from ingestion.connectors.http import Answer, HttpClient, client
 from ingestion.connectors.http_answers import check_status, counted, error_message, follow
 from ingestion.connectors.parents import parameters_of, with_children
-from ingestion.connectors.records import Record, Records, dig, once, records_at
+from ingestion.connectors.records import MISSING, Record, Records, dig, once, records_at
 from ingestion.register.api import (
     CursorPaging,
     LinkHeaderPaging,
@@ -198,6 +199,8 @@ class _Resource:
     def _by_cursor(self, paging: CursorPaging) -> Iterator[Any]:
         seen: set[str] = set()
         body, asked = self._ask({}).body, None
+        if dig(body, paging.path) is MISSING:
+            self._refuse_other(body, _LEADING_CURSOR, paging.path)
         yield body
         while cursor := text(dig(body, paging.path, None)):
             if cursor == asked and not records_at(body, self._source.records):
@@ -209,6 +212,8 @@ class _Resource:
     def _by_link(self, paging: NextLinkPaging | LinkHeaderPaging) -> Iterator[Any]:
         seen: set[str] = set()
         answer = self._ask({})
+        if isinstance(paging, NextLinkPaging) and dig(answer.body, paging.path) is MISSING:
+            self._refuse_other(answer.body, _LEADING_LINK, paging.path)
         yield answer.body
         url = self._url
         while link := answer.next_link if isinstance(paging, LinkHeaderPaging) else dig(answer.body, paging.path, None):
@@ -216,3 +221,33 @@ class _Resource:
             once(url, seen)
             answer = self._ask({}, url)
             yield answer.body
+
+    def _refuse_other(self, body: Any, leading: re.Pattern[str], path: str) -> None:
+        """Raise if beside the records of the first page something else than what the register names leads to the next."""
+        records = dig(body, self._source.records, None)
+        other = next((place for place, value in _texts(body, records) if leading.fullmatch(f"{place}={value}")), None)
+        if other is not None:
+            raise SourceError(
+                f"the answer has no '{path}', but '{other}' tells of a next page. Correct `paging.path`, or set"
+                " `paging: {type: single}` if there is no next page"
+            )
+
+
+_MORE = r"(.*\.)?has_?(next|more)(_?page)?=true"
+_LEADING_LINK = re.compile(rf"(?is)[^=]*(next|n(æ|ae)ste)[^=]*=(https?://|[/?]).*|{_MORE}")
+_LEADING_CURSOR = re.compile(rf"(?is)[^=]*(next[^=]*(cursor|token|page|mark|key)|continuation)[^=]*=(?!true$).+|{_MORE}")
+
+
+def _texts(node: Any, but: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted path of each text, number and `True` in `node`, and what it is, except below `but`."""
+    if node is but:
+        return
+    named: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, dict):
+        named = node.items()
+    elif isinstance(node, list):  # Links may stand in a list, each with its relation.
+        named = ((inner.get("rel", number) if isinstance(inner, dict) else number, inner) for number, inner in enumerate(node))
+    elif node:
+        yield place, str(node)
+    for name, inner in named:
+        yield from _texts(inner, but, f"{place}.{name}" if place else str(name))

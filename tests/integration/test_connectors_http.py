@@ -374,6 +374,47 @@ def test_next_links_paths_and_unknown_fields(server: Server, tmp_path: Path) -> 
     assert second["_source_row"] == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "beside", "other"),
+    [
+        ("next", {"nextPage": "/ting?side=2"}, "nextPage"),
+        ("_links.next.href", {"_links": {"self": {"href": "/ting"}, "næste": {"href": "?side=2"}}}, "_links.næste.href"),
+        ("links.next", {"links": [{"rel": "self", "href": "/ting"}, {"rel": "next", "href": "/ting/2"}]}, "links.next.href"),
+        ("cursor", {"meta": {"next_cursor": "abc"}}, "meta.next_cursor"),
+        ("cursor", {"meta": {"hasMore": True}}, "meta.hasMore"),
+    ],
+)
+def test_a_way_to_the_next_page_that_is_called_otherwise_one_day_is_no_end(
+    server: Server, tmp_path: Path, path: str, beside: dict[str, Any], other: str
+) -> None:
+    server.answer = lambda path, query, headers: {"items": [{"id": 1}], **beside}
+    paging = {"type": "cursor", "path": path, "param": "fra"} if path == "cursor" else {"type": "next_link", "path": path}
+    with pytest.raises(SourceError, match=f"has no '{path}', but '{other}' tells of a next page"):
+        rows(rest(server, paging, source={"records": "items"}), context(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {},
+        {"next": None, "nextPage": "/ting?side=2"},
+        {"links": [{"rel": "self", "href": "/ting"}, {"rel": "first", "href": "/ting"}, {"rel": "next", "href": None}]},
+        {
+            "nextPage": None,
+            "nextUpdate": "2026-11-28T03:00:00Z",
+            "hasNext": False,
+            "showNextPage": True,
+            "nextRun": 3,
+            "self": "/next",
+        },
+    ],
+)
+def test_the_only_page_may_lack_the_link_to_another(server: Server, tmp_path: Path, beside: dict[str, Any]) -> None:
+    server.answer = lambda path, query, headers: {"items": [{"id": 1, "next": "/ting/2", "next_cursor": "x"}], **beside}
+    for paging in ({"type": "next_link", "path": "next"}, {"type": "cursor", "path": "next", "param": "fra"}):
+        assert ids(rest(server, paging, source={"records": "items"}), context(tmp_path)) == ["1"]
+
+
 def test_below_a_null_everything_is_null_and_not_missing(server: Server, tmp_path: Path) -> None:
     server.answer = lambda path, query, headers: [{"id": 1, "borger": None}]
     columns = {"id": column(), "cpr": column(path="borger.cpr")}
