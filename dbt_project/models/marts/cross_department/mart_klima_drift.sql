@@ -15,28 +15,28 @@ forbrug as (
             else 0
         end as energi_kwh,
         case when medie = 'vand' and maaleenhed in ('m3', 'm³') then forbrug else 0 end as vand_m3,
-        0 as affald_kg,
-        0 as braendstof,
-        0 as indkoeb
+        null as affald_kg,
+        null as braendstof,
+        null as indkoeb
     from {{ ref('fct_energi') }}
     union all
     select
         date_trunc('month', dato)::date as maaned,
         institutionsnummer,
-        0 as energi_kwh,
-        0 as vand_m3,
+        null as energi_kwh,
+        null as vand_m3,
         vaegt_kg as affald_kg,
-        0 as braendstof,
-        0 as indkoeb
+        null as braendstof,
+        null as indkoeb
     from {{ ref('fct_affald') }}
     union all
     -- What the meters tell of is not told a second time by its bill.
     select
         date_trunc('month', fakturadato)::date as maaned,
         institutionsnummer,
-        0 as energi_kwh,
-        0 as vand_m3,
-        0 as affald_kg,
+        null as energi_kwh,
+        null as vand_m3,
+        null as affald_kg,
         case when klimagruppe = 'braendstof' then beloeb else 0 end as braendstof,
         case when klimagruppe not in ('braendstof', 'forsyning') then beloeb else 0 end as indkoeb
     from {{ ref('int_indkoeb__grupperet') }}
@@ -120,13 +120,17 @@ celler as (
             adresser.areal_m2,
             null
         ) as eget_areal_m2,
+        -- In months that a measure's source does not tell of it is not 0 but unknown.
+        {% for measure in measures %}
+        case
+            when
+                maaneder.maaned >= {{ covered_from('summer', 'maaned', measure ~ ' is not null') }}
+                and maaneder.maaned <= (select max(alle.maaned) filter (where alle.{{ measure }} is not null) from summer as alle)
+                then coalesce(summer.{{ measure }}, 0)
+        end as {{ measure }},
+        {% endfor %}
         brugere.brugere,
-        coalesce(len(brugere.brugere), 0) as antal_brugere,
-        coalesce(summer.energi_kwh, 0) as energi_kwh,
-        coalesce(summer.vand_m3, 0) as vand_m3,
-        coalesce(summer.affald_kg, 0) as affald_kg,
-        coalesce(summer.braendstof, 0) as braendstof,
-        coalesce(summer.indkoeb, 0) as indkoeb
+        coalesce(len(brugere.brugere), 0) as antal_brugere
     from maaneder
     cross join {{ ref('dim_institution') }} as institution
     -- What is not open at the month's end has no floor.

@@ -100,6 +100,11 @@ jobindsats as (
     group by 1, 2
 ),
 
+-- What was paid before Opus tells of any posting is no difference.
+kendt as (
+    select {{ covered_from('opus', 'maaned') }} as opus_fra
+),
+
 celler as (
     select
         ydelser.maaned,
@@ -110,13 +115,14 @@ celler as (
         ydelser.refusion,
         ydelser.kommunal_andel,
         coalesce(samtaler.samtaler, 0) as samtaler,
-        coalesce(opus.brutto, 0) as opus_brutto,
-        coalesce(opus.refusion, 0) as opus_refusion,
+        if(ydelser.maaned >= kendt.opus_fra, coalesce(opus.brutto, 0), null) as opus_brutto,
+        if(ydelser.maaned >= kendt.opus_fra, coalesce(opus.refusion, 0), null) as opus_refusion,
         jobindsats.fuldtidspersoner as jobindsats_fuldtidspersoner,
         jobindsats.andel_kommune as jobindsats_andel_kommune_pct,
         jobindsats.andel_landet as jobindsats_andel_landet_pct,
         {{ hidden_cell('ydelser.personer', ['ydelser.maaned'], 'ydelser.ydelsesgruppe') }} as diskretioneret
     from ydelser
+    cross join kendt
     left join samtaler on ydelser.maaned = samtaler.maaned and ydelser.ydelsesgruppe = samtaler.ydelsesgruppe
     left join opus on ydelser.maaned = opus.maaned and ydelser.ydelsesgruppe = opus.ydelsesgruppe
     left join jobindsats on ydelser.maaned = jobindsats.maaned and ydelser.ydelsesgruppe = jobindsats.ydelsesgruppe
@@ -134,10 +140,11 @@ med_total as (
         sum(celler.refusion) as refusion,
         sum(celler.kommunal_andel) as kommunal_andel,
         coalesce(any_value(samtaler.samtaler), 0) as samtaler,
-        coalesce(any_value(opus_i_alt.brutto), 0) as opus_brutto,
-        coalesce(any_value(opus_i_alt.refusion), 0) as opus_refusion,
+        if(celler.maaned >= any_value(kendt.opus_fra), coalesce(any_value(opus_i_alt.brutto), 0), null) as opus_brutto,
+        if(celler.maaned >= any_value(kendt.opus_fra), coalesce(any_value(opus_i_alt.refusion), 0), null) as opus_refusion,
         {{ hidden_total('celler.personer', 'celler.diskretioneret', 'any_value(modtagere_i_alt.personer)') }} as diskretioneret
     from celler
+    cross join kendt
     inner join modtagere_i_alt on celler.maaned = modtagere_i_alt.maaned
     left join opus_i_alt on celler.maaned = opus_i_alt.maaned
     left join samtaler on celler.maaned = samtaler.maaned and samtaler.ydelsesgruppe = 'I alt'
