@@ -7,7 +7,6 @@ import email
 import hashlib
 import importlib
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +64,9 @@ def _rows(service: _Service, system: SoapSystem, table: SoapTable, context: Read
                 return
             ordinal += 1
             yield {**given, **to_row(element), SOURCE_REF: source.operation, SOURCE_ROW: ordinal}
-    lost = next((step for step in source.record.split("/") if not service.knows(step)), None) if called and not ordinal else None
+    # What an answer of RPC style is wrapped in is called after the operation, without a word in the WSDL.
+    steps = [step for step in source.record.split("/") if step != f"{source.operation}Response"]
+    lost = next((step for step in steps if not service.knows(step)), None) if called and not ordinal else None
     if lost is not None:
         raise SourceError(
             f"no answer to '{source.operation}' has a '{lost}', and the WSDL knows none. Correct `record`, or ask what changed"
@@ -85,10 +86,20 @@ class _Service:
         self._descriptions: list[bytes] = []
 
     def knows(self, element: str) -> bool:
-        """Whether the WSDL, or a schema that it imports, speaks of an element of that name, or lets any be there."""
+        """Whether the WSDL, or a schema that it imports, speaks of an element of that name, or lets any be there.
+
+        Any may stand in SOAP's own arrays (`arrayType`), whose elements have no name in the WSDL.
+        """
+        from lxml import etree
+
         self._bound()
-        spoken_of = re.compile(rb"""[\"':]%s[\"']|<([\w.-]+:)?any[\s/>]|[\"':]anyType[\"']""" % re.escape(element.encode()))
-        return any(spoken_of.search(text) for text in self._descriptions)
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+        nodes = (node for text in self._descriptions for node in etree.fromstring(text, parser).iter("{*}*"))
+        return any(
+            local_name(node.tag) == "any"
+            or any(value.rpartition(":")[2] in (element, "anyType") or name.endswith("arrayType") for name, value in node.items())
+            for node in nodes
+        )
 
     def call(self, table: SoapTable, parameters: dict[str, str], context: ReadContext) -> Path:
         """Return the file that holds the answer; one that another table of this load has asked for already stands there."""

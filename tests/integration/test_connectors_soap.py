@@ -302,6 +302,11 @@ def test_records_that_are_called_otherwise_are_no_empty_answer(counterpart: Coun
     counterpart.body = ""
     counterpart.xsd = XSD.replace("<xs:any/>", typed.format(name="Person"))
     assert rows(loen(counterpart), context(tmp_path)) == []
+    counterpart.xsd = XSD.replace("<xs:any/>", typed.format(name="Frav&#230;r"))  # As do WSDLs that are not UTF-8.
+    assert rows(loen(counterpart, "GetEmploymentResponse/Fravær"), context(tmp_path)) == []
+    array = 'xmlns:w="http://schemas.xmlsoap.org/wsdl/" w:arrayType="l:Person[]" name'
+    counterpart.xsd = XSD.replace("<xs:any/>", typed.replace("name", array, 1).format(name="Svar"))
+    assert rows(loen(counterpart, "Svar/item"), context(tmp_path)) == []
     again = tmp_path / "igen"
     again.mkdir()
     counterpart.body = "<l:Borger>1</l:Borger>"
