@@ -97,7 +97,10 @@ class _Service:
         nodes = (node for text in self._descriptions for node in etree.fromstring(text, parser).iter("{*}*"))
         return any(
             local_name(node.tag) == "any"
-            or any(value.rpartition(":")[2] in (element, "anyType") or name.endswith("arrayType") for name, value in node.items())
+            or any(
+                str(value).rpartition(":")[2] in (element, "anyType") or str(name).endswith("arrayType")
+                for name, value in node.items()
+            )
             for node in nodes
         )
 
