@@ -132,6 +132,12 @@ least(
 )
 {%- endmacro -%}
 
+{#- A measure that is 0 where its system tells of nothing in a month that it covers, and empty where it covers none: nobody knows. What stands
+    there is shown in any case. -#}
+{%- macro known(measure, month, covered_from) -%}
+coalesce({{ measure }}, if({{ month }} >= {{ covered_from }}, 0, null))
+{%- endmacro -%}
+
 {#- Key of an area: its kind and its code. -#}
 {%- macro area_key(kind, code) -%}{{ kind }} || ':' || {{ code }}{%- endmacro -%}
 

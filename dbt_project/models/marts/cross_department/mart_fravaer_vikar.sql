@@ -210,16 +210,17 @@ select
     organisation.center,
     coalesce(fagomraader.fagomraade_navn, 'Ukendt') as fagomraade,
     case when not med_total.skjul_ansatte then med_total.antal_ansatte end::integer as antal_ansatte,
-    case when not med_total.skjul_syge and med_total.maaned >= kendt.fravaer_fra then med_total.antal_syge end::integer as antal_syge,
-    case when not med_total.skjul_syge and med_total.maaned >= kendt.fravaer_fra then coalesce(med_total.sygetimer, 0) end::decimal(18, 2) as sygetimer,
-    case when med_total.maaned >= kendt.vagter_fra then coalesce(med_total.faste_timer, 0) end::decimal(18, 2) as faste_timer,
-    case when med_total.maaned >= kendt.vagter_fra then coalesce(med_total.vikartimer, 0) end::decimal(18, 2) as vikartimer,
-    case when med_total.maaned >= kendt.vagter_fra then coalesce(med_total.vikarudgift, 0) end::decimal(18, 2) as vikarudgift,
-    case when not med_total.skjul_bevilgede and med_total.maaned >= kendt.omsorg_fra then coalesce(med_total.bevilgede_timer, 0) end::decimal(18, 2) as bevilgede_timer,
-    case when not med_total.skjul_besoegte and med_total.maaned >= kendt.omsorg_fra then coalesce(med_total.planlagte_timer, 0) end::decimal(18, 2) as planlagte_timer,
-    case when not med_total.skjul_besoegte and med_total.maaned >= kendt.omsorg_fra then coalesce(med_total.leverede_timer, 0) end::decimal(18, 2) as leverede_timer,
+    case when not med_total.skjul_syge then {{ known('nullif(med_total.antal_syge, 0)', 'med_total.maaned', 'kendt.fravaer_fra') }} end::integer as antal_syge,
+    case when not med_total.skjul_syge then {{ known('med_total.sygetimer', 'med_total.maaned', 'kendt.fravaer_fra') }} end::decimal(18, 2) as sygetimer,
+    {{ known('med_total.faste_timer', 'med_total.maaned', 'kendt.vagter_fra') }}::decimal(18, 2) as faste_timer,
+    {{ known('med_total.vikartimer', 'med_total.maaned', 'kendt.vagter_fra') }}::decimal(18, 2) as vikartimer,
+    {{ known('med_total.vikarudgift', 'med_total.maaned', 'kendt.vagter_fra') }}::decimal(18, 2) as vikarudgift,
+    case when not med_total.skjul_bevilgede then {{ known('med_total.bevilgede_timer', 'med_total.maaned', 'kendt.omsorg_fra') }} end::decimal(18, 2) as bevilgede_timer,
+    case when not med_total.skjul_besoegte then {{ known('med_total.planlagte_timer', 'med_total.maaned', 'kendt.omsorg_fra') }} end::decimal(18, 2) as planlagte_timer,
+    case when not med_total.skjul_besoegte then {{ known('med_total.leverede_timer', 'med_total.maaned', 'kendt.omsorg_fra') }} end::decimal(18, 2) as leverede_timer,
     case
-        when not med_total.skjul_loennede and med_total.maaned between kendt.loen_fra and kendt.loen_til then coalesce(med_total.loenudgift, 0)
+        when not med_total.skjul_loennede and med_total.maaned <= kendt.loen_til
+            then {{ known('med_total.loenudgift', 'med_total.maaned', 'kendt.loen_fra') }}
     end::decimal(18, 2) as loenudgift,
     (
         med_total.skjul_ansatte

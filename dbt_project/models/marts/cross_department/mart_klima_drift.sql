@@ -123,10 +123,8 @@ celler as (
         -- In months that a measure's source does not tell of it is not 0 but unknown.
         {% for measure in measures %}
         case
-            when
-                maaneder.maaned >= {{ covered_from('summer', 'maaned', measure ~ ' is not null') }}
-                and maaneder.maaned <= (select max(alle.maaned) filter (where alle.{{ measure }} is not null) from summer as alle)
-                then coalesce(summer.{{ measure }}, 0)
+            when maaneder.maaned <= (select max(alle.maaned) filter (where alle.{{ measure }} is not null) from summer as alle)
+                then {{ known('summer.' ~ measure, 'maaneder.maaned', covered_from('summer', 'maaned', measure ~ ' is not null')) }}
         end as {{ measure }},
         {% endfor %}
         brugere.brugere,

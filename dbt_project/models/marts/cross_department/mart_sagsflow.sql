@@ -23,7 +23,7 @@ maaneder as (
         maaned,
         max(dato) as sidste_dag
     from {{ ref('dim_dato') }}
-    where dato between (select min(sager.aabnet_dato) from sager) and current_date - 1
+    where dato between {{ covered_from('sager', 'aabnet_dato') }} and current_date - 1
     group by maaned
 ),
 
@@ -112,6 +112,14 @@ flow as (
     cross join emner
     left join sager on emner.emne in (sager.emne, 'I alt')
     group by maaneder.maaned, emner.emne
+),
+
+-- Where a system tells of nothing yet, nobody knows whether anybody came, called or complained.
+kendt as (
+    select
+        date_trunc('month', {{ covered_from(ref('fct_borgerhenvendelse'), 'dato') }}) as skranken_fra,
+        date_trunc('month', {{ covered_from(ref('fct_sagshaendelse'), 'dato') }}) as noter_fra,
+        date_trunc('month', {{ covered_from(ref('fct_sag'), 'aabnet_dato', "system_id = 'esdh'") }}) as esdh_fra
 )
 
 select
@@ -122,14 +130,15 @@ select
     flow.verserende::integer as verserende,
     flow.median_dage::decimal(9, 1) as median_sagsbehandlingsdage,
     coalesce(flow.gebyr, 0)::decimal(18, 2) as gebyr,
-    coalesce(kontakter.henvendelser, 0)::integer as henvendelser,
-    coalesce(kontakter.telefonnotater, 0)::integer as telefonnotater,
-    coalesce(kontakter.klager, 0)::integer as klager,
+    {{ known('nullif(kontakter.henvendelser, 0)', 'flow.maaned', 'kendt.skranken_fra') }}::integer as henvendelser,
+    {{ known('nullif(kontakter.telefonnotater, 0)', 'flow.maaned', 'kendt.noter_fra') }}::integer as telefonnotater,
+    {{ known('nullif(kontakter.klager, 0)', 'flow.maaned', 'kendt.esdh_fra') }}::integer as klager,
     case when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'ansatte.aarsvaerk') }} end::decimal(9, 2) as aarsvaerk,
     case
         when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'flow.afgjorte / nullif(ansatte.aarsvaerk, 0)') }}
     end::decimal(9, 2) as afgjorte_pr_aarsvaerk,
     flow.emne = 'I alt' and {{ is_small('ansatte.antal_ansatte') }} as diskretioneret
 from flow
+cross join kendt
 left join ansatte on flow.maaned = ansatte.maaned
 left join kontakter_pr_emne as kontakter on flow.maaned = kontakter.maaned and flow.emne = kontakter.emne

@@ -115,8 +115,8 @@ celler as (
         ydelser.refusion,
         ydelser.kommunal_andel,
         coalesce(samtaler.samtaler, 0) as samtaler,
-        if(ydelser.maaned >= kendt.opus_fra, coalesce(opus.brutto, 0), null) as opus_brutto,
-        if(ydelser.maaned >= kendt.opus_fra, coalesce(opus.refusion, 0), null) as opus_refusion,
+        {{ known('opus.brutto', 'ydelser.maaned', 'kendt.opus_fra') }} as opus_brutto,
+        {{ known('opus.refusion', 'ydelser.maaned', 'kendt.opus_fra') }} as opus_refusion,
         jobindsats.fuldtidspersoner as jobindsats_fuldtidspersoner,
         jobindsats.andel_kommune as jobindsats_andel_kommune_pct,
         jobindsats.andel_landet as jobindsats_andel_landet_pct,
@@ -140,8 +140,8 @@ med_total as (
         sum(celler.refusion) as refusion,
         sum(celler.kommunal_andel) as kommunal_andel,
         coalesce(any_value(samtaler.samtaler), 0) as samtaler,
-        if(celler.maaned >= any_value(kendt.opus_fra), coalesce(any_value(opus_i_alt.brutto), 0), null) as opus_brutto,
-        if(celler.maaned >= any_value(kendt.opus_fra), coalesce(any_value(opus_i_alt.refusion), 0), null) as opus_refusion,
+        {{ known('any_value(opus_i_alt.brutto)', 'celler.maaned', 'any_value(kendt.opus_fra)') }} as opus_brutto,
+        {{ known('any_value(opus_i_alt.refusion)', 'celler.maaned', 'any_value(kendt.opus_fra)') }} as opus_refusion,
         {{ hidden_total('celler.personer', 'celler.diskretioneret', 'any_value(modtagere_i_alt.personer)') }} as diskretioneret
     from celler
     cross join kendt
