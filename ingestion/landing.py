@@ -313,8 +313,8 @@ def _settle_dlt() -> None:
         # DuckDB uses all cores for each job; 20 at once, as dlt does by itself, cost only memory.
         "load": {"workers": 2},
         "enable_runtime_trace": False,
-        # Telemetry is on by default and does not heed DO_NOT_TRACK.
-        "runtime": {"dlthub_telemetry": False, "log_level": "ERROR"},
+        # Telemetry is on by default and does not heed DO_NOT_TRACK. Who terminates a load ends it: dlt would call it a fault.
+        "runtime": {"dlthub_telemetry": False, "log_level": "ERROR", "intercept_signals": False},
     }
     # A look into a dict, where dlt went through the environment and three files for each of some hundred settings.
     Container()[PluggableRunContext].providers.providers[:] = [CustomLoaderDocProvider("faellesdata", lambda: settings)]

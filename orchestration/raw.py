@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ingestion.checks import Check
     from ingestion.landing import SystemLoad, TableLoad
 
-RETRY_DELAY_SECONDS = 5
+_RETRIES = dg.RetryPolicy(delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 CHECKS = {
     "row_range": "Tabellen har så mange rækker, som registeret venter. Færre er en fejl, flere en advarsel.",
     "usual_rows": "Der kom omtrent så mange rækker, som der plejer på den ugedag. Lært af de sidste otte uger; en advarsel.",
@@ -84,13 +84,7 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         can_subset=True,
         config_schema=_CONFIG,
         pool=system_pool(system.id),
-        # The connector repeats what a source fails at, per request; this is for what it cannot see, such as a full disk.
-        retry_policy=dg.RetryPolicy(
-            max_retries=system.limits.retries,
-            delay=RETRY_DELAY_SECONDS,
-            backoff=dg.Backoff.EXPONENTIAL,
-            jitter=dg.Jitter.PLUS_MINUS,
-        ),
+        # No retry policy: by it, Dagster begins a load anew that somebody terminates.
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[Event]:
         from ingestion.landing import RawFileError, land_system
@@ -103,6 +97,10 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
                 outcome = land_system(system, home, tables=selected, full=context.op_execution_context.op_config["full"])
             except RawFileError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
+            except Exception as error:
+                # The connector repeats what a source fails at, per request; this is for what it cannot see, such as a full disk.
+                wait = _RETRIES.calculate_delay(context.op_execution_context.retry_number + 1)
+                raise dg.RetryRequested(system.limits.retries, wait) from error
         for name, loaded in outcome.tables.items():
             if loaded.status != "failed":
                 yield table_loaded(system, name, loaded)

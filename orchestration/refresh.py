@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType
+from dagster._core.events import RunFailureReason
 
 from ingestion.home import Home
 from ingestion.register import SYSTEMS, Problem, Register, System, read_leniently
@@ -157,6 +158,7 @@ class _Run:
     ) -> None:
         self._job, self._instance, self._tags, self._progress = job, instance, tags, progress
         self.version: str | None = None
+        self._interrupted = False
 
     def execute(self, title: str, full: Sequence[str] = ()) -> Stage:
         """Run the job; the ops named in `full` do all anew."""
@@ -175,6 +177,8 @@ class _Run:
             raise_on_error=False,
         )
         stage.seconds = time.perf_counter() - started
+        if self._interrupted:
+            raise KeyboardInterrupt  # Dagster has taken it for its own, and the next stage would begin.
         return stage
 
     def _note(self, entry: dg.EventLogEntry, stage: Stage, total: int) -> None:
@@ -194,6 +198,8 @@ class _Run:
         elif event.event_type == DagsterEventType.STEP_FAILURE:
             stage.failures[str(event.step_key)] = failure_reason(event)
             text = f"{event.step_key} failed"
+        elif event.event_type == DagsterEventType.RUN_FAILURE:
+            self._interrupted = event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
         elif event.event_type == DagsterEventType.STEP_SKIPPED:
             stage.skipped.append(str(event.step_key))
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterExecutionInterruptedError
 from municipality_support import DEPARTMENTS, MODEL, Municipality
 
 from ingestion import landing
-from ingestion.register import read_register
+from ingestion.register import System, read_register
 from orchestration.dbt import prepared
 from orchestration.instance import open_instance
 from orchestration.schedules import BUILD, LOAD, PUBLISH
@@ -108,6 +109,22 @@ def test_a_load_that_cannot_be_published_is_told_though_its_log_cannot_tell(
     assert "System alfa kunne ikke hentes. Fejlen er på platformen, ikke i kilden." in troubles(municipality)
     municipality.refresh(systems=["alfa"])
     assert troubles(municipality) == []
+
+
+def test_a_load_that_is_terminated_ends_and_all_else_with_it(municipality: Municipality, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def terminated(system: System, *_: object, **__: object) -> None:
+        begun.append(system.id)
+        raise DagsterExecutionInterruptedError
+
+    municipality.refresh()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(landing, "land_system", terminated)
+        municipality.refresh(systems=["alfa", "beta"])
+    assert begun == ["alfa"]
+    assert states(municipality, BUILD) == [dg.DagsterRunStatus.SUCCESS], "no build follows"
+    assert municipality.refresh().ok
 
 
 def test_a_disk_that_fills_while_dbt_builds(municipality: Municipality, tmp_path: Path) -> None:
