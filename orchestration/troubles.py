@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -11,6 +11,9 @@ from typing import Any, Literal
 import dagster as dg
 from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.events import RunFailureReason
+from dagster._core.execution.plan.objects import ErrorSource
+from dagster._core.storage.tags import RUN_FAILURE_REASON_TAG
 
 from ingestion.checks import WARNED
 from ingestion.home import Home
@@ -59,6 +62,7 @@ class Trouble:
 
 
 PLATFORM_OWNER = Owner("Fællesdata")
+INTERRUPTED = "Terminated, or ended with the process that ran it, before it was done"
 SEEN_BACK = timedelta(days=8)
 """How far back runs are looked through."""
 
@@ -85,7 +89,9 @@ def find_troubles(
     troubles += _apart(register, manifest, lineage)
     troubles += _faults_of_the_platform(instance, register, home, lineage, now, lost)
     if build:
-        troubles += _build_troubles(instance, build, register, manifest, lineage)
+        troubles += _unfinished_build(instance, build)
+    if tested := next((run for run in _ended(instance, BUILD) if _dbt_ended(instance, run)), None):
+        troubles += _build_troubles(instance, tested, register, manifest, lineage)
     if publication and not publication.is_success:
         troubles.append(
             Trouble(
@@ -103,32 +109,52 @@ def find_troubles(
 def _faults_of_the_platform(
     instance: dg.DagsterInstance, register: Register, home: Home, lineage: Lineage, now: datetime, lost: Mapping[str, str]
 ) -> Iterable[Trouble]:
-    """Tell of loads that ended in a fault of ours (a full disk, a right that is lacking): not even their log is published."""
+    """Tell of loads that ended in a fault of ours (a full disk, a run that was killed): not even their log is published."""
     from ingestion.raw_file import read_logs
 
     told = set(lost)
-    failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE], created_after=now - SEEN_BACK)
+    failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED], created_after=now - SEEN_BACK)
     for record in instance.get_run_records(failed):  # The newest first.
-        faults = {step.removeprefix("load_"): message for step, message in _failures(instance, record.dagster_run).items()}
-        began = datetime.fromtimestamp(record.start_time or 0, UTC)
+        run = record.dagster_run
+        faults = dict.fromkeys(_systems_of(instance, run), INTERRUPTED) if _is_cut_short(run) else {}
+        faults |= {step.removeprefix("load_"): message for step, message in _failures(instance, run).items()}
+        began = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp
         if began > now:
             continue  # Of a clock that has been set back since.
-        for system_id, log in read_logs(home, faults.keys() & register.systems.keys() - told).items():
+        for system_id, log in read_logs(home, sorted(faults.keys() & register.systems.keys() - told)).items():
             told.add(system_id)
             if any(entry["started_at"].replace(tzinfo=UTC) >= began for entry in log):
                 continue
-            system = register.systems[system_id]
+            system, cut = register.systems[system_id], faults[system_id] == INTERRUPTED
+            said = faults.get(run.job_name) if cut else faults[system_id]
             yield Trouble(
                 f"fault:{system_id}",
                 PLATFORM_OWNER,
-                f"{system.title} kunne ikke hentes. Fejlen er på platformen, ikke i kilden.",
-                "Se fejlen i kørslen (fuld disk, en rettighed, der mangler), ret den, og kør: "
-                f"faellesdata refresh --system {system_id}",
-                (faults[system_id],),
+                f"{system.title} blev ikke hentet: kørslen blev afbrudt, før den var færdig."
+                if cut
+                else f"{system.title} kunne ikke hentes. Fejlen er på platformen, ikke i kilden.",
+                (
+                    "Der hentes igen i nat; før det med: "
+                    if cut
+                    else "Se fejlen i kørslen (fuld disk, en rettighed, der mangler), ret den, og kør: "
+                )
+                + f"faellesdata refresh --system {system_id}",
+                (said,) if said else (),
                 marts=lineage.marts_of_tables(system_id, system.tables),
-                page=f"runs/{record.dagster_run.run_id}",
+                page=f"runs/{run.run_id}",
                 system=system_id,
             )
+
+
+def _systems_of(instance: dg.DagsterInstance, run: DagsterRun) -> set[str]:
+    """Return the systems whose tables the run was to load."""
+    planned = (event.asset_key for event in _events(instance, run, DagsterEventType.ASSET_MATERIALIZATION_PLANNED))
+    return {key.path[1] for key in run.asset_selection or planned if key and key.path[0] == "raw"}
+
+
+def _is_cut_short(run: DagsterRun) -> bool:
+    """Whether a run that did not succeed was terminated or killed: of what it was to do, some was not even begun."""
+    return not run.is_success and run.tags.get(RUN_FAILURE_REASON_TAG) != RunFailureReason.STEP_FAILURE.value
 
 
 def _apart(register: Register, manifest: Mapping[str, Any], lineage: Lineage) -> Iterable[Trouble]:
@@ -329,13 +355,41 @@ def _began(entries: Sequence[Mapping[str, Any]]) -> datetime:
     return result
 
 
+def _unfinished_build(instance: dg.DagsterInstance, build: DagsterRun) -> Iterable[Trouble]:
+    """Tell of the newest build where it did not come to its end, whatever was wrong before it."""
+    if _is_cut_short(build):
+        yield Trouble(
+            "build:cut",
+            PLATFORM_OWNER,
+            "Opbygningen af warehouset blev afbrudt. Det, der ikke nåede at blive bygget, er som før.",
+            "Der bygges igen i nat; før det med: faellesdata refresh",
+            tuple(message for message in _failures(instance, build).values() if message != INTERRUPTED),
+            page=f"runs/{build.run_id}",
+        )
+        return
+    for step, message in {} if _dbt_ended(instance, build) else _failures(instance, build).items():
+        yield Trouble(
+            f"build:{step}",
+            PLATFORM_OWNER,
+            f"Opbygningen af warehouset fejlede i {step}. Alt er som før.",
+            "Se fejlen i kørslen, ret den, og kør: faellesdata refresh",
+            (message,),
+            page=f"runs/{build.run_id}",
+        )
+
+
+def _dbt_ended(instance: dg.DagsterInstance, build: DagsterRun) -> bool:
+    """Whether models and tests were run: where they were not, what failed before is as it was, and not mended."""
+    # A check that blocks fails the step when all has been run.
+    blocked = any(message.startswith(DagsterAssetCheckFailedError.__name__) for message in _failures(instance, build).values())
+    return build.is_success or blocked or bool(_failed_models(instance, build))
+
+
 def _build_troubles(
     instance: dg.DagsterInstance, build: DagsterRun, register: Register, manifest: Mapping[str, Any], lineage: Lineage
 ) -> Iterable[Trouble]:
     nodes = {node["name"]: node for node in manifest.get("nodes", {}).values() if node["resource_type"] != "test"}
-    named = False
     for unique_id, message in _failed_models(instance, build).items():
-        named = True
         name = unique_id.split(".")[-1]
         yield Trouble(
             f"model:{name}",
@@ -344,18 +398,6 @@ def _build_troubles(
             "Det er en fejl i en model eller i data, den ikke var forberedt på. Se kørslen, og sig det til BI-netværket.",
             (message,),
             marts=lineage.marts_of([unique_id]),
-            page=f"runs/{build.run_id}",
-        )
-    failures = _failures(instance, build)
-    for step, message in failures.items() if not named else ():
-        if message.startswith(DagsterAssetCheckFailedError.__name__):
-            continue  # A check that blocks has failed: it is told below, by its own name.
-        yield Trouble(
-            f"build:{step}",
-            PLATFORM_OWNER,
-            f"Opbygningen af warehouset fejlede i {step}. Alt er som før.",
-            "Se fejlen i kørslen, ret den, og kør: faellesdata refresh",
-            (message,),
             page=f"runs/{build.run_id}",
         )
     for path, check, description, blocking in _failed_checks(instance, build):
@@ -385,8 +427,11 @@ def _node_owner(node: Mapping[str, Any] | None, manifest: Mapping[str, Any]) -> 
 
 
 def _newest(instance: dg.DagsterInstance, job_name: str) -> DagsterRun | None:
-    runs = instance.get_runs(RunsFilter(job_name=job_name), limit=20)
-    return next((run for run in runs if run.is_finished), None)
+    return next(_ended(instance, job_name), None)
+
+
+def _ended(instance: dg.DagsterInstance, job_name: str) -> Iterator[DagsterRun]:
+    return (run for run in instance.get_runs(RunsFilter(job_name=job_name), limit=20) if run.is_finished)
 
 
 def _events(instance: dg.DagsterInstance, run: DagsterRun, kind: DagsterEventType) -> Iterable[dg.DagsterEvent]:
@@ -407,6 +452,8 @@ def _failures(instance: dg.DagsterInstance, run: DagsterRun) -> dict[str, str]:
 def failure_reason(event: dg.DagsterEvent) -> str:
     """Return what a failed step says for itself; of an unforeseen error its class and first line."""
     failure = event.step_failure_data
+    if failure.error_source is ErrorSource.INTERRUPT:
+        return INTERRUPTED
     if failure.user_failure_data and failure.user_failure_data.description:
         return str(failure.user_failure_data.description)
     # Dagster wraps what an op raised; the cause is what was raised.

@@ -22,6 +22,7 @@ from ingestion import landing
 from ingestion.register import System, read_register
 from orchestration.dbt import prepared
 from orchestration.instance import open_instance
+from orchestration.morning import conclude
 from orchestration.schedules import BUILD, LOAD, PUBLISH
 from orchestration.states import table_states
 
@@ -111,20 +112,36 @@ def test_a_load_that_cannot_be_published_is_told_though_its_log_cannot_tell(
     assert troubles(municipality) == []
 
 
-def test_a_load_that_is_terminated_ends_and_all_else_with_it(municipality: Municipality, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_that_is_terminated_ends_and_all_else_with_it_and_what_was_not_done_is_told(
+    municipality: Municipality, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = []
 
     def terminated(system: System, *_: object, **__: object) -> None:
         begun.append(system.id)
         raise DagsterExecutionInterruptedError
 
+    municipality.model("gamma", "select no_such_column from (select 1 as nr)")
     municipality.refresh()
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(landing, "land_system", terminated)
-        municipality.refresh(systems=["alfa", "beta"])
+        with pytest.raises(KeyboardInterrupt):
+            municipality.refresh(systems=["alfa", "beta"])
     assert begun == ["alfa"]
-    assert states(municipality, BUILD) == [dg.DagsterRunStatus.SUCCESS], "no build follows"
+    assert states(municipality, BUILD) == [dg.DagsterRunStatus.FAILURE], "no build follows"
+    with open_instance(municipality.home) as instance:
+        instance.add_run(dg.DagsterRun(job_name=BUILD, status=dg.DagsterRunStatus.CANCELED))
+        conclude(municipality.home, read_register(municipality.register), instance, "night")
+    assert troubles(municipality) == [
+        "System alfa blev ikke hentet: kørslen blev afbrudt, før den var færdig.",
+        "System beta blev ikke hentet: kørslen blev afbrudt, før den var færdig.",
+        "Opbygningen af warehouset blev afbrudt. Det, der ikke nåede at blive bygget, er som før.",
+        "Tabellen mart_gamma kunne ikke bygges. Den og det, der bygger på den, er som før.",
+        "En kontrol af mart_gamma er ikke bestået: unique_mart_gamma_nr.",
+    ], "what was wrong before is not mended by a build that did not come to it"
+    municipality.model("gamma", MODEL.format(id="gamma"))
     assert municipality.refresh().ok
+    assert troubles(municipality) == []
 
 
 def test_a_disk_that_fills_while_dbt_builds(municipality: Municipality, tmp_path: Path) -> None:
