@@ -93,6 +93,13 @@ vagter as (
     inner join {{ ref('dim_organisation') }} as organisation on vagt.enhed_id = organisation.enhed_id
     where organisation.enhedstype = 'hjemmepleje' and vagt.dato <= current_date
     group by 1
+),
+
+-- The months that are told of by OPUS and by the shifts.
+kendt as (
+    select
+        date_trunc('month', {{ covered_from(ref('int_fravaer__maaned'), 'maaned') }}) as fravaer_fra,
+        date_trunc('month', {{ covered_from(ref('fct_vagt'), 'dato') }}) as vagter_fra
 )
 
 -- Home care's units cover no school district: what staff do stands beside the total only.
@@ -105,10 +112,10 @@ select
     case when not med_total.skjul_bevilgede then med_total.bevilgede end::integer as bevilgede,
     case when not med_total.skjul_besoegte then med_total.besoegte end::integer as besoegte,
     case when not med_total.skjul_besoegte then coalesce(med_total.leverede_timer, 0) end::decimal(18, 2) as leverede_timer,
-    case when med_total.skoledistrikt = 'I alt' then {{ suppress('ferie.ansatte', 'coalesce(ferie.ansatte, 0)') }} end::integer as ansatte_paa_ferie,
-    case when med_total.skoledistrikt = 'I alt' then {{ suppress('ferie.ansatte', 'coalesce(ferie.timer, 0)') }} end::decimal(18, 2) as ferietimer,
-    case when med_total.skoledistrikt = 'I alt' then coalesce(vagter.faste_timer, 0) end::decimal(18, 2) as faste_timer,
-    case when med_total.skoledistrikt = 'I alt' then coalesce(vagter.vikartimer, 0) end::decimal(18, 2) as vikartimer,
+    case when med_total.skoledistrikt = 'I alt' then {{ suppress('ferie.ansatte', known('ferie.ansatte', 'med_total.maaned', 'kendt.fravaer_fra')) }} end::integer as ansatte_paa_ferie,
+    case when med_total.skoledistrikt = 'I alt' then {{ suppress('ferie.ansatte', known('ferie.timer', 'med_total.maaned', 'kendt.fravaer_fra')) }} end::decimal(18, 2) as ferietimer,
+    case when med_total.skoledistrikt = 'I alt' then {{ known('vagter.faste_timer', 'med_total.maaned', 'kendt.vagter_fra') }} end::decimal(18, 2) as faste_timer,
+    case when med_total.skoledistrikt = 'I alt' then {{ known('vagter.vikartimer', 'med_total.maaned', 'kendt.vagter_fra') }} end::decimal(18, 2) as vikartimer,
     (
         med_total.skjul_beboere
         or med_total.skjul_bevilgede
@@ -116,6 +123,7 @@ select
         or (med_total.skoledistrikt = 'I alt' and {{ is_small('ferie.ansatte') }})
     ) as diskretioneret
 from med_total
+cross join kendt
 left join ferie on med_total.maaned = ferie.maaned
 left join vagter on med_total.maaned = vagter.maaned
 left join {{ ref('dim_skoledistrikt') }} as distrikter on med_total.skoledistrikt = distrikter.skoledistrikt

@@ -100,9 +100,11 @@ jobindsats as (
     group by 1, 2
 ),
 
--- What was paid before Opus tells of any posting is no difference.
+-- What was paid before Opus tells of any posting is no difference; nor has nobody been talked to before Momentum tells of it.
 kendt as (
-    select {{ covered_from('opus', 'maaned') }} as opus_fra
+    select
+        {{ covered_from('opus', 'maaned') }} as opus_fra,
+        date_trunc('month', {{ covered_from(ref('fct_kontaktforloeb'), 'dato') }}) as samtaler_fra
 ),
 
 celler as (
@@ -114,7 +116,7 @@ celler as (
         ydelser.brutto,
         ydelser.refusion,
         ydelser.kommunal_andel,
-        coalesce(samtaler.samtaler, 0) as samtaler,
+        {{ known('samtaler.samtaler', 'ydelser.maaned', 'kendt.samtaler_fra') }} as samtaler,
         {{ known('opus.brutto', 'ydelser.maaned', 'kendt.opus_fra') }} as opus_brutto,
         {{ known('opus.refusion', 'ydelser.maaned', 'kendt.opus_fra') }} as opus_refusion,
         jobindsats.fuldtidspersoner as jobindsats_fuldtidspersoner,
@@ -139,7 +141,7 @@ med_total as (
         sum(celler.brutto) as brutto,
         sum(celler.refusion) as refusion,
         sum(celler.kommunal_andel) as kommunal_andel,
-        coalesce(any_value(samtaler.samtaler), 0) as samtaler,
+        {{ known('any_value(samtaler.samtaler)', 'celler.maaned', 'any_value(kendt.samtaler_fra)') }} as samtaler,
         {{ known('any_value(opus_i_alt.brutto)', 'celler.maaned', 'any_value(kendt.opus_fra)') }} as opus_brutto,
         {{ known('any_value(opus_i_alt.refusion)', 'celler.maaned', 'any_value(kendt.opus_fra)') }} as opus_refusion,
         {{ hidden_total('celler.personer', 'celler.diskretioneret', 'any_value(modtagere_i_alt.personer)') }} as diskretioneret
