@@ -45,7 +45,9 @@ def build_defs(
         asset_checks=freshness,
         jobs=[*jobs, *_department_jobs(register, loads), *backfill_jobs(register, home), purge_job(home)],
         schedules=[*refresh_schedules(register, home), purge_schedule()] if automatic else [],
-        sensors=[stage_sensor(jobs[1:]), morning_sensor(register, home), *arrival_sensors(register, home)] if automatic else [],
+        sensors=[stage_sensor(jobs[1:], home), morning_sensor(register, home), *arrival_sensors(register, home)]
+        if automatic
+        else [],
         # A step in a process of its own costs 0.75 to 2.6 s; here runs are parallel, steps are not (docs/decisions).
         executor=dg.in_process_executor,
     )

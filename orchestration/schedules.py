@@ -91,7 +91,7 @@ def next_requests(instance: dg.DagsterInstance, now: datetime) -> list[dg.RunReq
     return requests
 
 
-def stage_sensor(jobs: Sequence[dg.UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
+def stage_sensor(jobs: Sequence[dg.UnresolvedAssetJobDefinition], home: Home) -> dg.SensorDefinition:
     """Return the sensor that starts building when loading is over, and publishing when building is.
 
     In Dagster a failed step keeps what is downstream *in the same run* from running; in a run of its own it goes ahead.
@@ -105,6 +105,8 @@ def stage_sensor(jobs: Sequence[dg.UnresolvedAssetJobDefinition]) -> dg.SensorDe
         description="Builds when a night's loads are over, publishes when the build is over, whether they failed or not.",
     )
     def refresh_stages(context: dg.SensorEvaluationContext) -> list[dg.RunRequest]:
+        # Of a run that was killed together with the code server nobody else notices that it is over.
+        end_orphans(context.instance, home)
         return next_requests(context.instance, datetime.now(UTC))
 
     return refresh_stages

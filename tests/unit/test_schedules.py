@@ -19,9 +19,9 @@ from ingestion.home import Home
 from ingestion.register import Register, read_register
 from ingestion.register.vocabulary import terms
 from orchestration.build import build_defs
-from orchestration.instance import WrongSetting, open_instance, write_settings
+from orchestration.instance import PROCESS_TAG, WrongSetting, open_instance, write_settings
 from orchestration.purge import NAME, delete_old_events, purge_job, purge_schedule
-from orchestration.schedules import BUILD, LOAD, NIGHT_TAG, PUBLISH, RUNS_TAG, next_requests, refresh_schedules
+from orchestration.schedules import BUILD, LOAD, NIGHT_TAG, PUBLISH, RUNS_TAG, next_requests, refresh_schedules, stage_sensor
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +152,15 @@ def test_publishing_follows_a_build_that_failed_and_nothing_comes_twice(instance
 def test_what_a_terminal_started_starts_nothing(instance: dg.DagsterInstance) -> None:
     _run(instance, LOAD, DagsterRunStatus.SUCCESS, {})
     assert asked(instance) == []
+
+
+def test_a_load_whose_process_is_gone_holds_no_night_up(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    night = {NIGHT_TAG: "daily-2026-11-22", RUNS_TAG: "1", PROCESS_TAG: "refresh-999999"}
+    _run(instance, LOAD, DagsterRunStatus.STARTED, night)
+    with dg.build_sensor_context(instance) as context:
+        answer = stage_sensor([dg.define_asset_job(BUILD), dg.define_asset_job(PUBLISH)], Home(tmp_path))(context)
+    assert isinstance(answer, list)
+    assert [request.job_name for request in answer] == [BUILD]
 
 
 def test_settings_are_ours_until_somebody_makes_them_theirs(
