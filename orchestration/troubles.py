@@ -63,8 +63,8 @@ class Trouble:
 
 PLATFORM_OWNER = Owner("Fællesdata")
 INTERRUPTED = "Terminated, or ended with the process that ran it, before it was done"
-SEEN_BACK = timedelta(days=8)
-"""How far back runs are looked through."""
+SEEN_BACK = timedelta(days=35)
+"""How far back runs are looked through: what is loaded monthly has been tried again by then."""
 
 
 def find_troubles(
@@ -116,13 +116,16 @@ def _faults_of_the_platform(
     failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED], created_after=now - SEEN_BACK)
     for record in instance.get_run_records(failed):  # The newest first.
         run = record.dagster_run
-        faults = dict.fromkeys(_systems_of(instance, run), INTERRUPTED) if _is_cut_short(run) else {}
-        faults |= {step.removeprefix("load_"): message for step, message in _failures(instance, run).items()}
         began = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp
         if began > now:
             continue  # Of a clock that has been set back since.
-        for system_id, log in read_logs(home, sorted(faults.keys() & register.systems.keys() - told)).items():
-            told.add(system_id)
+        systems = set() if run.job_name in (BUILD, PUBLISH) else _systems_of(instance, run) & register.systems.keys() - told
+        if not systems:
+            continue
+        told |= systems
+        faults = dict.fromkeys(systems, INTERRUPTED) if _is_cut_short(run) else {}
+        faults |= {step.removeprefix("load_"): message for step, message in _failures(instance, run).items()}
+        for system_id, log in read_logs(home, sorted(faults.keys() & systems)).items():
             if any(entry["started_at"].replace(tzinfo=UTC) >= began for entry in log):
                 continue
             system, cut = register.systems[system_id], faults[system_id] == INTERRUPTED

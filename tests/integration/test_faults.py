@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -139,6 +139,10 @@ def test_a_load_that_is_terminated_ends_and_all_else_with_it_and_what_was_not_do
         "Tabellen mart_gamma kunne ikke bygges. Den og det, der bygger på den, er som før.",
         "En kontrol af mart_gamma er ikke bestået: unique_mart_gamma_nr.",
     ], "what was wrong before is not mended by a build that did not come to it"
+    with open_instance(municipality.home) as instance:
+        later = datetime.now(UTC) + timedelta(days=20)
+        conclude(municipality.home, read_register(municipality.register), instance, "night", now=later)
+    assert troubles(municipality).count("System beta blev ikke hentet: kørslen blev afbrudt, før den var færdig.") == 1
     municipality.model("gamma", MODEL.format(id="gamma"))
     assert municipality.refresh().ok
     assert troubles(municipality) == []
