@@ -13,7 +13,6 @@ from __future__ import annotations
 import codecs
 import functools
 import re
-import struct
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ingestion.connectors import csv_records, duck, totals
-from ingestion.connectors.base import DANISH_UTF8, RawNames, ReadContext, SourceError, decoded
+from ingestion.connectors.alphabets import utf8
+from ingestion.connectors.base import RawNames, ReadContext, SourceError
 from ingestion.naming import fold
 from ingestion.register.files import CsvSource, FilesTable
 
@@ -39,11 +39,7 @@ _LONGEST = 32 << 20
 """Bytes of a line. DuckDB takes memory for sixteen such lines at once if nothing is said."""
 _BUFFER = 4 << 20
 """Bytes that DuckDB reads at once where no line is longer: what both cores have left to do in the end is less then."""
-_DOUBLED_UTF8 = {letter.encode().decode("cp1252").encode(): letter for letter in "æøåÆØÅ"}
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_MARKS = {_BYTE_ORDER_MARK: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_LACKING = "\x81\x8d\x8f\x90\x9d"
-_BETWEEN_LACKING = re.compile(f"([{_LACKING}])")
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _LINE = "line number"
 """A column beside those of the file; no folded name has a blank, so this is free."""
 
@@ -200,11 +196,11 @@ def _blocks(path: Path, source: CsvSource, ref: str, *, sound: bool = False) -> 
     if not sound and b"\r" in first and b"\n" not in first:
         # Lines end as they did on old Macs; else a bare CR is a part of its value.
         first, chunks = first.replace(b"\r", b"\n"), (chunk.replace(b"\r", b"\n") for chunk in chunks)
-    for block in chain([first.removeprefix(_BYTE_ORDER_MARK)], chunks):
+    for block in chain([first.removeprefix(codecs.BOM_UTF8)], chunks):
         end = block.rfind(b"\n") + 1
         if end:
             whole = rest + block[:end]
-            whole = whole if sound else _utf8(whole, encoding, line, ref)
+            whole = whole if sound else utf8(whole, encoding, line, ref)
             lines, fields = _look(whole, source)
             yield _Block(line, lines, fields, whole)
             line += lines
@@ -212,7 +208,7 @@ def _blocks(path: Path, source: CsvSource, ref: str, *, sound: bool = False) -> 
         else:
             rest += block
     # Programs of DOS's time end a file with Ctrl-Z.
-    if rest and (whole := rest if sound else _utf8(rest.rstrip(b"\x1a"), encoding, line, ref)):
+    if rest and (whole := rest if sound else utf8(rest.rstrip(b"\x1a"), encoding, line, ref)):
         yield _Block(line, whole.count(b"\n") + (not whole.endswith(b"\n")), 0, whole)
 
 
@@ -229,90 +225,6 @@ def _chunks(path: Path, encoding: str, ref: str) -> Iterator[bytes]:
             decoder.decode(b"", final=True)
         except UnicodeError:
             raise SourceError(f"{ref} is not UTF-16, or half-written. Find the right `encoding`, or have it sent again") from None
-
-
-def _utf8(data: bytes, encoding: str, line: int, ref: str) -> bytes:
-    if b"\r" in data:
-        # Two CR before the line feed: written as Windows ends a line, by a program that Windows then ended the lines of.
-        data = data.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").removesuffix(b"\r")
-    if data.isascii():
-        return data
-    if encoding == "utf-8-twice":
-        return once(data, line, ref)
-    if encoding in ("utf-8", "utf-16"):
-        if _BYTE_ORDER_MARK[:1] in data:  # A byte that hardly any text has is found absent in no time.
-            # Where files were put together, each brought its mark along.
-            data = data.removeprefix(_BYTE_ORDER_MARK).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")
-        _look_for_doubled(data, line, ref)
-    elif b"\xc3" in data:
-        found = min((at for at in map(data.find, DANISH_UTF8) if at >= 0), default=None)
-        if found is not None:
-            number = line + data.count(b"\n", 0, found)
-            raise SourceError(
-                f"{ref}:{number}: the file is UTF-8, not {encoding}. Set `encoding: utf-8`, or ask the vendor what changed"
-            )
-    if encoding in ("utf-8", "utf-16") and _is_utf8(data):
-        return data
-    try:
-        text = decoded(data, encoding)
-    except UnicodeDecodeError as error:
-        number = line + data.count(b"\n", 0, error.start)
-        hint = "Set `encoding: cp1252`" if encoding == "utf-8" else "Find the right `encoding`"
-        raise SourceError(
-            f"{ref}:{number}: byte 0x{data[error.start]:02x} is not {encoding}. {hint}, or ask the vendor what changed"
-        ) from None
-    return text.encode()
-
-
-def _is_utf8(data: bytes) -> bool:
-    """Arrow looks in a third of the time that it takes to decode."""
-    import pyarrow as pa
-
-    text = pa.Array.from_buffers(pa.large_string(), 1, [None, pa.py_buffer(struct.pack("<qq", 0, len(data))), pa.py_buffer(data)])
-    try:
-        text.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _look_for_doubled(data: bytes, line: int, ref: str) -> None:
-    """Refuse text in which no Danish letter is whole: a single spoilt name among sound ones is the source's own."""
-    # In this order: a whole letter is found at once where there are any.
-    if any(letter in data for letter in DANISH_UTF8) or b"\xc3\x83" not in data:
-        return
-    found = min(((data.find(spoilt), letter) for spoilt, letter in _DOUBLED_UTF8.items() if spoilt in data), default=None)
-    if found is None:
-        return
-    at, letter = found
-    number, spoilt = line + data.count(b"\n", 0, at), letter.encode().decode("cp1252")
-    raise SourceError(
-        f"{ref}:{number}: '{spoilt}' stands for '{letter}', so the text was made UTF-8 twice. Have it sent again, or set"
-        " `encoding: utf-8-twice`"
-    )
-
-
-def once(data: bytes, line: int, ref: str) -> bytes:
-    """Undo the second of two conversions to UTF-8. `data` begins with the line of that number."""
-    try:
-        return _undone(data).removeprefix(_BYTE_ORDER_MARK)
-    except UnicodeError:
-        for number, each in enumerate(data.split(b"\n"), start=line):
-            try:
-                _undone(each)
-            except UnicodeError:
-                raise SourceError(
-                    f"{ref}:{number}: is not UTF-8 made twice. Set `encoding: utf-8`, or ask the vendor what changed"
-                ) from None
-        raise
-
-
-def _undone(data: bytes) -> bytes:
-    # Five bytes that cp1252 has no letter for went through the first conversion as control characters.
-    parts = _BETWEEN_LACKING.split(data.decode())
-    undone = b"".join(part.encode("latin-1" if part in _LACKING else "cp1252") for part in parts)
-    undone.decode()
-    return undone
 
 
 def _without_last(blocks: Iterator[_Block], source: CsvSource, last: list[str]) -> Iterator[_Block]:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from ingestion.connectors import csv_records, duck, totals
+from ingestion.connectors.alphabets import once
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, decoded, file_ref
-from ingestion.connectors.csv import once
 from ingestion.connectors.folders import Folder, Listed, opened
 from ingestion.connectors.unpack import is_aside, unpacked
 from ingestion.register.files import CsvSource, FilesTable, XmlSource
