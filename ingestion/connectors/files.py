@@ -48,20 +48,21 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
             folder = _WithArchived(folder, system, table, context.files_taken)
         for listed in _due(folder, system, table, context):
             path = _fetch(folder, listed, context)
-            digest = beside.submit(_digest, path)
+            fingerprint = beside.submit(_fingerprint, path, listed)
             seen = context.files_seen.get(listed.name)
             try:
-                if seen is not None and table.write != "replace" and seen.rpartition(":")[2] == digest.result():
-                    context.files_touched[listed.name] = f"{listed.stamp}:{digest.result()}"  # Touched, but not changed.
+                # Of a snapshot all files are read, so nobody waits to know.
+                if table.write != "replace" and seen is not None and _same_content(fingerprint.result(), seen):
+                    context.files_touched[listed.name] = fingerprint.result()
                     continue
                 yield from _parsed(parse, folder, path, listed, table, context)
             except SourceError:
-                context.failed_files[listed.name] = f"{listed.stamp}:{digest.result()}"
+                context.failed_files[listed.name] = fingerprint.result()
                 raise
             finally:
-                wait([digest])
+                wait([fingerprint])
                 path.unlink(missing_ok=True)
-            context.files_loaded[listed.name] = f"{listed.stamp}:{digest.result()}"
+            context.files_loaded[listed.name] = fingerprint.result()
             if context.limit is not None:
                 return  # A preview needs no more than one file.
 
@@ -320,10 +321,15 @@ def _fetch(folder: Folder, listed: Listed, context: ReadContext) -> Path:
     return target
 
 
-def _digest(path: Path) -> str:
-    """Return what tells the file's content from any other; it takes longer than to copy it, and goes beside its reading."""
+def _fingerprint(path: Path, listed: Listed) -> str:
+    """Return what tells the file from any other: its stamp and its content's SHA-256, for which it is read whole."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return f"{listed.stamp}:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _same_content(fingerprint: str, seen: str) -> bool:
+    """Touched, but not changed."""
+    return seen.rpartition(":")[2] == fingerprint.rpartition(":")[2]
 
 
 def put_away(system: FilesSystem, seen: Mapping[str, Mapping[str, str]], failed: Mapping[str, Mapping[str, str]]) -> None:
