@@ -44,7 +44,7 @@ def opened(transport: HttpTransport, limits: Limits) -> Iterator[Folder]:
         client.close()
 
 
-class _Downloads:
+class _Downloads(Folder):
     def __init__(self, client: http.HttpClient, transport: HttpTransport) -> None:
         self._client = client
         self._url = resolve(transport.url)

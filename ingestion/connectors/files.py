@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import translate
@@ -56,8 +55,11 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
                     context.files_touched[listed.name] = fingerprint.result()
                     continue
                 yield from _parsed(parse, folder, path, listed, table, context)
-            except SourceError:
-                context.failed_files[listed.name] = fingerprint.result()
+                _refuse_changed(folder, path, listed)
+            except (SourceError, OSError) as error:
+                _refuse_changed(folder, path, listed)  # Which is then what went wrong.
+                if isinstance(error, SourceError):
+                    context.failed_files[listed.name] = fingerprint.result()
                 raise
             finally:
                 wait([fingerprint])
@@ -200,7 +202,7 @@ def _due(folder: Folder, system: FilesSystem, table: FilesTable, context: ReadCo
     return settled if new and len(settled) == len(found) else []
 
 
-class _WithArchived:
+class _WithArchived(Folder):
     """A folder in which the files that were put away in its archive still lie under their names, as they were last taken."""
 
     def __init__(self, folder: Folder, system: FilesSystem, table: FilesTable, taken: Mapping[str, str]) -> None:
@@ -227,10 +229,16 @@ class _WithArchived:
         return replace(self._folder.stat(self._away[name].name), name=name) if name in self._away else self._folder.stat(name)
 
     def open(self, name: str) -> AbstractContextManager[Any]:
-        return self._folder.open(self._away[name].name if name in self._away else name)
+        return self._folder.open(self._lying(name))
+
+    def fetch(self, name: str, target: Path) -> None:
+        self._folder.fetch(self._lying(name), target)
 
     def move(self, name: str, target: str) -> None:
         self._folder.move(name, target)
+
+    def _lying(self, name: str) -> str:
+        return self._away[name].name if name in self._away else name
 
 
 def _archived(name: str, fingerprint: str) -> str:
@@ -312,13 +320,26 @@ def _composed(name: str) -> str:
 
 
 def _fetch(folder: Folder, listed: Listed, context: ReadContext) -> Path:
-    """Copy the file into the load's folder, under a name of our own."""
+    """Have the file in the load's folder, under a name of our own."""
     target = context.workdir / f"fetched-{len(context.files_loaded):05}"
-    with folder.open(listed.name) as source, target.open("wb") as copy:
-        shutil.copyfileobj(source, copy, _CHUNK)
+    folder.fetch(listed.name, target)
     if folder.stat(listed.name).stamp != listed.stamp or target.stat().st_size != listed.size:
-        raise SourceError(f"{listed.name} changed while it was read. Load again later, or raise connection.quiet_seconds")
+        raise _changed(listed)
     return target
+
+
+def _refuse_changed(folder: Folder, path: Path, listed: Listed) -> None:
+    """Raise if the file is read where it lies, and is not what it was."""
+    if not path.is_symlink():
+        return
+    with suppress(FileNotFoundError):
+        if folder.stat(listed.name).stamp == listed.stamp:
+            return
+    raise _changed(listed) from None
+
+
+def _changed(listed: Listed) -> SourceError:
+    return SourceError(f"{listed.name} changed while it was read. Load again later, or raise connection.quiet_seconds")
 
 
 def _fingerprint(path: Path, listed: Listed) -> str:

@@ -7,6 +7,8 @@ import binascii
 import errno
 import functools
 import io
+import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -23,6 +25,7 @@ from ingestion.settings import resolve
 if TYPE_CHECKING:
     import paramiko
 
+_CHUNK = 1 << 20
 _DEPTH = 10
 """Folders in folders that are looked into."""
 
@@ -52,6 +55,11 @@ class Folder(Protocol):
     def stat(self, name: str) -> Listed: ...
 
     def open(self, name: str) -> AbstractContextManager[Any]: ...
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Make `target` read as the file does: a copy, or a link to where it lies."""
+        with self.open(name) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy, _CHUNK)
 
     def move(self, name: str, target: str) -> None:
         """Give the file another name in the folder (with its path), which nothing has but the same content; folders on the way
@@ -113,7 +121,7 @@ class _Names(dict[str, str]):
         return written.encode(errors="surrogateescape")
 
 
-class _Local:
+class _Local(Folder):
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self._names = _Names()
@@ -136,6 +144,16 @@ class _Local:
     def open(self, name: str) -> IO[bytes]:
         return self._path(name).open("rb")
 
+    def fetch(self, name: str, target: Path) -> None:
+        with self.open(name) as file:  # Whether it may be read is told now, by its own name.
+            same_disk = os.fstat(file.fileno()).st_dev == target.parent.stat().st_dev
+        if same_disk:
+            # Copied it would take its size once more on the same disk, and of a large file a fifth of the load's time.
+            target.symlink_to(self._path(name))
+        else:
+            # A share is read once: a network is slower than a disk, and may break off.
+            super().fetch(name, target)
+
     def move(self, name: str, target: str) -> None:
         (self._root / target).parent.mkdir(parents=True, exist_ok=True)
         self._path(name).replace(self._root / target)
@@ -148,7 +166,7 @@ _NOT_TOLD = 0
 """The kind of what a server lists without telling it: neither rights nor kind, or rights alone."""
 
 
-class _Sftp:
+class _Sftp(Folder):
     def __init__(self, client: paramiko.SFTPClient, folder: str, host: str) -> None:
         self._client = client
         self._folder = folder.rstrip("/") or "/"

@@ -53,7 +53,7 @@ def opened(transport: S3Transport | AzureTransport, limits: Limits) -> Iterator[
         ) from None
 
 
-class _Objects:
+class _Objects(Folder):
     def __init__(self, store: FileSystem, root: str, place: str) -> None:
         self._store = store
         self._root = root

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -14,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from connectors_support import TABLE, column, context, rows, system
 
-from ingestion.connectors import folders
+from ingestion.connectors import csv, folders
 from ingestion.connectors.base import SourceError
 from ingestion.connectors.files import put_away
 from ingestion.extract import extract
@@ -108,18 +110,43 @@ def test_a_file_that_fails_is_not_taken_as_loaded(drop: Path, tmp_path: Path) ->
     assert list(found.files_loaded) == ["f1.csv"]
 
 
-def test_a_file_that_grows_while_it_is_read_fails(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = folders._Local.open
+@pytest.mark.parametrize("change", ["grows", "grows and is broken", "goes"])
+def test_a_file_that_changes_while_it_is_read_fails(
+    drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    real = csv._cut
 
-    def growing(self: Any, name: str) -> Any:
-        opened = real(self, name)
-        with (drop / name).open("a") as more:
-            more.write("2\n")
-        return opened
+    def changing(path: Path, ref: str, *rest: Any) -> Iterator[Any]:
+        if change == "goes":
+            (drop / ref).unlink()
+        else:
+            with (drop / ref).open("ab") as more:
+                more.write(b"\xff" if "broken" in change else b"2\n")
+        yield from real(path, ref, *rest)
 
-    monkeypatch.setattr(folders._Local, "open", growing)
-    with pytest.raises(SourceError, match="changed while it was read"):
-        rows(files_system(drop), context(tmp_path))
+    monkeypatch.setattr(csv, "_cut", changing)
+    found = context(tmp_path)
+    with pytest.raises(SourceError, match=r"f1\.csv changed while it was read"):
+        rows(files_system(drop), found)
+    assert not found.files_loaded
+    assert not found.failed_files
+    assert not (found.workdir / "fetched-00000").is_symlink()
+
+
+def test_a_file_on_the_same_disk_is_read_where_it_lies_and_stays(drop: Path, tmp_path: Path) -> None:
+    with folders.opened(files_system(drop)) as folder:
+        folder.fetch("f1.csv", tmp_path / "fetched")
+    assert (tmp_path / "fetched").readlink() == drop / "f1.csv"
+    assert ids(files_system(drop), context(tmp_path)) == ["1", "2"]
+    assert sorted(path.name for path in drop.iterdir()) == ["f1.csv", "f2.csv", "other.csv"]
+    assert (drop / "f1.csv").read_text() == "id\n1\n"
+
+
+def test_a_file_of_another_disk_is_copied(drop: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other, folders.opened(files_system(drop)) as folder:
+        folder.fetch("f1.csv", Path(other) / "fetched")
+        assert not (Path(other) / "fetched").is_symlink()
+        assert (Path(other) / "fetched").read_text() == "id\n1\n"
 
 
 def test_links_out_of_the_folder_are_not_followed(drop: Path, tmp_path: Path) -> None:
