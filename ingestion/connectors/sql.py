@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from ingestion.connectors.sql_postgres import read_postgres
 from ingestion.connectors.sql_ranges import at_once, conditions
 from ingestion.connectors.sql_session import connected, give_up
 from ingestion.connectors.sql_source import Source, describe, escaped, quoting, what_happened
-from ingestion.connectors.sql_types import cursor_value, fitted, fitted_of_sqlite, kind_of, read_as
+from ingestion.connectors.sql_types import cursor_value, fitted, fitted_of_sqlite, kind_of, read_as, taken_whole
 from ingestion.register.basics import Limits
 from ingestion.register.database import SqlTable
 from ingestion.register.model import SqlSystem
@@ -139,9 +139,17 @@ def _table(source: Source, schema: list[tuple[str, pa.DataType]], numbered: list
     import pyarrow as pa
 
     to = fitted_of_sqlite if source.dialect == "sqlite" and source.types else fitted
-    arrays = {
-        raw: pa.array([to(row[position], kind) for _, row in numbered], kind) for position, (raw, kind) in enumerate(schema)
-    }
-    arrays[SOURCE_REF] = pa.array([source.ref] * len(numbered), pa.string())
+    columns: Iterable[tuple[Any, ...]] = zip(*(row for _, row in numbered), strict=True) if numbered else [()] * len(schema)
+    arrays = {raw: _array(values, kind, to) for values, (raw, kind) in zip(columns, schema, strict=True)}
+    arrays[SOURCE_REF] = pa.repeat(pa.scalar(source.ref, pa.string()), len(numbered))
     arrays[SOURCE_ROW] = pa.array([number for number, _ in numbered], pa.int64())
     return pa.table(arrays)
+
+
+def _array(values: tuple[Any, ...], kind: pa.DataType, to: Callable[[Any, pa.DataType], Any]) -> pa.Array:
+    import pyarrow as pa
+
+    if to is fitted and taken_whole(values, kind):  # At once, in a third of the time.
+        with contextlib.suppress(*_UNFIT):
+            return pa.array(values, kind)
+    return pa.array([to(value, kind) for value in values], kind)

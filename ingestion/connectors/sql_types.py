@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -83,12 +84,32 @@ def kind_of(declared: Any, values: list[Any]) -> pa.DataType:
     return by_value.get(next(iter(found)), pa.string()) if len(found) == 1 else pa.string()
 
 
+def taken_whole(values: Iterable[Any], kind: pa.DataType) -> bool:
+    """Return whether Arrow takes a driver's values for `kind` as they are, or refuses them: of a fraction it would take the
+    whole number, of a moment the day, and bytes for text.
+    """
+    import pyarrow as pa
+
+    found = {*map(type, values)}
+    if pa.types.is_string(kind):
+        return found <= {str, type(None)}
+    return not (pa.types.is_integer(kind) and float in found) and not (pa.types.is_date(kind) and datetime in found)
+
+
 def fitted(value: Any, kind: pa.DataType) -> Any:
-    """Return a driver's value as Arrow takes it for `kind`."""
+    """Return a driver's value as Arrow takes it for `kind`.
+
+    Raises:
+        ValueError: a part of it would be lost.
+    """
     import pyarrow as pa
 
     if value is None:
         return None
+    if pa.types.is_integer(kind) and isinstance(value, float) and not value.is_integer():
+        raise ValueError(value)
+    if pa.types.is_date(kind) and isinstance(value, datetime) and value.time() != time():
+        raise ValueError(value)
     if not pa.types.is_string(kind):
         if isinstance(value, datetime) and value.tzinfo is not None:
             return value.astimezone(UTC)

@@ -238,6 +238,18 @@ def test_a_date_that_is_none_changes_no_type_of_a_query(mariadb: str, tmp_path: 
     assert {row["foedt"] for row in table.to_pylist()} == {None, date(2026, 1, 1)}
 
 
+def test_of_a_fraction_among_whole_numbers_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query has no types, so the first rows tell them; Arrow makes 10 of 10.5, and says nothing."""
+    monkeypatch.setattr("ingestion.connectors.sql.BATCH_ROWS", 2)
+    path, found = tmp_path / "timer.db", context(tmp_path)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE timer (id INTEGER, antal NUMERIC)")
+        connection.executemany("INSERT INTO timer VALUES (?, ?)", [(1, 7), (2, 8), (3, 10.5), (4, 9)])
+    of = sql(f"sqlite:///{path}", {"id": column("integer")}, source={"query": "SELECT * FROM timer ORDER BY id"})
+    assert [(row["id"], row["antal"]) for row in rows(of, found)] == [(1, 7), (2, 8), (4, 9)]
+    assert [json.loads(reject["raw_text"])["antal"] for reject in rejected(found)] == [10.5]
+
+
 def test_an_empty_table_has_no_rows(database: tuple[str, str], tmp_path: Path) -> None:
     url, schema = database
     found = context(tmp_path)

@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import quoted_name
 
 from ingestion.connectors.sql_session import arguments
 from ingestion.connectors.sql_source import _column, quoting, what_happened
-from ingestion.connectors.sql_types import fitted, kind_of, read_as
+from ingestion.connectors.sql_types import fitted, kind_of, read_as, taken_whole
 from ingestion.register.basics import Limits
 
 MOMENT, ZONED, DAY = pa.timestamp("us"), pa.timestamp("us", tz="UTC"), pa.date32()
@@ -80,6 +80,14 @@ COPENHAGEN = timezone(timedelta(hours=2))
 def test_types(declared: Any, kind: pa.DataType, handed: Any, stored: Any) -> None:
     assert kind_of(declared, []) == kind
     assert pa.array([fitted(handed, kind), None], kind).to_pylist() == [stored, None]
+
+
+@pytest.mark.parametrize(("handed", "kind"), [(10.5, pa.int64()), (datetime(2026, 1, 1, 8, 30), DAY)])
+def test_what_arrow_would_cut_off_is_refused(handed: Any, kind: pa.DataType) -> None:
+    assert pa.array([handed], kind).to_pylist() != [handed]
+    assert not taken_whole([None, handed], kind)
+    with pytest.raises(ValueError, match=str(handed)):
+        fitted(handed, kind)
 
 
 def test_a_number_without_a_scale_is_asked_for_as_a_decimal() -> None:
