@@ -93,7 +93,9 @@ def taken_whole(values: Iterable[Any], kind: pa.DataType) -> bool:
     found = {*map(type, values)}
     if pa.types.is_string(kind):
         return found <= {str, type(None)}
-    return not (pa.types.is_integer(kind) and float in found) and not (pa.types.is_date(kind) and datetime in found)
+    if pa.types.is_integer(kind):
+        return found <= {int, type(None)}
+    return not (pa.types.is_date(kind) and datetime in found)
 
 
 def fitted(value: Any, kind: pa.DataType) -> Any:
@@ -106,7 +108,7 @@ def fitted(value: Any, kind: pa.DataType) -> Any:
 
     if value is None:
         return None
-    if pa.types.is_integer(kind) and isinstance(value, float) and not value.is_integer():
+    if pa.types.is_integer(kind) and isinstance(value, (float, Decimal)) and value % 1:
         raise ValueError(value)
     if pa.types.is_date(kind) and isinstance(value, datetime) and value.time() != time():
         raise ValueError(value)
