@@ -26,6 +26,13 @@ DATABASE = "faellesdata.duckdb"
 MANIFEST = "manifest.json"
 EXAMPLES = "eksempler"
 _REF = re.compile(r"{{ ref\('(\w+)'\) }}")
+_CPR = r"\b(?:[0-9]{5,6}|[0-9]{1,2}[ ./-][0-9]{2}[ ./-][0-9]{2})[^0-9A-Za-z]{0,3}[0-9]{4}\b"
+"""However it is written, and without the leading zero that a spreadsheet takes away."""
+_WORDS = (
+    r"regexp_replace(regexp_replace({}, '\b(?:[0-9a-f]{{32}}|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})\b', ' ', 'g'),"
+    r" '[A-Za-z_]+', ' x ', 'g')"
+)
+"""A text in which digits stand apart from the letters beside them (file names, mail addresses), without hashes and UUIDs."""
 CONFIDENTIAL = "P2"
 """From this class on a mart has rows about persons."""
 
@@ -276,21 +283,11 @@ def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *,
             raise PublicationError(
                 f"{table.name}.{name} is a person id. Publish aggregates, or a pseudonym of the role's own purpose"
             )
-        if not vault or not _may_hold_text(kind):
+        if not vault:
             continue
-        # However it is written, in a file's name too; an underscore is part of a word to `\b`.
-        words = f"replace(cast(\"{name}\" as varchar), '_', ' ')"
-        if name == "p_nummer":
-            # As the macro `like_p_nummer` has it: in a city some P-numbers are somebody's CPR number too.
-            words = f"regexp_replace({words}, '^10[0-9]{{8}}$', '')"
-        found = f"unnest(regexp_extract_all({words}, '\\b[0-9]{{6}}[^0-9A-Za-z]{{0,3}}[0-9]{{4}}\\b'))"
-        leak = connection.execute(
-            f"select count(*) from (select regexp_replace({found}, '[^0-9]', '', 'g') as cpr from {source})"
-            " join vault.person_keys using (cpr)"
-        ).fetchone()
-        if leak and leak[0]:
+        if leak := _cpr_numbers(connection, source, name, kind):
             raise PublicationError(
-                f"{table.name}.{name} holds {leak[0]} CPR numbers. Nothing was published; find the model that lets them through"
+                f"{table.name}.{name} holds {leak} CPR numbers. Nothing was published; find the model that lets them through"
             )
 
 
@@ -309,8 +306,25 @@ def _refuse_recoverable(connection: duckdb.DuckDBPyConnection, table: PublishedT
         )
 
 
-def _may_hold_text(kind: str) -> bool:
-    return kind in ("BIGINT", "HUGEINT", "JSON") or kind.startswith(("VARCHAR", "STRUCT", "MAP")) or kind.endswith("[]")
+def _cpr_numbers(connection: duckdb.DuckDBPyConnection, source: str, name: str, kind: str) -> int:
+    """Return how many CPR numbers that the vault knows are in a column, however they are written."""
+    text, where = f'cast("{name}" as varchar)', ""
+    if kind.endswith(("INT", "INTEGER", "DOUBLE", "FLOAT")) or (kind.startswith("DECIMAL") and not kind.endswith("[]")):
+        # One amount in many may look like somebody's number: it is when the column is of numbers as long.
+        low, high = 10**8, 10**10 - 1
+        long = f'("{name}" = trunc("{name}") and ("{name}" between {low} and {high} or "{name}" between {-high} and {-low}))'
+        text = f'cast(try_cast("{name}" as bigint) as varchar)'
+        where = f"where {long} and (select avg({long}::integer) >= 0.5 from {source})"
+    elif not (kind == "JSON" or kind.startswith(("VARCHAR", "STRUCT", "MAP")) or kind.endswith("[]")):
+        return 0
+    if name == "p_nummer":
+        # As the macro `like_p_nummer` has it: in a city some P-numbers are somebody's CPR number too.
+        text = f"regexp_replace({text}, '^10[0-9]{{8}}$', '')"
+    found = connection.execute(
+        f"select count(*) from (select lpad(regexp_replace(unnest(regexp_extract_all({_WORDS.format(text)}, '{_CPR}')),"
+        f" '[^0-9]', '', 'g'), 10, '0') as cpr from {source} {where}) join vault.person_keys using (cpr)"
+    ).fetchone()
+    return int(found[0]) if found else 0
 
 
 def _quoted(text: str) -> str:

@@ -192,6 +192,15 @@ def known(home: Home, *numbers: str) -> None:
         "'010190 – 1234'",
         "'010190.1234'",
         "'brev_0101901234_2.pdf'",
+        "'01 01 90 1234'",
+        "'01.01.90-1234'",
+        "'cpr0101901234@skole.example'",
+        "'0202904321;0101901234'",
+        """json('{"a": [101901234]}')""",
+        "'101901234'",
+        "101901234",
+        "101901234::double",
+        "101901234::decimal(18, 4)",
     ],
 )
 def test_a_known_cpr_number_stops_the_publication(small: Home, text: str) -> None:
@@ -201,6 +210,13 @@ def test_a_known_cpr_number_stops_the_publication(small: Home, text: str) -> Non
     with pytest.raises(PublicationError, match=r"mart_a\.tekst holds 1 CPR"):
         publish(small, ROLE)
     assert (small.published / ROLE / "current").resolve() == before.path
+
+
+def test_an_amount_or_a_key_that_looks_like_a_cpr_number_stops_nothing(small: Home) -> None:
+    known(small, "0101901234", "2011853412")
+    rows = "(101901234.00, 'sag 306-2011-853412', 'a0101901234c4d5e6f7a8b9c0d1e2f3a'), (1.50, '', ''), (2.00, '60101901234', '')"
+    warehouse(small, f"create or replace table marts.mart_a as from (values {rows}) as rows(antal, sag, noegle)")
+    assert publish(small, ROLE).tables == {"mart_a": 3}
 
 
 def test_a_p_number_that_is_somebodys_cpr_number_too_stops_nothing(small: Home) -> None:

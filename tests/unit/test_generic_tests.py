@@ -92,6 +92,9 @@ CASES = [
     Case("in_no_model", {}, "a decimal(18, 2), n double", "(101851234.5, 101851234.5)", "(null, 101851234.0)", KEYS),
     Case("in_no_model", {}, "a varchar, b varchar, n bigint", "('010185', '1234', 1018512340)", "('x', 'y', -101851234)", KEYS),
     Case("in_no_model", {}, "a varchar, n bigint", "('50101851234', 50101851234)", "('se 5 0101851234', null)", KEYS),
+    Case("in_no_model", {}, "a varchar, n date", "('306-0101-851234 a0101851234b', null)", "('x 01 01 85 – 1234', null)", KEYS),
+    Case("in_no_model", {}, "a varchar, n date", "('10101851234@x', null)", "('cpr0101851234@x', null)", KEYS),
+    Case("in_no_model", {}, "a varchar, n date", "('x_1010185.1234', null)", "('brev_010185.1234_2.pdf', null)", KEYS),
     Case("in_no_model", {}, "a struct(b varchar), n date", "({'b': ''}, null)", "({'b': '10185-1234'}, null)", KEYS),
     Case(
         "not_recoverable", {"within": ["m"], "total": "celle = 'I alt'", "measures": ["kr"], "counts": ["n"]},
