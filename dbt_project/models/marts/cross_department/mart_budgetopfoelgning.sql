@@ -15,7 +15,8 @@ forbrug as (
         if(overfoersler.funktion is null, postering.funktion, 'Overførsler') as funktion,
         sum(postering.beloeb) as forbrug,
         bool_or(konto.hovedart = '1') as har_loen,
-        coalesce(bool_or(konto.hovedart = '1' and loen.skjules), false) as loen_skjult
+        coalesce(bool_or(konto.hovedart = '1' and loen.skjules), false) as loen_skjult,
+        coalesce(bool_or(konto.hovedart = '1' and not loen.skjules), false) as loen_vist
     from {{ ref('fct_postering') }} as postering
     inner join {{ ref('dim_artskonto') }} as konto on postering.artskonto = konto.artskonto
     left join {{ ref('int_loen__maaned') }} as loen on postering.regnskabsmaaned = loen.maaned and postering.enhed_id = loen.enhed_id
@@ -146,7 +147,8 @@ celler as (
                 least(borgere.personer, if(forbrug.har_loen, coalesce(ansatte.ansatte, 1), null), if(forbrug.loen_skjult, 5, null)), 5
             )
         end as personer,
-        coalesce(forbrug.loen_skjult, false) as loen_skjult
+        coalesce(forbrug.loen_skjult, false) as loen_skjult,
+        coalesce(forbrug.loen_vist, false) as loen_vist
     from linjer
     inner join maaneder on linjer.regnskabsaar = year(maaneder.maaned)
     left join {{ ref('dim_omkostningssted') }} as steder on linjer.omkostningssted = steder.omkostningssted
@@ -191,7 +193,7 @@ valgt as (
 ),
 
 med_total as (
-    select * exclude (personer) from valgt
+    select * exclude (personer, loen_vist) from valgt
     union all by name
     select
         regnskabsaar,
@@ -204,7 +206,9 @@ med_total as (
         sum(aarsbudget_oprindeligt) as aarsbudget_oprindeligt,
         sum(aarsbudget) as aarsbudget,
         sum(forbrug) as forbrug,
-        {{ hidden_total('personer', 'diskretioneret', 'sum(personer)') }} as diskretioneret
+        -- A line whose salaries mart_fravaer_vikar shows hides nothing: two others must be hidden, or the total.
+        {{ hidden_total('personer', 'diskretioneret', 'sum(personer)') }}
+        or (bool_or(diskretioneret) and count(*) filter (where diskretioneret and not loen_vist) < 2) as diskretioneret
     from valgt
     group by regnskabsaar, maaned, center_id, udvalg
 ),
