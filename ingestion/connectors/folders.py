@@ -148,11 +148,12 @@ class _Local(Folder):
         with self.open(name) as file:  # Whether it may be read is told now, by its own name.
             same_disk = os.fstat(file.fileno()).st_dev == target.parent.stat().st_dev
         if same_disk:
-            # Copied it would take its size once more on the same disk, and of a large file a fifth of the load's time.
-            target.symlink_to(self._path(name))
-        else:
-            # A share is read once: a network is slower than a disk, and may break off.
-            super().fetch(name, target)
+            with suppress(OSError):  # As on Windows, where a link takes a right of its own.
+                # Copied it would take its size once more on the same disk, and of a large file a fifth of the load's time.
+                target.symlink_to(self._path(name))
+                return
+        # A share is read once: a network is slower than a disk, and may break off.
+        super().fetch(name, target)
 
     def move(self, name: str, target: str) -> None:
         (self._root / target).parent.mkdir(parents=True, exist_ok=True)

@@ -142,6 +142,14 @@ def test_a_file_on_the_same_disk_is_read_where_it_lies_and_stays(drop: Path, tmp
     assert (drop / "f1.csv").read_text() == "id\n1\n"
 
 
+def test_where_no_links_are_made_it_is_copied(drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Path, target: Path) -> None:
+        raise OSError("A required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    assert ids(files_system(drop), context(tmp_path)) == ["1", "2"]
+
+
 def test_a_file_of_another_disk_is_copied(drop: Path) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as other, folders.opened(files_system(drop)) as folder:
         folder.fetch("f1.csv", Path(other) / "fetched")
