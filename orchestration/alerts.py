@@ -1,5 +1,7 @@
 """One message per morning and owner, in Danish: what is new, what is mended. Nothing is said twice.
 
+Of several addresses of an owner one is enough: who was told is not told again because another address takes nothing.
+
 Where messages go is said by environment variables (or `connections.env`), as Apprise addresses, several separated by blanks:
 
     FAELLESDATA_ALERT_MAIL           mail to each owner of the register; `{owner}` is the owner's address:
@@ -15,6 +17,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -28,16 +31,21 @@ SHOWN = 12
 """Details and marts listed before the rest are only counted: a message is to be read on a telephone."""
 
 Kind = Literal["failure", "warning", "success"]
-Send = Callable[[Sequence[str], str, str, Kind], bool]
-"""Send title, body and kind of news to Apprise addresses; return whether all of them took it."""
+Send = Callable[[str, str, str, Kind], bool]
+"""Send title, body and kind of news to an Apprise address; return whether it was taken."""
 
 
 @dataclass
 class Told:
-    """What became of the messages: the owners told, and those that could not be."""
+    """What became of the messages: the owners told, those that could not be, and those told, but not by each address."""
 
     sent: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    partly: list[str] = field(default_factory=list)
+
+    @property
+    def not_told(self) -> list[str]:
+        return self.failed + self.partly
 
 
 def tell(home: Home, troubles: Sequence[Trouble], now: datetime, send: Send | None = None, *, systems: Collection[str]) -> Told:
@@ -62,14 +70,21 @@ def tell(home: Home, troubles: Sequence[Trouble], now: datetime, send: Send | No
                 continue
             lasting = [trouble for trouble in mine.values() if trouble not in new and trouble.severity == "error"]
             title, body = compose(owner, new, mended, lasting, now, known)
-            if not (send or send_by_apprise)(addresses, title, body, _kind(new)):
+            then = {key: entry for key, entry in after.items() if key not in known or key in unseen}
+            then |= {key: _entry(trouble, known.get(key), now) for key, trouble in mine.items()}
+            # Before it is sent: what a full disk keeps from being noted would be told again each minute. And for each owner: if
+            # this process is killed before the next, this one is not told again.
+            draft = _draft(home, then)
+            took = [(send or send_by_apprise)(address, title, body, _kind(new)) for address in addresses]
+            if not any(took):
+                draft.unlink()
                 told.failed.append(owner.team)
                 continue
+            draft.replace(_record(home))
+            after = then
             told.sent.append(owner.team)
-            after = {key: entry for key, entry in after.items() if key not in known or key in unseen}
-            after |= {key: _entry(trouble, known.get(key), now) for key, trouble in mine.items()}
-            # At once: if this process is killed before the next owner, this one is not told again.
-            _write(home, after)
+            if not all(took):
+                told.partly.append(f"{owner.team} ({took.count(False)} af {len(took)} adresser)")
     return told
 
 
@@ -122,12 +137,12 @@ def _kind(new: Sequence[Trouble]) -> Kind:
     return "failure" if any(trouble.severity == "error" for trouble in new) else "warning"
 
 
-def send_by_apprise(addresses: Sequence[str], title: str, body: str, kind: Kind) -> bool:
+def send_by_apprise(address: str, title: str, body: str, kind: Kind) -> bool:
     """Send through Apprise. Addresses hold secrets: they are neither logged nor raised."""
     import apprise
 
     sender = apprise.Apprise()
-    if not all(sender.add(address) for address in addresses):
+    if not sender.add(address):
         return False
     return bool(sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT, notify_type=kind))
 
@@ -182,8 +197,12 @@ def _owners(before: Mapping[str, Mapping[str, Any]], troubles: Sequence[Trouble]
     return sorted(owners, key=lambda owner: (owner.department == PLATFORM, owner.department, owner.team, owner.email))
 
 
+def _record(home: Home) -> Path:
+    return home.path / "alerts.json"
+
+
 def _read(home: Home) -> dict[str, dict[str, Any]]:
-    path = home.path / "alerts.json"
+    path = _record(home)
     try:
         content: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError:  # Cut short: rather told twice than never again.
@@ -191,7 +210,8 @@ def _read(home: Home) -> dict[str, dict[str, Any]]:
     return content
 
 
-def _write(home: Home, entries: Mapping[str, Any]) -> None:
-    draft = home.path / f"alerts.{os.getpid()}.draft"
+def _draft(home: Home, entries: Mapping[str, Any]) -> Path:
+    """Return a file with what is known to be told once the message is out, ready to take the record's place."""
+    draft = home.path / "alerts.draft"
     draft.write_text(json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8")
-    draft.replace(home.path / "alerts.json")
+    return draft

@@ -42,12 +42,15 @@ def conclude(
     try:
         told = tell(home, [*troubles, *find_warnings(register, home, manifest)], now, send, systems=register.systems)
     except (OSError, ValueError) as error:
-        get_dagster_logger().error(f"The owners were not told: {error}")
+        get_dagster_logger().error(f"The owners were not told: {error}. It is tried again next time")
         told = Told(failed=[str(error)])
-    for team in told.failed:
-        get_dagster_logger().error(f"{team} was not told: the alert target did not take the message. It is tried again next time")
+    else:
+        for team in told.failed:
+            get_dagster_logger().error(f"{team} was not told: no alert target took the message. It is tried again next time")
+        for team in told.partly:
+            get_dagster_logger().error(f"{team} were refused the message; the others have it, and it is not sent again")
     try:
-        write_page(home, register, instance, now, troubles, told.failed)
+        write_page(home, register, instance, now, troubles, told.not_told)
     except OSError as error:
         get_dagster_logger().error(f"The page of the morning was not written: {error}")
     _write_workbooks(home, register)
@@ -88,7 +91,7 @@ def write_heartbeat(home: Home, night: str, now: datetime, troubles: list[Troubl
             for trouble in troubles
         ],
         "told": told.sent,
-        "not_told": told.failed,
+        "not_told": told.not_told,
     }
     draft = home.path / f"heartbeat.{os.getpid()}.draft"
     draft.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")

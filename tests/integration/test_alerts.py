@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from municipality_support import DEPARTMENTS, Municipality
@@ -14,7 +17,7 @@ from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.landing import land_system
 from ingestion.register import read_register
-from orchestration.alerts import tell
+from orchestration.alerts import Told, tell
 from orchestration.instance import open_instance
 from orchestration.morning import conclude
 from orchestration.troubles import Owner, Trouble, late_deliveries
@@ -153,6 +156,43 @@ def test_a_record_of_what_was_told_that_is_cut_short_tells_once_more(home: Home,
     assert [sent(), sent()] == [["Hold"], []]
     (home.path / "alerts.json").write_text('{"k": {"wh', encoding="utf-8")
     assert [sent(), sent()] == [["Hold"], []]
+
+
+def told_with(home: Home, took: Callable[[str], bool]) -> Told:
+    """Return what became of a message to two addresses, each of which takes it or not."""
+    home.path.mkdir(exist_ok=True)
+    trouble = Trouble("k", Owner("Hold", "hold@odsherred.example", "boern_familie"), "Noget.", "Gør noget.")
+    now = datetime(2026, 11, 26, tzinfo=UTC)
+    return tell(home, [trouble], now, lambda address, *_: took(address), systems=())
+
+
+def test_who_was_told_is_not_told_again_because_another_address_is_dead(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", "mailto://127.0.0.1?to={owner}")
+    monkeypatch.setenv("FAELLESDATA_ALERT_BOERN_FAMILIE", "json://127.0.0.1")
+    told = [told_with(home, took) for took in (lambda _: False, lambda address: address.startswith("mail"), lambda _: True)]
+    assert told == [Told(failed=["Hold"]), Told(sent=["Hold"], partly=["Hold (1 af 2 adresser)"]), Told()]
+
+
+def test_what_cannot_be_noted_is_not_told_before_it_can(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the disk full, the sensor tries each minute: a message a minute, in the middle of the night."""
+    monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", "mailto://127.0.0.1?to={owner}")
+    sent: list[str] = []
+
+    def took(address: str) -> bool:
+        sent.append(address)
+        return True
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space"):
+                told_with(home, took)
+    assert sent == []
+    assert [told_with(home, took).sent, told_with(home, took).sent] == [["Hold"], []]
+    assert sent == ["mailto://127.0.0.1?to=hold%40odsherred.example"]
 
 
 def test_tables_of_one_delivery_wait_for_it_together() -> None:
