@@ -21,7 +21,7 @@ from orchestration.keys import WAREHOUSE_POOL
 from orchestration.locks import lock_file
 from orchestration.morning_page import write_page
 from orchestration.translator import read_manifest
-from orchestration.troubles import PLATFORM, Trouble, find_troubles, find_warnings
+from orchestration.troubles import Trouble, find_troubles, find_warnings
 from serving.workbooks import write_workbooks
 
 
@@ -83,10 +83,11 @@ def write_heartbeat(home: Home, night: str, now: datetime, troubles: list[Troubl
         "ok": not troubles,
         "troubles": [
             {
+                "key": trouble.key,
                 "what": trouble.what,
                 "owner": trouble.owner.team,
                 "marts": list(trouble.marts),
-                "platform": trouble.owner.department == PLATFORM and trouble.severity == "error",
+                "platform": trouble.platform,
             }
             for trouble in troubles
         ],

@@ -11,15 +11,29 @@ from ingestion.home import Home
 from ingestion.register import Register, System
 
 BAD = {"stale", "failed", "never"}
+PUBLICATION = "publish"
+"""The key of the trouble that a night was not published."""
 
 
 def last_night(home: Home, now: datetime) -> dict[str, Any] | None:
-    """Return what the last night left of itself, with its age in hours; None if there has been none, or it cannot be read."""
+    """Return what the last night left of itself, with its age in hours; None if there has been none, or it cannot be read.
+
+    That it was not published is left out once somebody has made good for it: `faellesdata publish`, or a run of Dagster's UI.
+    """
     try:
         night: dict[str, Any] = json.loads(home.heartbeat.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return {**night, "age_hours": round((now - datetime.fromisoformat(night["at"])).total_seconds() / 3600, 1)}
+    at = datetime.fromisoformat(night["at"])
+    told = night.get("troubles", [])
+    troubles = [trouble for trouble in told if trouble.get("key") != PUBLICATION or not _published_since(home, at)]
+    mended = {"troubles": troubles, "ok": not troubles} if troubles != told else {}
+    return {**night, **mended, "age_hours": round((now - at).total_seconds() / 3600, 1)}
+
+
+def _published_since(home: Home, moment: datetime) -> bool:
+    manifest = home.published / "bi_netvaerk" / "current" / "manifest.json"
+    return manifest.exists() and datetime.fromisoformat(json.loads(manifest.read_text(encoding="utf-8"))["published_at"]) > moment
 
 
 def quarantine_counts(home: Home) -> dict[tuple[str, str], int] | None:

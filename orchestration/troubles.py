@@ -23,10 +23,13 @@ from orchestration.dbt import manifest_is_current
 from orchestration.freshness import Lineage, held_back, last_loads, stale_tables
 from orchestration.keys import FRESHNESS
 from orchestration.schedules import BUILD, PUBLISH
+from orchestration.states import PUBLICATION
 
 Severity = Literal["error", "warn"]
 PLATFORM = "platform"
 """Whose it is when no department's data are to blame."""
+MODEL = "model:"
+"""How the key of a table begins that could not be built."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ class Trouble:
     system: str = ""
     severity: Severity = "error"
     """What warns is told once; that it has passed is no news."""
+
+    @property
+    def platform(self) -> bool:
+        """Whether the night itself was not as it should be, whosever the table is; data that fail a test are none of that."""
+        return self.severity == "error" and (self.owner.department == PLATFORM or self.key.startswith(MODEL))
 
 
 PLATFORM_OWNER = Owner("Fællesdata")
@@ -95,7 +103,7 @@ def find_troubles(
     if publication and not publication.is_success:
         troubles.append(
             Trouble(
-                "publish",
+                PUBLICATION,
                 PLATFORM_OWNER,
                 "BI-netværkets data blev ikke udgivet. Det læser den forrige udgave.",
                 "Se fejlen i kørslen, ret den, og kør: faellesdata publish",
@@ -395,7 +403,7 @@ def _build_troubles(
     for unique_id, message in _failed_models(instance, build).items():
         name = unique_id.split(".")[-1]
         yield Trouble(
-            f"model:{name}",
+            f"{MODEL}{name}",
             _node_owner(nodes.get(name), manifest),
             f"Tabellen {name} kunne ikke bygges. Den og det, der bygger på den, er som før.",
             "Det er en fejl i en model eller i data, den ikke var forberedt på. Se kørslen, og sig det til BI-netværket.",

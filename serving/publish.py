@@ -134,23 +134,31 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
         # Rows about persons are for their role: for a group, once somebody has said for which, and never for all on the machine.
         folder.chmod(folder.stat().st_mode & 0o770)
     with FileLock(home.work / f"publish-{role}.lock"):
-        for leftover in folder.glob(".building-*"):
-            shutil.rmtree(leftover)
+        _sweep(folder)
         now = datetime.now(UTC)
         version = now.strftime("%Y%m%dT%H%M%S.%fZ")
         building = folder / f".building-{version}"
         (building / "parquet").mkdir(parents=True)
         publication = Publication(role, version, folder / version)
-        built = _built(home, tables, folder / "current" / DATABASE)
-        publication.missing = sorted({table.name for table in tables} - {table.name for table in built})
-        publication.held = [table.name for table in built if table.database == "before"]
-        _build(home, built, building, publication)
-        _write_examples(building, home.dbt / "manifest.json", publication)
-        _write_manifest(building, publication, now, built)
-        building.rename(publication.path)
+        try:
+            built = _built(home, tables, folder / "current" / DATABASE)
+            publication.missing = sorted({table.name for table in tables} - {table.name for table in built})
+            publication.held = [table.name for table in built if table.database == "before"]
+            _build(home, built, building, publication)
+            _write_examples(building, home.dbt / "manifest.json", publication)
+            _write_manifest(building, publication, now, built)
+            building.rename(publication.path)
+        finally:
+            _sweep(folder)
         _switch(folder, version)
         _prune(folder, version, keep)
     return publication
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what was not finished: nobody reads it, and a disk that it filled stays full for the next night's loads."""
+    for leftover in folder.glob(".building-*"):
+        shutil.rmtree(leftover)
 
 
 def _built(home: Home, tables: list[PublishedTable], before: Path) -> list[PublishedTable]:

@@ -210,6 +210,8 @@ def test_a_known_cpr_number_stops_the_publication(small: Home, text: str) -> Non
     with pytest.raises(PublicationError, match=r"mart_a\.tekst holds 1 CPR"):
         publish(small, ROLE)
     assert (small.published / ROLE / "current").resolve() == before.path
+    left = {path.name for path in (small.published / ROLE).iterdir()}
+    assert left == {"current", before.version}, "what was not finished takes up no disk"
 
 
 def test_an_amount_or_a_key_that_looks_like_a_cpr_number_stops_nothing(small: Home) -> None:

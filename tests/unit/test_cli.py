@@ -27,8 +27,11 @@ from cli.main import app
 from cli.skeleton import skeleton
 from ingestion.home import Home
 from ingestion.register import read_file, read_register
+from orchestration.alerts import Told
+from orchestration.morning import write_heartbeat
 from orchestration.refresh import Refresh, Stage, UnknownSelectionError
-from orchestration.states import last_night
+from orchestration.states import PUBLICATION, last_night
+from orchestration.troubles import PLATFORM_OWNER, Owner, Trouble
 
 ROOT = Path(__file__).resolve().parents[2]
 runner = CliRunner()
@@ -262,6 +265,29 @@ def test_status_says_how_the_night_went_and_whether_there_was_one(monkeypatch: p
     unpublished = {"what": "BI-netværkets data blev ikke udgivet.", "owner": "Fællesdata", "marts": [], "platform": True}
     (tmp_path / "heartbeat.json").write_text(json.dumps(night | {"troubles": [trouble, unpublished]}))
     assert "2 things are wrong" in invoke("status", "--home", str(tmp_path), code=1)
+
+
+def test_status_tells_a_table_that_could_not_be_built_from_one_whose_data_fail(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(status, "table_states", lambda register, home, now: [])
+    department = Owner("Familieafdelingen", "familie@odsherred.example", "boern_familie")
+    for key, code in (("check:marts/mart_sagsflow:unique", 0), ("model:mart_sagsflow", 1)):
+        write_heartbeat(Home(tmp_path), "n", datetime.now(UTC), [Trouble(key, department, "Noget.", "Gør noget.")], Told())
+        assert "1 thing is wrong" in invoke("status", "--home", str(tmp_path), code=code)
+
+
+def test_status_says_so_when_a_night_that_was_not_published_has_been(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home, now = Home(tmp_path), datetime.now(UTC)
+    monkeypatch.setattr(status, "table_states", lambda register, home, now: [])
+    troubles = [Trouble(PUBLICATION, PLATFORM_OWNER, "BI-netværkets data blev ikke udgivet.", "Gør noget.")]
+    write_heartbeat(home, "n", now, troubles, Told())
+    current = home.published / "bi_netvaerk" / "current"
+    current.mkdir(parents=True)
+    for minutes, code in ((-60, 1), (1, 0)):
+        (current / "manifest.json").write_text(json.dumps({"published_at": (now + timedelta(minutes=minutes)).isoformat()}))
+        said = invoke("status", "--home", str(tmp_path), code=code)
+        assert ("1 thing is wrong" if code else "The last night went well") in said
 
 
 def test_a_heartbeat_that_is_cut_short_is_none(tmp_path: Path) -> None:
