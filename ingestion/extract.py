@@ -311,7 +311,8 @@ def as_json(row: dict[str, Any]) -> str:
 def _check(name: str, table: Table, context: ReadContext, found: Extract, stored: Mapping[str, str] | None) -> None:
     declared = {raw: source for source, raw in table.raw_names().items()}
     observed = {name for name in found.schema if name not in _OURS}
-    found.new_columns = sorted(name for name in observed if name not in declared)
+    # Where persons stand side by side, a heading is a CPR number.
+    found.new_columns = sorted(one_line(name) for name in observed if name not in declared)
     if found.rows:
         found.missing_columns = sorted({*context.lacking, *(source for raw, source in declared.items() if raw not in observed)})
     needed = {*table.key} | ({table.cursor.column} if table.cursor and table.cursor.on_missing == "reject" else set())

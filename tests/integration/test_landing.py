@@ -317,10 +317,10 @@ def test_a_missing_column_fails_its_table_and_a_new_one_is_landed_and_told(libra
     good_files(drop)
     land_system(library, home)
     put(drop, "filialer.csv", "id;adresse", "1;Algade")
-    put(drop, "udlaan-2.csv", "id;titel;beløb;fornyet", "3;C;3,00;x")
+    put(drop, "udlaan-2.csv", "id;titel;beløb;fornyet;010190-1234", "3;C;3,00;x;1")
     load = land_system(library, home)
     assert "'navn'" in load.tables["filialer"].message
-    assert load.tables["udlaan"].new_columns == ["fornyet"]
+    assert load.tables["udlaan"].new_columns == ["_######-####", "fornyet"]
     assert fetch(home, "select id, fornyet from raw.udlaan order by id") == [("1", None), ("2", None), ("3", "x")]
     assert fetch(home, "select navn from raw.filialer") == [("Nykøbing",)]
 

@@ -12,6 +12,7 @@ import pytest
 from connectors_support import TABLE, column, system
 
 from ingestion import raw_file
+from ingestion.dbt_profile import write_profile
 from ingestion.home import Home
 from ingestion.platform import build_platform
 from ingestion.raw_file import LOAD_COLUMNS, create_sql, newest_changes, read_logs, unreadable
@@ -98,8 +99,9 @@ def test_the_bi_network_reads_of_a_system_in_danish(home: Home) -> None:
 
 
 def test_work_files_are_for_their_owner_alone(home: Home) -> None:
-    """Also in a home that was made open to others: rejects and what databases spill hold what raw files hold."""
-    for folder in (home.raw, home.work):
+    """Also in a home that was made open to others: rejects, what databases spill and what dbt quotes hold what raw files hold."""
+    for folder in (home.raw, home.work, home.dbt):
         folder.mkdir(parents=True, mode=0o755)
     build_platform(Register(systems={}), home)
-    assert stat.S_IMODE(home.work.stat().st_mode) == 0o700
+    write_profile(Register(systems={}), home)
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (home.work, home.dbt)] == [0o700, 0o700]
