@@ -58,7 +58,7 @@ class Folder(Protocol):
 
     def fetch(self, name: str, target: Path) -> None:
         """Make `target` read as the file does: a copy, or a link to where it lies."""
-        with self.open(name) as source, target.open("wb") as copy:
+        with self.open(name) as source, target.open("xb") as copy:  # Never through a link to what lies somewhere.
             shutil.copyfileobj(source, copy, _CHUNK)
 
     def move(self, name: str, target: str) -> None:
