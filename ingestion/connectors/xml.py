@@ -221,7 +221,7 @@ def values_at(element: _Element, steps: list[str]) -> list[str | None]:
 
 def _value(element: _Element) -> str | None:
     """The text of an element or, if it has elements inside, those as JSON."""
-    if element.get(f"{_INSTANCE}nil") in ("true", "1"):
+    if element.keys() and element.get(f"{_INSTANCE}nil") in ("true", "1"):  # Most have none: told at once.
         return None
     return text(_tree(element)) if len(element) else (element.text or "").strip() or None
 
