@@ -108,7 +108,7 @@ def read_all(system: System, folder: Path) -> int:
     table = system.tables["posteringer"]
     with tempfile.TemporaryDirectory(dir=folder) as workdir:
         context = ReadContext(Path(workdir), load_id="1")
-        found = connector_for(system, table)(system, "posteringer", table, context)
+        found = connector_for(system)(system, "posteringer", table, context)
         count = sum(batch.num_rows if hasattr(batch, "num_rows") else batch.rows for batch in found)  # type: ignore[union-attr]
         context.close()
     return count

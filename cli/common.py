@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +22,7 @@ from rich.text import Text
 
 from ingestion.home import Home
 
-OK, FAILED, USAGE = 0, 1, 2
+FAILED, USAGE = 1, 2
 _LEAST_BYTES = 4 * 2**20
 """With less left, a disk is full: an event log grows by blocks."""
 _NUMBER = int | float | Decimal
@@ -83,8 +84,6 @@ def _fail_on_full_disk() -> None:
 
 def home_at(path: Path | None, settings: bool = True) -> Home:
     """Return the home, with its connection settings read (unless not wanted) and this process told where it is."""
-    import os
-
     try:
         home = Home.find(path)
     except ValueError as error:

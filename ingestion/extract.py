@@ -184,7 +184,7 @@ def _read(system: System, name: str, table: Table, context: ReadContext, found: 
     deadline = time.monotonic() + system.limits.table_seconds
     writer: pq.ParquetWriter | None = None
     try:
-        for batch in connector_for(system, table)(system, name, table, context):
+        for batch in connector_for(system)(system, name, table, context):
             if time.monotonic() > deadline:
                 raise too_long(system.limits)
             if isinstance(batch, Path):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ingestion.home import Home
 from ingestion.landing import ensure_raw_files
-from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, SCHEMA, read_logs, unreadable
+from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, SCHEMA, unreadable
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import terms
 
@@ -124,13 +124,6 @@ def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: list[list[ob
     connection.register("incoming", incoming)
     connection.execute(f"insert into {SCHEMA}.{name} by name select * from incoming")
     connection.unregister("incoming")
-
-
-def read_loads(register: Register, home: Home) -> list[dict[str, Any]]:
-    """Return the newest log entry of every table that a load was ever tried for, with the fields of `raw.loads`."""
-    logs = read_logs(home, register.systems)
-    newest = {(system_id, entry["table_name"]): entry for system_id, log in logs.items() for entry in log}
-    return [newest[key] for key in sorted(newest)]
 
 
 def _register_rows(register: Register) -> dict[str, list[list[object]]]:

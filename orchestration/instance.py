@@ -158,9 +158,7 @@ def _runs_python(pid: int) -> bool:
     """Whether `pid` is a living process, and not one of another program that has got the number since."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
+    except (ProcessLookupError, PermissionError):
         return False
     command = Path(f"/proc/{pid}/cmdline")
     return not command.exists() or b"python" in command.read_bytes()

@@ -8,8 +8,16 @@ REGISTER = dg.AssetKey(["register"])
 VAULT = {name: dg.AssetKey(["vault", name]) for name in ("person_keys", "pseudonyms")}
 """The vault's tables → their assets."""
 PLATFORM = "platform"
-PLATFORM_TABLES = ("systems", "system_tables", "system_columns", "loads", "rejects", "column_lineage", "metrics")
-LAYERS = ("staging", "quality", "intermediate", "conformed", "marts")
+PLATFORM_TABLES = {
+    "systems": "Systemer",
+    "system_tables": "Systemernes tabeller",
+    "system_columns": "Systemernes kolonner",
+    "loads": "Indlæsninger",
+    "rejects": "Frasorterede rækker",
+    "column_lineage": "Kolonnernes herkomst",
+    "metrics": "Nøgletal",
+}
+"""The platform's own tables → what they are called in the graph."""
 WAREHOUSE_POOL = "warehouse"
 FRESHNESS = "freshness"
 """Name of the check that a raw table is as new as the register wants it."""

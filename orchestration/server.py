@@ -159,15 +159,14 @@ def _code_server(folder: Path) -> tuple[Service, Path]:
 
 
 def _answers(workspace: Path) -> bool:
+    from dagster._core.errors import DagsterUserCodeUnreachableError
     from dagster._grpc.client import DagsterGrpcClient
 
     address = yaml.safe_load(workspace.read_text())["load_from"][0]["grpc_server"]
     address.pop("location_name")
     try:
         DagsterGrpcClient(**address).ping("")
-    except Exception as error:
-        if type(error).__name__ != "DagsterUserCodeUnreachableError":
-            raise
+    except DagsterUserCodeUnreachableError:
         return False
     return True
 

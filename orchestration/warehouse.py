@@ -27,15 +27,6 @@ UNCHANGED = "unchanged"
 """Metadata of the observation that a build leaves of what it did not have to make."""
 ROLE = "bi_netvaerk"
 OWNER = f"team:{PLATFORM}"
-_PLATFORM_TITLES = {
-    "systems": "Systemer",
-    "system_tables": "Systemernes tabeller",
-    "system_columns": "Systemernes kolonner",
-    "loads": "Indlæsninger",
-    "rejects": "Frasorterede rækker",
-    "column_lineage": "Kolonnernes herkomst",
-    "metrics": "Nøgletal",
-}
 
 
 class BuildConfig(dg.Config):
@@ -132,9 +123,9 @@ def platform_asset(register: Register, home: Home) -> dg.AssetsDefinition:
                 kinds={"duckdb"},
                 tags={"layer": "platform"},
                 owners=[OWNER],
-                description=f"{_PLATFORM_TITLES[name]}. Platformens egen tabel, fra registeret og alle råfilers indlæsningslog.",
+                description=f"{title}. Platformens egen tabel, fra registeret og alle råfilers indlæsningslog.",
             )
-            for name in PLATFORM_TABLES
+            for name, title in PLATFORM_TABLES.items()
         ],
         pool=WAREHOUSE_POOL,
     )
@@ -232,7 +223,7 @@ def _unchanged(
             )
 
 
-def published_asset(home: Home, manifest: Mapping[str, Any], role: str = ROLE) -> dg.AssetsDefinition:
+def published_asset(home: Home, manifest: Mapping[str, Any], role: str) -> dg.AssetsDefinition:
     """Return the role's published version. Its own job: what a failed model left as it was is published with the rest."""
     translator = Translator()
     models = [node for node in manifest.get("nodes", {}).values() if role in audience(node)]
@@ -276,7 +267,7 @@ def warehouse_assets(
     reports: list[dg.AssetSpec] = []
     if manifest_path is not None and manifest_path.exists():
         manifest = read_manifest(manifest_path)
-        assets += [dbt_asset(register, home, manifest), published_asset(home, manifest)]
+        assets += [dbt_asset(register, home, manifest), published_asset(home, manifest, ROLE)]
         reports = report_specs(manifest, ROLE)
     return assets, reports
 

@@ -77,7 +77,7 @@ def context(folder: Path, **known: Any) -> ReadContext:
 
 def batches(of: System, into: ReadContext) -> list[pa.Table]:
     table = of.tables[TABLE]
-    found = connector_for(of, table)(of, TABLE, table, into)
+    found = connector_for(of)(of, TABLE, table, into)
     try:
         return [_arrow(batch) for batch in found]
     finally:

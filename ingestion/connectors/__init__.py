@@ -42,11 +42,11 @@ _LOGIN = re.compile(r"\b(Basic|Bearer) [\w.~+/=-]{6,}|\beyJ[\w-]+\.[\w.-]+")
 """What some servers quote of a request that they refuse, and a token (JWT), which stands in no register."""
 
 
-def connector_for(system: System, table: Table | None = None) -> Reader:
+def connector_for(system: System) -> Reader:
     """Return the function that reads tables of `system`; its module, and the libraries it needs, are imported now.
 
     What it raises is a `SourceError` that begins with `system.table:`, stands on one line and shows no secret. For files,
-    the format's own module is imported when `table` is read.
+    the format's own module is imported when a table is read.
     """
     read: Reader = importlib.import_module(f"ingestion.connectors.{system.connection.protocol}").read
 

@@ -149,15 +149,6 @@ def _protocol(value: Any) -> str | None:
 
 System = SqlSystem | ODataSystem | RestSystem | GraphQLSystem | SoapSystem | FilesSystem | PythonSystem
 Table = SqlTable | ODataTable | RestTable | GraphQLTable | SoapTable | FilesTable | PythonTable
-SYSTEM_BY_PROTOCOL: dict[str, type[SystemBase]] = {
-    "sql": SqlSystem,
-    "odata": ODataSystem,
-    "rest": RestSystem,
-    "graphql": GraphQLSystem,
-    "soap": SoapSystem,
-    "files": FilesSystem,
-    "python": PythonSystem,
-}
 TaggedSystem = Annotated[
     Annotated[SqlSystem, Tag("sql")]
     | Annotated[ODataSystem, Tag("odata")]

@@ -16,7 +16,8 @@ from ingestion.connectors.duck import load_extension, opened
 from ingestion.dbt_profile import write_profile
 from ingestion.home import Home
 from ingestion.landing import land_system
-from ingestion.platform import build_platform, read_loads
+from ingestion.platform import build_platform
+from ingestion.raw_file import read_logs
 from ingestion.register import Register, System
 from ingestion.vault import (
     KEY_FILE_VARIABLE,
@@ -160,8 +161,9 @@ def test_the_platform_file_tells_of_systems_that_never_loaded(register: Register
         "column_lineage": 0,
         "metrics": 0,
     }
-    assert [entry["status"] for entry in read_loads(register, home)] == ["failed", "failed"]
-    assert all("borger." in entry["message"] for entry in read_loads(register, home))
+    log = read_logs(home, register.systems)["borger"]
+    assert [entry["status"] for entry in log] == ["failed", "failed"]
+    assert all("borger." in entry["message"] for entry in log)
 
 
 def test_the_vault_is_encrypted_and_its_key_stands_in_no_other_file(register: Register, drop: Path, home: Home) -> None:
