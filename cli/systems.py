@@ -135,14 +135,9 @@ def preview(
     """
     from ingestion.connectors.base import SourceError
     from ingestion.landing import preview as read_preview
-    from ingestion.register import read_leniently
 
     home_at(home)
-    system = read_leniently()[0].systems.get(system_id)
-    if system is None:
-        fail(f"no system '{system_id}' in the register. `faellesdata systems list` shows what there is", USAGE)
-    if table_name is not None and table_name not in system.tables:
-        fail(f"{system_id} has no table '{table_name}'. It has: {', '.join(system.tables)}", USAGE)
+    system = _known(system_id, table_name)
     failed = []
     for name in [table_name] if table_name else system.tables:
         try:
@@ -171,14 +166,9 @@ def rejects(
     Exit codes: 0 listed (also when there are none); 2 no such system or table.
     """
     from ingestion.raw_file import read_rejects
-    from ingestion.register import read_leniently
 
     at = home_at(home)
-    system = read_leniently()[0].systems.get(system_id)
-    if system is None:
-        fail(f"no system '{system_id}' in the register. `faellesdata systems list` shows what there is", USAGE)
-    if table_name is not None and table_name not in system.tables:
-        fail(f"{system_id} has no table '{table_name}'. It has: {', '.join(system.tables)}", USAGE)
+    _known(system_id, table_name)
     found, total = read_rejects(at.raw_file(system_id), table_name, raw, limit)
     if json_output:
         print_json(found)
@@ -188,6 +178,18 @@ def rejects(
     if rows:
         out.print(table(None, columns, rows))
     out.print(f"{total} rejects" + (f", the newest {len(rows)} shown" if total > len(rows) else ""), highlight=False)
+
+
+def _known(system_id: str, table_name: str | None) -> System:
+    """Return the system, or end with exit code 2 if there is none of that id, or no such table in it."""
+    from ingestion.register import read_leniently
+
+    system = read_leniently()[0].systems.get(system_id)
+    if system is None:
+        fail(f"no system '{system_id}' in the register. `faellesdata systems list` shows what there is", USAGE)
+    if table_name is not None and table_name not in system.tables:
+        fail(f"{system_id} has no table '{table_name}'. It has: {', '.join(system.tables)}", USAGE)
+    return system
 
 
 def _summary(system: System) -> Mapping[str, object]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from cli.common import HomeOption, fail, home_at, out, table
+from cli.common import HomeOption, expected, fail, home_at, out, table
 
 
+@expected("duckdb:Error")
 def workbooks(home: HomeOption = None) -> None:
     """Write a workbook for each department: the rows that could not be read, for whoever corrects them in the source system.
 
-    Every night ends with it; this is for whoever will not wait. Exit codes: 0 written; 1 nothing is built yet.
+    Every night ends with it; this is for whoever will not wait. Exit codes: 0 written; 1 not: nothing is built yet, or the
+    warehouse cannot be read.
     """
     import duckdb
 

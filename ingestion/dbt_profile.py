@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ingestion.danish_time import DENMARK
-from ingestion.home import Home
+from ingestion.home import Home, write_whole
 from ingestion.raw_file import unreadable
 from ingestion.register import Register
 from ingestion.vault import vault_key
@@ -69,9 +69,7 @@ def write_profile(register: Register, home: Home) -> Path:
     path = home.dbt / "profiles.yml"
     # dbt parses everything again when the profile has changed, and a run may be reading it: write only what is new, and whole.
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        draft = home.dbt / f"profiles-{os.getpid()}.yml"
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, text)
     return path
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ingestion.connectors.base import SOURCE_ROW, ReadContext, SourceError
+from ingestion.connectors.base import SCHEMA, SOURCE_ROW, ReadContext, SourceError
 from ingestion.connectors.duck import identifier, literal
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ingestion.register import Table
 
 DELETED_AT = "_deleted_at"
-SCHEMA = "raw"
 
 
 def find(table: Table, name: str, context: ReadContext, found: Extract, snapshot: bool) -> None:

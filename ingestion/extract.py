@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestion import retyped
 from ingestion.connectors import connector_for, totals
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, too_long
+from ingestion.connectors.base import LOAD_ID, SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, too_long
 from ingestion.connectors.duck import TOO_LITTLE, Incoming, Scan, Stored, connect, identifier, literal, packed_fast, store
 from ingestion.cursor import highest
 from ingestion.messages import one_line
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-LOAD_ID = "_dlt_load_id"
 _SCANS_AT_ONCE = 64
 """Files of delimited text that are handed to dlt as one."""
 _PLACED_AT_ONCE = 16 * 122_880
@@ -68,7 +67,7 @@ class Extract:
 
     def of_parts(self, *, placed: bool = True) -> str:
         """SQL for all that was read, scans first; without the places of those rows that follow one by one, if not `placed`."""
-        listed = ", ".join(f"'{str(part).replace(chr(39), chr(39) * 2)}'" for part in self.parts if isinstance(part, Path))
+        listed = ", ".join(literal(str(part)) for part in self.parts if isinstance(part, Path))
         selects = [part.sql if placed else part.unplaced for part in self.parts if isinstance(part, Scan)]
         if listed:
             selects.append(f"select * from read_parquet([{listed}], union_by_name = true)")

@@ -10,6 +10,13 @@ _NEVER_IN_A_HOME = "%{#'=?*["
 _FROM_FILES = ("FAELLESDATA_DAGSTER_POSTGRES", "FAELLESDATA_CELERY", "FAELLESDATA_ALERT_")
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file by one with this text, so that whoever reads it sees all of the one or all of the other."""
+    draft = path.with_suffix(f".{os.getpid()}.draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
 @dataclass(frozen=True)
 class Home:
     """All paths of an installation. Nothing is created by asking for one."""
@@ -73,6 +80,11 @@ class Home:
     @property
     def dbt(self) -> Path:
         return self.path / "dbt"
+
+    @property
+    def manifest(self) -> Path:
+        """Dbt's manifest, prepared ahead. It is only ever replaced whole; dbt's own copy in `target/` is not."""
+        return self.dbt / "manifest.json"
 
     @property
     def lineage(self) -> Path:

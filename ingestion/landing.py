@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ingestion import deletions, news, raw_file, redelivered, watermark
 from ingestion.checks import Check
 from ingestion.connectors import duck
-from ingestion.connectors.base import ReadContext, SourceError
+from ingestion.connectors.base import SCHEMA, ReadContext, SourceError
 from ingestion.extract import Extract, extract
 from ingestion.home import Home
 from ingestion.messages import one_line
@@ -334,7 +334,7 @@ def _run_pipeline(load: _Load) -> None:
         # Ephemeral: state and schema are restored from the work file. A pending package from a killed run is never resumed.
         pipelines_dir=str(load.workdir / "dlt"),
         destination=_destination(load.database),
-        dataset_name=raw_file.SCHEMA,
+        dataset_name=SCHEMA,
     )
     # No loader_file_format: each item says its own (Parquet, or the model of a scan), and there are no others.
     source = dlt.source(lambda: resources, name=load.system.id)()

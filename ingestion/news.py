@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext
+from ingestion.connectors.base import LOAD_ID, SCHEMA, SOURCE_REF, SOURCE_ROW, ReadContext
 from ingestion.connectors.duck import identifier, literal
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ingestion.extract import Extract
     from ingestion.register import Table
 
-LOAD_ID = "_dlt_load_id"
-SCHEMA = "raw"
 REPLACED_SHARE = 0.5
 """From this share of a snapshot on, all of it is written: deleting and adding that many rows costs more than a new table."""
 

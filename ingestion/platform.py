@@ -7,9 +7,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ingestion.connectors.base import SCHEMA
 from ingestion.home import Home
 from ingestion.landing import ensure_raw_files
-from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, SCHEMA, unreadable
+from ingestion.raw_file import LOAD_COLUMNS, REJECT_COLUMNS, unreadable
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import terms
 

@@ -16,7 +16,7 @@ from ingestion import deletions, news, redelivered
 from ingestion.anomalies import WEEKS, history, usual_rows
 from ingestion.checks import judge
 from ingestion.connectors import duck
-from ingestion.connectors.base import file_ref
+from ingestion.connectors.base import LOAD_ID, SCHEMA, SOURCE_REF, SOURCE_ROW, file_ref
 from ingestion.home import Home
 from ingestion.messages import one_line
 from ingestion.register import System
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ingestion.extract import Extract
     from ingestion.landing import TableLoad
 
-SCHEMA = "raw"
 LOAD_COLUMNS = {
     "system_id": "VARCHAR",
     "table_name": "VARCHAR",
@@ -55,7 +54,7 @@ REJECT_COLUMNS = {
     "reason": "VARCHAR",
     "raw_text": "VARCHAR",
 }
-POSITION_COLUMNS = {"_dlt_load_id": "VARCHAR", "_source_ref": "VARCHAR", "_source_row": "BIGINT"}
+POSITION_COLUMNS = {LOAD_ID: "VARCHAR", SOURCE_REF: "VARCHAR", SOURCE_ROW: "BIGINT"}
 
 
 def incoming(name: str) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.home import Home
+from ingestion.home import Home, write_whole
 from ingestion.messages import one_line
 from ingestion.process import collect_seldom
 from ingestion.raw_file import unreadable
@@ -66,14 +66,9 @@ class DbtOutcome:
     """Models, seeds and snapshots that had no news."""
 
 
-def manifest_path(home: Home) -> Path:
-    """Return where the prepared manifest stands. It is only ever replaced whole; dbt's own copy in `target/` is not."""
-    return home.dbt / "manifest.json"
-
-
 def manifest_is_current(register: Register, home: Home) -> bool:
     stamp = _stamp(home)
-    return manifest_path(home).exists() and stamp.exists() and stamp.read_text() == _fingerprint(register)
+    return home.manifest.exists() and stamp.exists() and stamp.read_text() == _fingerprint(register)
 
 
 def prepare_manifest(register: Register, home: Home) -> Path:
@@ -85,7 +80,7 @@ def prepare_manifest(register: Register, home: Home) -> Path:
     """
     with exclusive(home, "dbt_parse"):
         _prepare(register, home)
-    return manifest_path(home)
+    return home.manifest
 
 
 def prepared(register: Register, home: Home) -> tuple[Manifest, dict[str, Any]]:
@@ -105,7 +100,7 @@ def prepared(register: Register, home: Home) -> tuple[Manifest, dict[str, Any]]:
             _packed(home).unlink()
             _prepare(register, home)
             manifest = Manifest.from_msgpack(_packed(home).read_bytes(), decoder=extended_mashumuro_decoder)
-        written: dict[str, Any] = json.loads(manifest_path(home).read_bytes())
+        written: dict[str, Any] = json.loads(home.manifest.read_bytes())
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     # Both live through the build, and Python would look through them again and again for dead cycles. What is one already goes
     # first: it may hold a database open.
@@ -116,7 +111,7 @@ def prepared(register: Register, home: Home) -> tuple[Manifest, dict[str, Any]]:
 
 def _prepare(register: Register, home: Home) -> None:
     collect_seldom()
-    fingerprint, path, stamp = _fingerprint(register), manifest_path(home), _stamp(home)
+    fingerprint, path, stamp = _fingerprint(register), home.manifest, _stamp(home)
     kept = (path, _packed(home), home.lineage, home.metrics, stamp)
     if all(one.exists() for one in kept) and stamp.read_text() == fingerprint and _is_whole(path):
         return
@@ -163,7 +158,7 @@ def write_lineage(manifest: Manifest, parsed: Mapping[str, Any], home: Home) -> 
             tests = ["--exclude", "resource_type:test", "resource_type:unit_test"]
             _invoke(["--no-write-json", "compile", "--select", *names, *tests], home, manifest, profiles=Path(folder))
     compiled = {key: sql for key, node in manifest.nodes.items() if (sql := getattr(node, "compiled_code", None))}
-    _replace(home.lineage, json.dumps(lineage(parsed, compiled), ensure_ascii=False))
+    write_whole(home.lineage, json.dumps(lineage(parsed, compiled), ensure_ascii=False))
 
 
 def write_metrics(home: Home) -> None:
@@ -174,18 +169,12 @@ def write_metrics(home: Home) -> None:
     """
     from serving.metrics import catalogue, semantic_manifest
 
-    _replace(home.semantic_manifest, (home.dbt / "target" / "semantic_manifest.json").read_text(encoding="utf-8"))
+    write_whole(home.semantic_manifest, (home.dbt / "target" / "semantic_manifest.json").read_text(encoding="utf-8"))
     try:
         rows = catalogue(semantic_manifest(home))
     except Exception as error:  # MetricFlow has no common error of its own
         raise DbtError(f"the metrics cannot be turned into SQL: {one_line(error)}") from error
-    _replace(home.metrics, json.dumps(rows, ensure_ascii=False))
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_suffix(f".{os.getpid()}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    write_whole(home.metrics, json.dumps(rows, ensure_ascii=False))
 
 
 def parse(register: Register, home: Home) -> Manifest:

@@ -13,7 +13,7 @@ with quickly():
     from ingestion.home import Home
     from ingestion.register import read_leniently
     from orchestration.build import build_defs
-    from orchestration.dbt import manifest_is_current, manifest_path
+    from orchestration.dbt import manifest_is_current
 
     home = Home.find()
     register, problems = read_leniently()
@@ -26,6 +26,6 @@ with quickly():
         if outcome.returncode != 0:
             get_dagster_logger().error(f"The dbt manifest is not up to date: {outcome.stderr.strip()}")
 
-    defs = build_defs(register, home=home, manifest_path=manifest_path(home), problems=problems)
+    defs = build_defs(register, home=home, manifest_path=home.manifest, problems=problems)
     # Dagster would resolve the graph a moment later, and keeps what it has resolved.
     defs.get_repository_def().load_all_definitions()

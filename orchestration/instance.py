@@ -12,7 +12,7 @@ from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
 from dagster._core.launcher import DefaultRunLauncher
 from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
-from ingestion.home import Home
+from ingestion.home import Home, write_whole
 from orchestration.locks import is_dead
 from orchestration.worker import launcher
 
@@ -100,9 +100,7 @@ def write_settings(home: Home) -> None:
     home.dagster.mkdir(parents=True, exist_ok=True)
     path = home.dagster / "dagster.yaml"
     if not path.exists() or path.read_text(encoding="utf-8").startswith(MARK):
-        draft = path.with_suffix(f".{os.getpid()}.draft")
-        draft.write_text(f"{MARK}\n{yaml.safe_dump(settings(home), sort_keys=False)}", encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, f"{MARK}\n{yaml.safe_dump(settings(home), sort_keys=False)}")
     set_environment(home)
 
 

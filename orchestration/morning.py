@@ -6,17 +6,15 @@ A scheduler that is dead sends no message. So a monitoring system watches the ag
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from dagster import get_dagster_logger
 
-from ingestion.home import Home
+from ingestion.home import Home, write_whole
 from ingestion.register import Register
 from orchestration.alerts import Send, Told, tell
-from orchestration.dbt import manifest_path
 from orchestration.keys import WAREHOUSE_POOL
 from orchestration.locks import lock_file
 from orchestration.morning_page import write_page
@@ -36,8 +34,7 @@ def conclude(
 ) -> Told:
     """Tell owners what is new since last time, and write the heartbeat. A mail server that is down fails no night."""
     now = now or datetime.now(UTC)
-    path = manifest_path(home)
-    manifest = read_manifest(path) if path.exists() else {}
+    manifest = read_manifest(home.manifest) if home.manifest.exists() else {}
     troubles = find_troubles(register, home, manifest, instance, now)
     try:
         told = tell(home, [*troubles, *find_warnings(register, home, manifest)], now, send, systems=register.systems)
@@ -94,6 +91,4 @@ def write_heartbeat(home: Home, night: str, now: datetime, troubles: list[Troubl
         "told": told.sent,
         "not_told": told.not_told,
     }
-    draft = home.path / f"heartbeat.{os.getpid()}.draft"
-    draft.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-    draft.replace(home.heartbeat)
+    write_whole(home.heartbeat, json.dumps(content, ensure_ascii=False, indent=1))

@@ -17,14 +17,15 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from ingestion.checks import number
 from ingestion.danish_time import written
-from ingestion.home import Home
+from ingestion.home import Home, write_whole
 from ingestion.register import Register, System
+from orchestration.alerts import UI_URL
 from orchestration.keys import raw_table
 from orchestration.states import BAD, quarantine_counts, table_states
 from orchestration.troubles import Trouble
 
-UI_URL = "FAELLESDATA_UI_URL"
 STATES = {"stale": "for gammel", "failed": "fejlede", "never": "aldrig hentet", "ageing": "på vej til at blive for gammel"}
 
 
@@ -68,9 +69,7 @@ def write_page(
     page = render(look(home, register, instance, now, troubles, not_told))
     path = home.morning_page
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.draft")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, page)
     return path
 
 
@@ -103,7 +102,7 @@ def render(morning: Morning) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= {"moment": written, "number": _number}
+    environment.filters |= {"moment": written, "number": number}
     return environment.get_template("morning.html.j2").render(morning=morning, ui=os.environ.get(UI_URL, "").rstrip("/"))
 
 
@@ -138,7 +137,7 @@ def _complaint(record: AssetCheckExecutionRecord | None) -> str:
 def _quarantine(register: Register, counts: dict[tuple[str, str], int]) -> list[Line]:
     most_first = sorted(counts.items(), key=lambda entry: -entry[1])
     return [
-        Line(register.systems[system], table, _number(count), _person(register.systems[system].data_steward))
+        Line(register.systems[system], table, number(count), _person(register.systems[system].data_steward))
         for (system, table), count in most_first
         if system in register.systems
     ]
@@ -146,7 +145,3 @@ def _quarantine(register: Register, counts: dict[tuple[str, str], int]) -> list[
 
 def _person(contact: Any) -> str:
     return f"{contact.team}, {contact.email}"
-
-
-def _number(count: int) -> str:
-    return f"{count:,}".replace(",", ".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 from ingestion.home import Home
@@ -75,8 +76,8 @@ def table_states(register: Register, home: Home, now: datetime) -> list[dict[str
 def _state(system: System, name: str, loads: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
     """Judge a table by its loads, oldest first."""
     load = loads[-1] if loads else {}
-    good: datetime | None = next((entry["started_at"] for entry in reversed(loads) if entry["status"] != "failed"), None)
-    age = (now - good.replace(tzinfo=UTC)).total_seconds() / 3600 if good else None
+    good = last_good(loads)
+    age = (now - good).total_seconds() / 3600 if good else None
     if load.get("status") == "failed":
         state = "failed"
     elif age is None:
@@ -89,12 +90,12 @@ def _state(system: System, name: str, loads: Sequence[Mapping[str, Any]], now: d
         "system": system.id,
         "table": name,
         "state": state,
-        "last_good_load": good.isoformat(timespec="seconds") if good else None,
+        "last_good_load": _written(good),
         "age_hours": round(age, 1) if age is not None else None,
         "rows": load.get("rows"),
         "table_rows": load.get("table_rows"),
         "rejects": load.get("rejects"),
-        "failing_since": _failing_since(loads),
+        "failing_since": _written(failing_since(loads)),
         "new_columns": load.get("new_columns") or "",
         "seconds": load.get("seconds"),
         "load_id": load.get("load_id"),
@@ -104,11 +105,16 @@ def _state(system: System, name: str, loads: Sequence[Mapping[str, Any]], now: d
     }
 
 
-def _failing_since(loads: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return when the failures at the end of `loads` began."""
-    began: datetime | None = None
-    for load in reversed(loads):
-        if load["status"] != "failed":
-            break
-        began = load["started_at"]
-    return began.isoformat(timespec="seconds") if began else None
+def last_good(loads: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """Return when (UTC) the newest of a table's `loads` that went well began; they come oldest first."""
+    return next((load["started_at"].replace(tzinfo=UTC) for load in reversed(loads) if load["status"] != "failed"), None)
+
+
+def failing_since(loads: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """Return when (UTC) the failures at the end of a table's `loads` began; None where the last one went well."""
+    failed = list(takewhile(lambda load: load["status"] == "failed", reversed(loads)))
+    return failed[-1]["started_at"].replace(tzinfo=UTC) if failed else None
+
+
+def _written(moment: datetime | None) -> str | None:
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") if moment else None

@@ -23,7 +23,7 @@ from orchestration.dbt import manifest_is_current
 from orchestration.freshness import Lineage, held_back, last_loads, stale_tables
 from orchestration.keys import FRESHNESS
 from orchestration.schedules import BUILD, PUBLISH
-from orchestration.states import PUBLICATION
+from orchestration.states import PUBLICATION, failing_since, last_good
 
 Severity = Literal["error", "warn"]
 PLATFORM = "platform"
@@ -215,7 +215,7 @@ def _load_troubles(register: Register, home: Home, lineage: Lineage, now: dateti
         if failed:
             yield _failed_loads(system, failed, lineage)
         # What failed has been said; what is old without having failed was never tried.
-        old = {name: good for name, entries in histories.items() if name not in failed and (good := _last_good(entries))}
+        old = {name: good for name, entries in histories.items() if name not in failed and (good := last_good(entries))}
         limit = now - timedelta(hours=system.freshness.error_after_hours)
         stale = {name: good for name, good in old.items() if good < limit}
         if stale:
@@ -330,7 +330,7 @@ def _held_back(manifest: Mapping[str, Any], stale: Mapping[str, Sequence[str]], 
 
 
 def _failed_loads(system: System, failed: Mapping[str, Sequence[Mapping[str, Any]]], lineage: Lineage) -> Trouble:
-    goods = [good for entries in failed.values() if (good := _last_good(entries))]
+    goods = [good for entries in failed.values() if (good := last_good(entries))]
     whole = len(failed) == len(system.tables)
     return Trouble(
         f"load:{system.id}",
@@ -341,29 +341,13 @@ def _failed_loads(system: System, failed: Mapping[str, Sequence[Mapping[str, Any
         "Er fejlen der også i morgen, så spørg leverandøren eller den, der passer systemet. Der hentes igen i nat; "
         f"før det med: faellesdata refresh --system {system.id}",
         tuple(entries[-1]["message"] for entries in failed.values()),
-        since=min(_began(entries) for entries in failed.values()),
+        since=min(began for entries in failed.values() if (began := failing_since(entries))),
         data_from=min(goods) if goods else None,
         marts=lineage.marts_of_tables(system.id, failed),
         parts=tuple(failed),
         page=f"assets/raw/{system.id}",
         system=system.id,
     )
-
-
-def _last_good(entries: Sequence[Mapping[str, Any]]) -> datetime | None:
-    found = next((entry["started_at"] for entry in reversed(entries) if entry["status"] != "failed"), None)
-    return found.replace(tzinfo=UTC) if found else None
-
-
-def _began(entries: Sequence[Mapping[str, Any]]) -> datetime:
-    """Return when the failures at the end of `entries` began."""
-    began = entries[-1]["started_at"]
-    for entry in reversed(entries):
-        if entry["status"] != "failed":
-            break
-        began = entry["started_at"]
-    result: datetime = began.replace(tzinfo=UTC)
-    return result
 
 
 def _unfinished_build(instance: dg.DagsterInstance, build: DagsterRun) -> Iterable[Trouble]:

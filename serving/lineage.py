@@ -339,15 +339,14 @@ def _source_column(source: Node, column: str) -> str:
 
 def _origin(manifest: Manifest, mart: Node, column: str, use: Use, path: tuple[str, ...]) -> Origin:
     node = _node(manifest, use.relation)
-    names = (mart["name"], column)
+    system_id, source_column = None, use.column
     if node["resource_type"] == "source":
-        source_column = _source_column(node, use.column)
-        return Origin(*names, "kilde", node["source_name"], node["name"], source_column, use.direct, path)
-    if node["resource_type"] == "seed":
-        return Origin(*names, "opslag", None, node["name"], use.column, use.direct, path)
-    if node["name"] == QUARANTINE:
-        return Origin(*names, "karantæne", None, node["name"], use.column, use.direct, path)
-    return Origin(*names, "beregnet", None, node["name"], use.column, use.direct, path)
+        kind, system_id, source_column = "kilde", node["source_name"], _source_column(node, use.column)
+    elif node["resource_type"] == "seed":
+        kind = "opslag"
+    else:
+        kind = "karantæne" if node["name"] == QUARANTINE else "beregnet"
+    return Origin(mart["name"], column, kind, system_id, node["name"], source_column, use.direct, path)
 
 
 def _node(manifest: Manifest, unique_id: str) -> Node:

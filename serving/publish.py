@@ -9,12 +9,13 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ingestion.connectors.duck import literal
 from ingestion.home import Home
 from ingestion.vault import attach_vault
 from serving.disclosure import TEST, Question, questions, recoverable, told_by_two
@@ -22,6 +23,8 @@ from serving.disclosure import TEST, Question, questions, recoverable, told_by_t
 if TYPE_CHECKING:
     import duckdb
 
+Nodes = Mapping[str, Mapping[str, Any]]
+"""The nodes of dbt's manifest, by unique id."""
 DATABASE = "faellesdata.duckdb"
 MANIFEST = "manifest.json"
 EXAMPLES = "eksempler"
@@ -87,15 +90,12 @@ class Publication:
     """How many sets of a table are as in the version before, because the two together would tell what each hides."""
 
 
-def tables_for(role: str, manifest_path: Path) -> list[PublishedTable]:
+def tables_for(role: str, manifest: Mapping[str, Any]) -> list[PublishedTable]:
     """Return the models whose dbt `meta.audience` names `role`, by name.
 
     Raises:
-        PublicationError: the dbt manifest is not there, or no model is meant for the role.
+        PublicationError: no model is meant for the role.
     """
-    if not manifest_path.exists():
-        raise PublicationError(f"no dbt manifest at {manifest_path}. Run `faellesdata refresh` first")
-    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
     asked = questions(manifest)
     found = [
         PublishedTable(
@@ -120,12 +120,15 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
     """Build and switch to a new version of what `role` may see, and remove all but the `keep` newest versions.
 
     Raises:
-        PublicationError: nothing to publish, a CPR number stands in it, or it gives a hidden cell away; the version before stays
-            current.
+        PublicationError: no dbt manifest, nothing to publish, a CPR number stands in it, or it gives a hidden cell away; the
+            version before stays current.
     """
     from filelock import FileLock
 
-    tables = tables_for(role, home.dbt / "manifest.json")
+    if not home.manifest.exists():
+        raise PublicationError(f"no dbt manifest at {home.manifest}. Run `faellesdata refresh` first")
+    manifest = json.loads(home.manifest.read_bytes())
+    tables = tables_for(role, manifest)
     folder = home.published / role
     home.published.mkdir(parents=True, exist_ok=True)
     personal = any(table.personal for table in tables)
@@ -141,11 +144,11 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
         (building / "parquet").mkdir(parents=True)
         publication = Publication(role, version, folder / version)
         try:
-            built = _built(home, tables, folder / "current" / DATABASE)
+            built = _built(home, tables, folder / "current" / DATABASE, manifest["nodes"])
             publication.missing = sorted({table.name for table in tables} - {table.name for table in built})
             publication.held = [table.name for table in built if table.database == "before"]
             _build(home, built, building, publication)
-            _write_examples(building, home.dbt / "manifest.json", publication)
+            _write_examples(building, manifest["nodes"].values(), publication)
             _write_manifest(building, publication, now, built)
             building.rename(publication.path)
         finally:
@@ -161,7 +164,7 @@ def _sweep(folder: Path) -> None:
         shutil.rmtree(leftover)
 
 
-def _built(home: Home, tables: list[PublishedTable], before: Path) -> list[PublishedTable]:
+def _built(home: Home, tables: list[PublishedTable], before: Path, nodes: Nodes) -> list[PublishedTable]:
     """Return the tables that can be published, each from where it is to be read.
 
     A new one whose first build failed keeps no other from its readers; one that a blocking test found wanting stays as it was.
@@ -172,7 +175,7 @@ def _built(home: Home, tables: list[PublishedTable], before: Path) -> list[Publi
     with duckdb.connect(str(home.warehouse), read_only=True) as connection:
         known = set(connection.execute(listed).fetchall())
         failed = "select unique_id from main.build_state where status = 'failed'" if ("main", "build_state") in known else None
-        held = _held(home, {row[0] for row in connection.execute(failed).fetchall()}) if failed else set()
+        held = _held(nodes, {row[0] for row in connection.execute(failed).fetchall()}) if failed else set()
     kept: set[str] = set()
     if held and before.exists():
         with duckdb.connect(str(before), read_only=True) as connection:
@@ -184,9 +187,8 @@ def _built(home: Home, tables: list[PublishedTable], before: Path) -> list[Publi
     return sorted(built, key=lambda table: table.name)
 
 
-def _held(home: Home, failed: set[str]) -> set[str]:
+def _held(nodes: Nodes, failed: set[str]) -> set[str]:
     """Return the names of what a failed test that blocks looks at, and of all that is built from it."""
-    nodes = json.loads((home.dbt / "manifest.json").read_text(encoding="utf-8"))["nodes"]
     blocking = [nodes[test] for test in failed if test in nodes and blocks(nodes[test], nodes)]
     held = {parent for test in blocking for parent in test["depends_on"]["nodes"]}
     while more := {key for key, node in nodes.items() if not held.isdisjoint(node.get("depends_on", {}).get("nodes", []))} - held:
@@ -194,7 +196,7 @@ def _held(home: Home, failed: set[str]) -> set[str]:
     return {nodes[key]["alias"] for key in held if key in nodes}
 
 
-def blocks(test: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> bool:
+def blocks(test: Mapping[str, Any], nodes: Nodes) -> bool:
     """Return whether the failure of this dbt test fails the build's run and keeps what it looks at from readers.
 
     It says so itself (`meta: {blocking: true}`), or the model does that it is declared under, for all of its tests.
@@ -226,17 +228,14 @@ def _build(home: Home, tables: list[PublishedTable], building: Path, publication
             rows = f"select {_readable(connection, table)} from (from {table.relation} as one {unchanged})"
             connection.execute(f"create table {target} as {rows} order by all")
             if unchanged:
-                (publication.unchanged_sets[table.name],) = connection.execute("select count(*) from told_by_two").fetchone() or (
-                    0,
-                )
-            connection.execute(f"comment on table {target} is {_quoted(table.description)}")
+                ((publication.unchanged_sets[table.name],),) = connection.execute("select count(*) from told_by_two").fetchall()
+            connection.execute(f"comment on table {target} is {literal(table.description)}")
             for column in table.columns:
                 if column.description:
-                    connection.execute(f'comment on column {target}."{column.name}" is {_quoted(column.description)}')
+                    connection.execute(f'comment on column {target}."{column.name}" is {literal(column.description)}')
             parquet = building / "parquet" / f"{table.name}.parquet"
             connection.execute(f"copy {target} to '{parquet}' (format parquet, compression zstd)")
-            counted = connection.execute(f"select count(*) from {target}").fetchone()
-            publication.tables[table.name] = int(counted[0]) if counted else 0
+            ((publication.tables[table.name],),) = connection.execute(f"select count(*) from {target}").fetchall()
         connection.execute("checkpoint published")
 
 
@@ -335,10 +334,6 @@ def _cpr_numbers(connection: duckdb.DuckDBPyConnection, source: str, name: str, 
     return int(found[0]) if found else 0
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _write_manifest(building: Path, publication: Publication, now: datetime, tables: list[PublishedTable]) -> None:
     def checksum(path: Path) -> str:
         with path.open("rb") as file:
@@ -363,9 +358,8 @@ def _write_manifest(building: Path, publication: Publication, now: datetime, tab
     (building / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_examples(building: Path, manifest_path: Path, publication: Publication) -> None:
+def _write_examples(building: Path, nodes: Iterable[Mapping[str, Any]], publication: Publication) -> None:
     """Write dbt's analyses that ask these tables alone, as SQL that runs on the file beside them."""
-    nodes = json.loads(manifest_path.read_text(encoding="utf-8"))["nodes"].values()
     (building / EXAMPLES).mkdir()
     for node in nodes:
         if node["resource_type"] == "analysis" and publication.tables.keys() >= set(_REF.findall(node["raw_code"])):

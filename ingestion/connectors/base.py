@@ -32,11 +32,16 @@ if TYPE_CHECKING:
 BATCH_ROWS = 50_000
 _AT_ONCE = 1_000
 """Rows turned into Arrow together. While a whole batch was gathered, Python's collector went through it again and again."""
+SCHEMA = "raw"
+"""Of all tables in a raw file."""
+LOAD_ID = "_dlt_load_id"
 SOURCE_REF = "_source_ref"
 SOURCE_ROW = "_source_row"
 LACKING = "Correct `each`, ask what changed or, where there may be none, set `each_missing: empty`"
 DANISH_UTF8 = tuple(letter.encode() for letter in "æøåÆØÅ")
 """What shows that text is UTF-8 in a file that is said to be something else."""
+SAFE_XML: Any = {"resolve_entities": False, "no_network": True, "load_dtd": False}
+"""For lxml's parsers: what a source sends reads no file of ours, and asks no network."""
 
 Row = dict[str, str | int | None]
 """A row of text with its integer `_source_row`."""

@@ -10,7 +10,9 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
+
+from ingestion.connectors.base import SAFE_XML
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 Unsaid = tuple[int, int, str]
 """Row and column, from 1, and what stands there."""
 
-_SAFE: Any = {"resolve_entities": False, "no_network": True, "load_dtd": False}
 _MOST_ROWS = 1_048_576
 
 
@@ -50,7 +51,7 @@ def _rows(file: IO[bytes], tag: str) -> Iterator[_Element]:
     """Yield the elements called `tag`, and forget each when the next is asked for."""
     from lxml import etree
 
-    for _, element in etree.iterparse(file, tag=f"{{*}}{tag}", recover=True, **_SAFE):
+    for _, element in etree.iterparse(file, tag=f"{{*}}{tag}", recover=True, **SAFE_XML):
         yield element
         element.clear()
         while element.getprevious() is not None:
@@ -68,7 +69,7 @@ def _part(archive: zipfile.ZipFile, sheet: str) -> str | None:
     """Return the name of the sheet's file in an xlsx; None if it is none of those."""
     from lxml import etree
 
-    parser = etree.XMLParser(**_SAFE)
+    parser = etree.XMLParser(**SAFE_XML)
     try:
         book, links = (
             etree.fromstring(archive.read(f"xl/{name}"), parser) for name in ("workbook.xml", "_rels/workbook.xml.rels")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ingestion.connectors.base import SourceError
+from ingestion.connectors.base import SAFE_XML, SourceError
 from ingestion.connectors.http import HttpClient
 from ingestion.register.api import ODataTable
 
@@ -82,7 +82,7 @@ def _misfits(table: ODataTable, properties: dict[str, str], dialect: str) -> lis
 def _parsed(content: bytes) -> _Element | None:
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    parser = etree.XMLParser(**SAFE_XML)
     try:
         return etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ingestion.connectors import arguments
-from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, NotThereError, ReadContext, Row, SourceError, batches
+from ingestion.connectors.base import SAFE_XML, SOURCE_REF, SOURCE_ROW, NotThereError, ReadContext, Row, SourceError, batches
 from ingestion.connectors.http import HttpClient, client, save
 from ingestion.connectors.http_answers import OtherServerError, check, check_status, follow
 from ingestion.connectors.parents import parameters_of
@@ -93,7 +93,7 @@ class _Service:
         from lxml import etree
 
         self._bound()
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+        parser = etree.XMLParser(**SAFE_XML)
         nodes = (node for text in self._descriptions for node in etree.fromstring(text, parser).iter("{*}*"))
         return any(
             local_name(node.tag) == "any"
@@ -231,8 +231,7 @@ def _elements(path: Path, operation: str, steps: list[str]) -> Iterator[_Element
 
     tags = (f"{{*}}{steps[0]}", f"{{*}}{_FAULT}")
     with path.open("rb") as file:
-        options: Any = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
-        events = etree.iterparse(file, events=("end",), tag=tags, remove_comments=True, remove_pis=True, **options)
+        events = etree.iterparse(file, events=("end",), tag=tags, remove_comments=True, remove_pis=True, **SAFE_XML)
         try:
             for _, element in events:
                 if element.getroottree().docinfo.internalDTD is not None:
@@ -287,7 +286,7 @@ def _fault(body: bytes, operation: str, status: int = 200) -> str:
     """What a fault says: SOAP 1.1 or 1.2, with the vendor's own detail."""
     from lxml import etree
 
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True)
+    parser = etree.XMLParser(recover=True, **SAFE_XML)
     root = etree.fromstring(body, parser) if body.strip().startswith(b"<") else None
     found: dict[str, str] = {}
     for element in root.iter("{*}*") if root is not None else ():

@@ -6,9 +6,20 @@ import functools
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
-from ingestion.connectors.base import LACKING, SOURCE_REF, SOURCE_ROW, RawNames, ReadContext, Row, SourceError, batches, text
+from ingestion.connectors.base import (
+    LACKING,
+    SAFE_XML,
+    SOURCE_REF,
+    SOURCE_ROW,
+    RawNames,
+    ReadContext,
+    Row,
+    SourceError,
+    batches,
+    text,
+)
 from ingestion.register.basics import TableBase
 from ingestion.register.files import FilesTable, XmlSource
 
@@ -51,7 +62,7 @@ def _is_empty(path: Path, ref: str, source: XmlSource, known: Collection[str]) -
     from lxml import etree
 
     with path.open("rb") as file:
-        options: Any = {"encoding": _encoding(file), "resolve_entities": False, "no_network": True, "load_dtd": False}
+        options = {"encoding": _encoding(file), **SAFE_XML}
         for _, element in etree.iterparse(file, huge_tree=True, remove_comments=True, remove_pis=True, **options):
             names = [local_name(node.tag) for node in (element, *element.iterancestors())]
             container = len(names) == 1 or names[0] in source.record.split("/")[:-1]
@@ -93,7 +104,7 @@ def elements(path: Path, ref: str, record: str, keep: Collection[str] = ()) -> I
 
     steps = record.split("/")
     with path.open("rb") as file:
-        options: Any = {"encoding": _encoding(file), "resolve_entities": False, "no_network": True, "load_dtd": False}
+        options = {"encoding": _encoding(file), **SAFE_XML}
         try:
             _, root = next(iter(etree.iterparse(file, events=("start",), **options)))
             if root.getroottree().docinfo.internalDTD is not None:

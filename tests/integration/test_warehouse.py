@@ -24,7 +24,7 @@ from ingestion.platform import build_platform
 from ingestion.register import read_register
 from ingestion.vault import attach_vault, build_vault, purpose_key
 from orchestration import plan
-from orchestration.dbt import _invoke, manifest_path, prepared
+from orchestration.dbt import _invoke, prepared
 from serving.purposes import misused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,7 +126,7 @@ def warehouse(home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture(scope="module")
 def models(home: Home) -> dict[str, Any]:
-    manifest = json.loads(manifest_path(home).read_text(encoding="utf-8"))
+    manifest = json.loads(home.manifest.read_text(encoding="utf-8"))
     nodes = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
     for test in manifest["nodes"].values():
         if test["resource_type"] == "test" and test.get("attached_node"):
@@ -388,7 +388,7 @@ def test_the_rules_of_the_manifest(models: dict[str, Any]) -> None:
 
 
 def test_every_mart_has_a_purpose_its_systems_allow(home: Home) -> None:
-    manifest = json.loads(manifest_path(home).read_text(encoding="utf-8"))
+    manifest = json.loads(home.manifest.read_text(encoding="utf-8"))
     assert misused(manifest) == []
     manifest["nodes"]["model.faellesdata.mart_ydelse_refusion"]["config"]["meta"]["purpose"] = ["personaleadministration"]
     assert [line.split(",")[0] for line in misused(manifest)] == ["mart_ydelse_refusion is for personaleadministration"] * 3
@@ -401,7 +401,7 @@ def test_every_mart_has_a_purpose_its_systems_allow(home: Home) -> None:
 def test_holidays_and_health_visits_serve_a_mart_only_as_long_as_their_owners_say_so(
     home: Home, system: str, purpose: str, mart: str
 ) -> None:
-    manifest = json.loads(manifest_path(home).read_text(encoding="utf-8"))
+    manifest = json.loads(home.manifest.read_text(encoding="utf-8"))
     for node in (*manifest["nodes"].values(), *manifest["sources"].values()):
         meta = node["config"]["meta"]
         if meta.get("system") == system:

@@ -11,7 +11,7 @@ import pytest
 
 from ingestion.home import Home
 from ingestion.register import read_register
-from orchestration.dbt import DbtError, manifest_path, prepare_manifest
+from orchestration.dbt import DbtError, prepare_manifest
 from serving.purposes import misused
 
 
@@ -92,9 +92,9 @@ def test_such_a_project_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("orchestration.dbt.write_lineage", lambda *_: None)
     monkeypatch.setattr("orchestration.dbt.write_metrics", lambda *_: None)
     prepare_manifest(register, home)
-    before = manifest_path(home).read_text()
+    before = home.manifest.read_text()
     changed = copy.deepcopy(register)
     changed.systems.popitem()
     with pytest.raises(DbtError, match="mart_new is for statistik, but loen may be used for personaleadministration only"):
         prepare_manifest(changed, home)
-    assert manifest_path(home).read_text() == before
+    assert home.manifest.read_text() == before
