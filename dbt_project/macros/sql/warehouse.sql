@@ -132,10 +132,21 @@ least(
 )
 {%- endmacro -%}
 
-{#- A measure that is 0 where its system tells of nothing in a month that it covers, and empty where it covers none: nobody knows. What stands
-    there is shown in any case. -#}
-{%- macro known(measure, month, covered_from) -%}
-coalesce({{ measure }}, if({{ month }} >= {{ covered_from }}, 0, null))
+{#- The last day of which a register tells: a system that has stood still since tells of nothing after it. -#}
+{%- macro covered_to(relation, day, where='true') -%}
+(select max({{ day }}) from {{ relation }} where {{ day }} <= current_date and {{ where }})
+{%- endmacro -%}
+
+{#- The columns `<name>_fra` and `<name>_til`: the first month (or year) and the last day of which a register tells. -#}
+{%- macro covered(name, relation, day, where='true', period='month') -%}
+date_trunc('{{ period }}', {{ covered_from(relation, day, where) }})::date as {{ name }}_fra,
+{{ covered_to(relation, day, where) }} as {{ name }}_til
+{%- endmacro -%}
+
+{#- A measure that is 0 where its system tells of nothing in a month that it covers (`covered`), and empty where it covers none: nobody knows.
+    What stands there is shown in any case. -#}
+{%- macro known(measure, month, covered) -%}
+coalesce({{ measure }}, if({{ month }} between {{ covered }}_fra and {{ covered }}_til, 0, null))
 {%- endmacro -%}
 
 {#- Key of an area: its kind and its code. -#}

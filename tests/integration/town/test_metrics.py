@@ -87,7 +87,7 @@ def test_every_metric_is_what_it_is_by_hand(home: Home) -> None:
     )
     # A share of what is shown: a budget whose consumption is hidden, or hours of employees whose illness is, are in neither part.
     shares = {
-        "forbrugsprocent": ("100 * sum(forbrug) / sum(maanedsbudget)", "mart_budgetopfoelgning", "forbrug"),
+        "forbrugsprocent": ("100 * sum(forbrug) / sum(maanedsbudget)", "mart_budgetopfoelgning", "forbrug + maanedsbudget"),
         "sygetimer_pr_ansat": ("sum(sygetimer) / sum(antal_ansatte)", "mart_fravaer_vikar", "sygetimer + antal_ansatte"),
     }
     for name, (share, mart, shown) in shares.items():
@@ -96,6 +96,10 @@ def test_every_metric_is_what_it_is_by_hand(home: Home) -> None:
         asked = run_query(home, ROLE, metric_sql(manifest, [name], ["aar"]))[1]
         found = {year.year: value for year, value in asked if value is not None}
         assert found == pytest.approx({year: float(value) for year, value in expected.items()}), name
+        by_hand = f"select {share} from {mart} where raekketype = 'center i alt' and {shown} is not null"
+        ((expected_of_all,),) = run_query(home, ROLE, by_hand)[1]
+        ((found_of_all,),) = run_query(home, ROLE, metric_sql(manifest, [name], []))[1]
+        assert found_of_all == pytest.approx(float(expected_of_all)), name
     # The year's net is of quarters in which both ways are shown: one way alone would be all of the difference.
     by_hand = (
         "select year(kvartal), sum(if(retning = 'tilflytning', flytninger, -flytninger))"

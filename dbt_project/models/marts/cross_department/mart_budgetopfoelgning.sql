@@ -36,6 +36,16 @@ budget as (
     group by 1, 2, 3
 ),
 
+-- A year whose budget is not known has none of 0, and one in which nothing is corrected yet has its original one.
+budgetaar as (
+    select
+        regnskabsaar,
+        if(count(oprindeligt) > 0, 0, null) as intet_oprindeligt,
+        count(korrigeret) > 0 as er_korrigeret
+    from budget
+    group by regnskabsaar
+),
+
 -- Up to the last month that anything is posted in: an empty month to come is no saving.
 maaneder as (
     select
@@ -137,8 +147,8 @@ celler as (
         coalesce(linjens_udvalg.udvalg, 'Ukendt') as udvalg,
         linjer.omkostningssted,
         linjer.funktion,
-        coalesce(budget.oprindeligt, 0) as aarsbudget_oprindeligt,
-        coalesce(budget.korrigeret, 0) as aarsbudget,
+        coalesce(budget.oprindeligt, budgetaar.intet_oprindeligt) as aarsbudget_oprindeligt,
+        if(budgetaar.er_korrigeret, coalesce(budget.korrigeret, 0), coalesce(budget.oprindeligt, budgetaar.intet_oprindeligt)) as aarsbudget,
         coalesce(forbrug.forbrug, 0) as forbrug,
         -- What rests on nobody may be shown, and hidden beside what may not.
         case
@@ -154,6 +164,7 @@ celler as (
     left join {{ ref('dim_omkostningssted') }} as steder on linjer.omkostningssted = steder.omkostningssted
     left join {{ ref('dim_organisation') }} as organisation on steder.enhed_id = organisation.enhed_id
     left join linjens_udvalg on linjer.regnskabsaar = linjens_udvalg.regnskabsaar and linjer.funktion = linjens_udvalg.funktion
+    left join budgetaar on linjer.regnskabsaar = budgetaar.regnskabsaar
     left join budget
         on
             linjer.regnskabsaar = budget.regnskabsaar

@@ -123,6 +123,9 @@ select
     case when not skjul_ydelsesmodtagere and retning = 'tilflytning' then refusion end::decimal(18, 2) as refusion_24_mdr,
     case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgsmodtagere end::integer as omsorgsmodtagere_24_mdr,
     case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgstimer end::decimal(18, 2) as omsorgstimer_24_mdr,
-    kvartal + interval 27 month <= (select max(ydelse.uge_mandag) filter (where ydelse.uge_mandag <= current_date) from {{ ref('fct_ydelse') }} as ydelse) as fulgt_i_24_mdr,
+    kvartal + interval 27 month <= least(
+        {{ covered_to(ref('fct_ydelse'), 'uge_mandag') }},
+        {{ covered_to(ref('fct_leveret_omsorg'), 'dato', 'leverede_minutter > 0') }}
+    ) as fulgt_i_24_mdr,
     skjul_personer or skjul_ydelsesmodtagere or skjul_omsorgsmodtagere as diskretioneret
 from med_total

@@ -191,14 +191,14 @@ med_total as (
     select * from centre
 ),
 
--- Where its system tells of nothing yet, what it measures is not 0 but unknown; so are salaries that are not posted yet.
+-- Where its system tells of nothing yet, or no more, what it measures is not 0 but unknown; so are salaries that are not posted yet. A
+-- holiday is told of beforehand, and so is a visit that is cancelled: neither says that the system has come so far.
 kendt as (
     select
-        date_trunc('month', {{ covered_from(ref('int_fravaer__maaned'), 'maaned') }}) as fravaer_fra,
-        date_trunc('month', {{ covered_from(ref('fct_vagt'), 'dato') }}) as vagter_fra,
-        date_trunc('month', {{ covered_from(ref('fct_leveret_omsorg'), 'dato') }}) as omsorg_fra,
-        {{ covered_from(ref('int_loen__maaned'), 'maaned') }} as loen_fra,
-        (select max(loen.maaned) from {{ ref('int_loen__maaned') }} as loen) as loen_til
+        {{ covered('fravaer', ref('fct_fravaer'), 'fra_dato', "fravaersart = 'syg'") }},
+        {{ covered('vagter', ref('fct_vagt'), 'dato') }},
+        {{ covered('omsorg', ref('fct_leveret_omsorg'), 'dato', 'leverede_minutter > 0') }},
+        {{ covered('loen', ref('int_loen__maaned'), 'maaned') }}
 )
 
 select
@@ -210,18 +210,15 @@ select
     organisation.center,
     coalesce(fagomraader.fagomraade_navn, 'Ukendt') as fagomraade,
     case when not med_total.skjul_ansatte then med_total.antal_ansatte end::integer as antal_ansatte,
-    case when not med_total.skjul_syge then {{ known('nullif(med_total.antal_syge, 0)', 'med_total.maaned', 'kendt.fravaer_fra') }} end::integer as antal_syge,
-    case when not med_total.skjul_syge then {{ known('med_total.sygetimer', 'med_total.maaned', 'kendt.fravaer_fra') }} end::decimal(18, 2) as sygetimer,
-    {{ known('med_total.faste_timer', 'med_total.maaned', 'kendt.vagter_fra') }}::decimal(18, 2) as faste_timer,
-    {{ known('med_total.vikartimer', 'med_total.maaned', 'kendt.vagter_fra') }}::decimal(18, 2) as vikartimer,
-    {{ known('med_total.vikarudgift', 'med_total.maaned', 'kendt.vagter_fra') }}::decimal(18, 2) as vikarudgift,
-    case when not med_total.skjul_bevilgede then {{ known('med_total.bevilgede_timer', 'med_total.maaned', 'kendt.omsorg_fra') }} end::decimal(18, 2) as bevilgede_timer,
-    case when not med_total.skjul_besoegte then {{ known('med_total.planlagte_timer', 'med_total.maaned', 'kendt.omsorg_fra') }} end::decimal(18, 2) as planlagte_timer,
-    case when not med_total.skjul_besoegte then {{ known('med_total.leverede_timer', 'med_total.maaned', 'kendt.omsorg_fra') }} end::decimal(18, 2) as leverede_timer,
-    case
-        when not med_total.skjul_loennede and med_total.maaned <= kendt.loen_til
-            then {{ known('med_total.loenudgift', 'med_total.maaned', 'kendt.loen_fra') }}
-    end::decimal(18, 2) as loenudgift,
+    case when not med_total.skjul_syge then {{ known('nullif(med_total.antal_syge, 0)', 'med_total.maaned', 'kendt.fravaer') }} end::integer as antal_syge,
+    case when not med_total.skjul_syge then {{ known('med_total.sygetimer', 'med_total.maaned', 'kendt.fravaer') }} end::decimal(18, 2) as sygetimer,
+    {{ known('med_total.faste_timer', 'med_total.maaned', 'kendt.vagter') }}::decimal(18, 2) as faste_timer,
+    {{ known('med_total.vikartimer', 'med_total.maaned', 'kendt.vagter') }}::decimal(18, 2) as vikartimer,
+    {{ known('med_total.vikarudgift', 'med_total.maaned', 'kendt.vagter') }}::decimal(18, 2) as vikarudgift,
+    case when not med_total.skjul_bevilgede then {{ known('med_total.bevilgede_timer', 'med_total.maaned', 'kendt.omsorg') }} end::decimal(18, 2) as bevilgede_timer,
+    case when not med_total.skjul_besoegte then {{ known('med_total.planlagte_timer', 'med_total.maaned', 'kendt.omsorg') }} end::decimal(18, 2) as planlagte_timer,
+    case when not med_total.skjul_besoegte then {{ known('med_total.leverede_timer', 'med_total.maaned', 'kendt.omsorg') }} end::decimal(18, 2) as leverede_timer,
+    case when not med_total.skjul_loennede then {{ known('med_total.loenudgift', 'med_total.maaned', 'kendt.loen') }} end::decimal(18, 2) as loenudgift,
     (
         med_total.skjul_ansatte
         or med_total.skjul_syge

@@ -107,6 +107,12 @@ summer as (
     group by maaned, institutionsnummer
 ),
 
+-- In months that a measure's source does not tell of it is not 0 but unknown.
+kendt as (
+    select
+        {% for measure in measures %}{{ covered(measure, 'summer', 'maaned', measure ~ ' is not null') }}{% if not loop.last %}, {% endif %}{% endfor %}
+),
+
 celler as (
     select
         maaneder.maaned,
@@ -120,16 +126,13 @@ celler as (
             adresser.areal_m2,
             null
         ) as eget_areal_m2,
-        -- In months that a measure's source does not tell of it is not 0 but unknown.
         {% for measure in measures %}
-        case
-            when maaneder.maaned <= (select max(alle.maaned) filter (where alle.{{ measure }} is not null) from summer as alle)
-                then {{ known('summer.' ~ measure, 'maaneder.maaned', covered_from('summer', 'maaned', measure ~ ' is not null')) }}
-        end as {{ measure }},
+        {{ known('summer.' ~ measure, 'maaneder.maaned', 'kendt.' ~ measure) }} as {{ measure }},
         {% endfor %}
         brugere.brugere,
         coalesce(len(brugere.brugere), 0) as antal_brugere
     from maaneder
+    cross join kendt
     cross join {{ ref('dim_institution') }} as institution
     -- What is not open at the month's end has no floor.
     {{ join_as_of('dim_institution_historik', 'version', 'institutionsnummer', 'institution.institutionsnummer', 'maaneder.sidste_dag') }}

@@ -95,11 +95,11 @@ vagter as (
     group by 1
 ),
 
--- The months that are told of by OPUS and by the shifts.
+-- The months that are told of by OPUS and by the shifts. A holiday is told of beforehand: how far OPUS has come is told by who fell ill.
 kendt as (
     select
-        date_trunc('month', {{ covered_from(ref('int_fravaer__maaned'), 'maaned') }}) as fravaer_fra,
-        date_trunc('month', {{ covered_from(ref('fct_vagt'), 'dato') }}) as vagter_fra
+        {{ covered('fravaer', ref('fct_fravaer'), 'fra_dato', "fravaersart = 'syg'") }},
+        {{ covered('vagter', ref('fct_vagt'), 'dato') }}
 )
 
 -- Home care's units cover no school district: what staff do stands beside the total only.
@@ -112,10 +112,10 @@ select
     case when not med_total.skjul_bevilgede then med_total.bevilgede end::integer as bevilgede,
     case when not med_total.skjul_besoegte then med_total.besoegte end::integer as besoegte,
     case when not med_total.skjul_besoegte then coalesce(med_total.leverede_timer, 0) end::decimal(18, 2) as leverede_timer,
-    case when med_total.skoledistrikt = 'I alt' then {{ suppress('ferie.ansatte', known('ferie.ansatte', 'med_total.maaned', 'kendt.fravaer_fra')) }} end::integer as ansatte_paa_ferie,
-    case when med_total.skoledistrikt = 'I alt' then {{ suppress('ferie.ansatte', known('ferie.timer', 'med_total.maaned', 'kendt.fravaer_fra')) }} end::decimal(18, 2) as ferietimer,
-    case when med_total.skoledistrikt = 'I alt' then {{ known('vagter.faste_timer', 'med_total.maaned', 'kendt.vagter_fra') }} end::decimal(18, 2) as faste_timer,
-    case when med_total.skoledistrikt = 'I alt' then {{ known('vagter.vikartimer', 'med_total.maaned', 'kendt.vagter_fra') }} end::decimal(18, 2) as vikartimer,
+    case when med_total.skoledistrikt = 'I alt' then {{ suppress('ferie.ansatte', known('ferie.ansatte', 'med_total.maaned', 'kendt.fravaer')) }} end::integer as ansatte_paa_ferie,
+    case when med_total.skoledistrikt = 'I alt' then {{ suppress('ferie.ansatte', known('ferie.timer', 'med_total.maaned', 'kendt.fravaer')) }} end::decimal(18, 2) as ferietimer,
+    case when med_total.skoledistrikt = 'I alt' then {{ known('vagter.faste_timer', 'med_total.maaned', 'kendt.vagter') }} end::decimal(18, 2) as faste_timer,
+    case when med_total.skoledistrikt = 'I alt' then {{ known('vagter.vikartimer', 'med_total.maaned', 'kendt.vagter') }} end::decimal(18, 2) as vikartimer,
     (
         med_total.skjul_beboere
         or med_total.skjul_bevilgede

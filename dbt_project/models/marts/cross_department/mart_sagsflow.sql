@@ -23,7 +23,10 @@ maaneder as (
         maaned,
         max(dato) as sidste_dag
     from {{ ref('dim_dato') }}
-    where dato between {{ covered_from('sager', 'aabnet_dato') }} and current_date - 1
+    where
+        dato between {{ covered_from('sager', 'aabnet_dato') }}
+        -- Until the last case came in or was decided: a system that stands still says of no later month that nothing came.
+        and least({{ covered_to('sager', 'greatest(aabnet_dato, lukket_dato)') }}, current_date - 1)
     group by maaned
 ),
 
@@ -114,12 +117,12 @@ flow as (
     group by maaneder.maaned, emner.emne
 ),
 
--- Where a system tells of nothing yet, nobody knows whether anybody came, called or complained.
+-- Where a system tells of nothing yet, or no more, nobody knows whether anybody came, called or complained.
 kendt as (
     select
-        date_trunc('month', {{ covered_from(ref('fct_borgerhenvendelse'), 'dato') }}) as skranken_fra,
-        date_trunc('month', {{ covered_from(ref('fct_sagshaendelse'), 'dato') }}) as noter_fra,
-        date_trunc('month', {{ covered_from(ref('fct_sag'), 'aabnet_dato', "system_id = 'esdh'") }}) as esdh_fra
+        {{ covered('skranken', ref('fct_borgerhenvendelse'), 'dato') }},
+        {{ covered('noter', ref('fct_sagshaendelse'), 'dato') }},
+        {{ covered('esdh', ref('fct_sag'), 'aabnet_dato', "system_id = 'esdh'") }}
 )
 
 select
@@ -130,9 +133,9 @@ select
     flow.verserende::integer as verserende,
     flow.median_dage::decimal(9, 1) as median_sagsbehandlingsdage,
     coalesce(flow.gebyr, 0)::decimal(18, 2) as gebyr,
-    {{ known('nullif(kontakter.henvendelser, 0)', 'flow.maaned', 'kendt.skranken_fra') }}::integer as henvendelser,
-    {{ known('nullif(kontakter.telefonnotater, 0)', 'flow.maaned', 'kendt.noter_fra') }}::integer as telefonnotater,
-    {{ known('nullif(kontakter.klager, 0)', 'flow.maaned', 'kendt.esdh_fra') }}::integer as klager,
+    {{ known('nullif(kontakter.henvendelser, 0)', 'flow.maaned', 'kendt.skranken') }}::integer as henvendelser,
+    {{ known('nullif(kontakter.telefonnotater, 0)', 'flow.maaned', 'kendt.noter') }}::integer as telefonnotater,
+    {{ known('nullif(kontakter.klager, 0)', 'flow.maaned', 'kendt.esdh') }}::integer as klager,
     case when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'ansatte.aarsvaerk') }} end::decimal(9, 2) as aarsvaerk,
     case
         when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'flow.afgjorte / nullif(ansatte.aarsvaerk, 0)') }}

@@ -100,11 +100,11 @@ jobindsats as (
     group by 1, 2
 ),
 
--- What was paid before Opus tells of any posting is no difference; nor has nobody been talked to before Momentum tells of it.
+-- What was paid before Opus tells of any posting, or after, is no difference; nor has nobody been talked to where Momentum tells of nothing.
 kendt as (
     select
-        {{ covered_from('opus', 'maaned') }} as opus_fra,
-        date_trunc('month', {{ covered_from(ref('fct_kontaktforloeb'), 'dato') }}) as samtaler_fra
+        {{ covered('opus', 'opus', 'maaned') }},
+        {{ covered('samtaler', ref('fct_kontaktforloeb'), 'dato') }}
 ),
 
 celler as (
@@ -116,9 +116,9 @@ celler as (
         ydelser.brutto,
         ydelser.refusion,
         ydelser.kommunal_andel,
-        {{ known('samtaler.samtaler', 'ydelser.maaned', 'kendt.samtaler_fra') }} as samtaler,
-        {{ known('opus.brutto', 'ydelser.maaned', 'kendt.opus_fra') }} as opus_brutto,
-        {{ known('opus.refusion', 'ydelser.maaned', 'kendt.opus_fra') }} as opus_refusion,
+        {{ known('samtaler.samtaler', 'ydelser.maaned', 'kendt.samtaler') }} as samtaler,
+        {{ known('opus.brutto', 'ydelser.maaned', 'kendt.opus') }} as opus_brutto,
+        {{ known('opus.refusion', 'ydelser.maaned', 'kendt.opus') }} as opus_refusion,
         jobindsats.fuldtidspersoner as jobindsats_fuldtidspersoner,
         jobindsats.andel_kommune as jobindsats_andel_kommune_pct,
         jobindsats.andel_landet as jobindsats_andel_landet_pct,
@@ -141,16 +141,16 @@ med_total as (
         sum(celler.brutto) as brutto,
         sum(celler.refusion) as refusion,
         sum(celler.kommunal_andel) as kommunal_andel,
-        {{ known('any_value(samtaler.samtaler)', 'celler.maaned', 'any_value(kendt.samtaler_fra)') }} as samtaler,
-        {{ known('any_value(opus_i_alt.brutto)', 'celler.maaned', 'any_value(kendt.opus_fra)') }} as opus_brutto,
-        {{ known('any_value(opus_i_alt.refusion)', 'celler.maaned', 'any_value(kendt.opus_fra)') }} as opus_refusion,
+        {{ known('any_value(samtaler.samtaler)', 'celler.maaned', 'kendt.samtaler') }} as samtaler,
+        {{ known('any_value(opus_i_alt.brutto)', 'celler.maaned', 'kendt.opus') }} as opus_brutto,
+        {{ known('any_value(opus_i_alt.refusion)', 'celler.maaned', 'kendt.opus') }} as opus_refusion,
         {{ hidden_total('celler.personer', 'celler.diskretioneret', 'any_value(modtagere_i_alt.personer)') }} as diskretioneret
     from celler
     cross join kendt
     inner join modtagere_i_alt on celler.maaned = modtagere_i_alt.maaned
     left join opus_i_alt on celler.maaned = opus_i_alt.maaned
     left join samtaler on celler.maaned = samtaler.maaned and samtaler.ydelsesgruppe = 'I alt'
-    group by celler.maaned
+    group by celler.maaned, kendt.opus_fra, kendt.opus_til, kendt.samtaler_fra, kendt.samtaler_til
 )
 
 select
