@@ -1,5 +1,7 @@
 {% set boern_hidden = hidden_total('boern', 'skjul_boern', 'sum(boern)') -%}
 {% set stigende_hidden = hidden_total('boern_stigende', 'skjul_stigende', 'sum(boern_stigende)', among='skjul_boern', whole=boern_hidden) -%}
+{#- The others are known where both they and those who rose are told of. -#}
+{% set oevrige_hidden = '(' ~ boern_hidden ~ ' or (not ' ~ stigende_hidden ~ ' and ' ~ is_small('sum(oevrige)') ~ '))' -%}
 -- Half-years of which both they and the one before are covered by the absence register, and the twelve months after by notifications.
 with
 
@@ -117,13 +119,21 @@ valgte_stigende as (
     from valgte_boern
 ),
 
--- Where few children's absence rose, whether they were notified is hidden too, as it is where few are enrolled.
+valgte_oevrige as (
+    select
+        *,
+        boern - boern_stigende as oevrige,
+        skjul_boern or (not skjul_stigende and {{ is_small('boern - boern_stigende') }}) as skjul_oevrige
+    from valgte_stigende
+),
+
+-- Where few children's absence rose, or few others' did not, whether they were notified is hidden too, as it is where few are enrolled.
 valgt as (
     select
         *,
         {{ hidden_cell('underrettede_stigende', ['halvaar'], 'institutionsnummer', among='skjul_stigende', of='boern_stigende') }} as skjul_underrettede_stigende,
-        {{ hidden_cell('underrettede_oevrige', ['halvaar'], 'institutionsnummer', among='skjul_boern', of='boern') }} as skjul_underrettede_oevrige
-    from valgte_stigende
+        {{ hidden_cell('underrettede_oevrige', ['halvaar'], 'institutionsnummer', among='skjul_oevrige', of='oevrige') }} as skjul_underrettede_oevrige
+    from valgte_oevrige
 ),
 
 med_total as (
@@ -140,7 +150,7 @@ med_total as (
         {{ boern_hidden }} as skjul_boern,
         {{ stigende_hidden }} as skjul_stigende,
         {{ hidden_total('underrettede_stigende', 'skjul_underrettede_stigende', 'sum(underrettede_stigende)', among='skjul_stigende', whole=stigende_hidden) }} as skjul_underrettede_stigende,
-        {{ hidden_total('underrettede_oevrige', 'skjul_underrettede_oevrige', 'sum(underrettede_oevrige)', among='skjul_boern', whole=boern_hidden) }} as skjul_underrettede_oevrige
+        {{ hidden_total('underrettede_oevrige', 'skjul_underrettede_oevrige', 'sum(underrettede_oevrige)', among='skjul_oevrige', whole=oevrige_hidden) }} as skjul_underrettede_oevrige
     from valgt
     group by halvaar
 ),
