@@ -42,6 +42,17 @@ left join {{ ref(dimension) }} as {{ alias }}
         and {{ event_date }} between {{ alias }}.gyldig_fra and {{ alias }}.gyldig_til
 {%- endmacro -%}
 
+{#- Joins whose an EAN or P-number was on the day: the institution's, as `institution`, and the unit's, as `organisation`. -#}
+{%- macro join_by_number(numbers, number, event_date) -%}
+left join {{ ref('int_institution__efter_nummer') }} as institution
+    on
+        institution.nummersystem = '{{ numbers }}'
+        and {{ number }} = institution.nummer
+        and {{ event_date }} between institution.gyldig_fra and institution.gyldig_til
+left join {{ ref('int_enhed__efter_nummer') }} as organisation
+    on organisation.nummersystem = '{{ numbers }}' and {{ number }} = organisation.nummer
+{%- endmacro -%}
+
 {#- Whether a cell counts so few persons that it may not be shown. Nobody (0) tells of nobody. -#}
 {%- macro is_small(count, threshold=5) -%}
 coalesce({{ count }} > 0 and {{ count }} < {{ threshold }}, false)
@@ -211,6 +222,18 @@ inner join {{ ref('dim_medarbejder') }} as medarbejder
     on maaneder.sidste_dag >= medarbejder.gyldig_fra and maaneder.maaned <= medarbejder.gyldig_til
 where medarbejder.medarbejder_noegle <> {{ unknown_key() }}
 group by maaneder.maaned, medarbejder.enhed_id
+{%- endmacro -%}
+
+{#- By table, when it was last loaded well (UTC), and what its newest load came to. -#}
+{%- macro newest_loads() -%}
+select
+    system_id,
+    table_name,
+    max(started_at) filter (where status in ('loaded', 'unchanged')) as sidst_ok,
+    arg_max(status, started_at) as seneste_status,
+    arg_max(table_rows, started_at) as raekker
+from {{ source('platform', 'loads') }}
+group by system_id, table_name
 {%- endmacro -%}
 
 {#- By system, the lines that could not be read as a row: they never reached the raw table, and belong to the whole all the same. -#}

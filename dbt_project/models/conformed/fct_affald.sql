@@ -38,12 +38,6 @@ select
     vejet.pris
 from vejet
 left join {{ ref('affaldsfraktioner') }} as fraktioner on vejet.fraktion = fraktioner.kildekode
-left join {{ ref('int_institution__efter_nummer') }} as institution
-    on
-        institution.nummersystem = 'P-nummer'
-        and vejet.p_nummer = institution.nummer
-        and vejet.dato between institution.gyldig_fra and institution.gyldig_til
-left join {{ ref('int_enhed__efter_nummer') }} as organisation
-    on organisation.nummersystem = 'P-nummer' and vejet.p_nummer = organisation.nummer
+{{ join_by_number('P-nummer', 'vejet.p_nummer', 'vejet.dato') }}
 {{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "organisation.enhed_id", "vejet.dato") }}
 {{ join_as_of('dim_institution_historik', 'institutionen', 'institutionsnummer', 'institution.institutionsnummer', 'vejet.dato') }}

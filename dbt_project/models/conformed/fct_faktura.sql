@@ -46,12 +46,6 @@ select
     bilag.at_betale
 from bilag
 left join {{ ref('dim_virksomhed') }} as virksomhed on bilag.cvr_nummer = virksomhed.cvr_nummer
-left join {{ ref('int_institution__efter_nummer') }} as institution
-    on
-        institution.nummersystem = 'EAN'
-        and bilag.ean_nummer = institution.nummer
-        and bilag.dato between institution.gyldig_fra and institution.gyldig_til
-left join {{ ref('int_enhed__efter_nummer') }} as organisation
-    on organisation.nummersystem = 'EAN' and bilag.ean_nummer = organisation.nummer
+{{ join_by_number('EAN', 'bilag.ean_nummer', 'bilag.dato') }}
 {{ join_as_of('int_enhed__paa_dagen', 'enhed', 'enhed_id', "organisation.enhed_id", "bilag.dato") }}
 {{ join_as_of('dim_institution_historik', 'institutionen', 'institutionsnummer', 'institution.institutionsnummer', 'bilag.dato') }}

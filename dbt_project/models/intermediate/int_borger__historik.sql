@@ -13,11 +13,7 @@ bopaele as (
         adresser.tilflytningsdato as gyldig_fra,
         -- A later move ends this one whatever the register says of its last day; departure and death end the last.
         least(
-            coalesce(adresser.fraflytningsdato, date '9999-12-31'),
-            coalesce(
-                lead(adresser.tilflytningsdato) over (partition by adresser.person_id order by adresser.tilflytningsdato) - 1,
-                date '9999-12-31'
-            ),
+            {{ ended_by_next('adresser.fraflytningsdato', 'adresser.tilflytningsdato', 'adresser.person_id') }},
             case when personer.status in ('80', '90') then coalesce(personer.status_fra, date '9999-12-31') else date '9999-12-31' end
         )::date as gyldig_til
     from {{ ref('stg_cpr_sf6002__adresser') }} as adresser

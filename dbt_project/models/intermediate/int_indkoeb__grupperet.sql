@@ -13,11 +13,5 @@ select
     linjer.maaleenhed,
     linjer.beloeb
 from {{ ref('stg_truelink__indkoebslinjer') }} as linjer
-left join {{ ref('int_institution__efter_nummer') }} as institution
-    on
-        institution.nummersystem = 'EAN'
-        and linjer.ean_nummer = institution.nummer
-        and linjer.fakturadato between institution.gyldig_fra and institution.gyldig_til
-left join {{ ref('int_enhed__efter_nummer') }} as organisation
-    on organisation.nummersystem = 'EAN' and linjer.ean_nummer = organisation.nummer
+{{ join_by_number('EAN', 'linjer.ean_nummer', 'linjer.fakturadato') }}
 left join {{ ref('klimagrupper') }} as grupper on left(linjer.unspsc, 4) = grupper.unspsc_familie

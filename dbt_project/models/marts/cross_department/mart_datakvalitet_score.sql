@@ -4,12 +4,9 @@ with
 
 indlaesninger as (
     select
-        system_id,
-        table_name,
-        date_diff('second', max(started_at) filter (where status in ('loaded', 'unchanged')), make_timestamp(epoch_us(now()))) / 3600 as timer,
-        arg_max(table_rows, started_at) as raekker
-    from {{ source('platform', 'loads') }}
-    group by system_id, table_name
+        *,
+        date_diff('second', sidst_ok, make_timestamp(epoch_us(now()))) / 3600 as timer
+    from ({{ newest_loads() }})
 ),
 
 -- As good as new until the warning, worth nothing from the error, and evenly less in between.

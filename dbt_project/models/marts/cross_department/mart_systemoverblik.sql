@@ -1,14 +1,7 @@
 with
 
 indlaesninger as (
-    select
-        system_id,
-        table_name,
-        max(started_at) filter (where status in ('loaded', 'unchanged')) as sidst_ok,
-        arg_max(status, started_at) as seneste_status,
-        arg_max(table_rows, started_at) as raekker
-    from {{ source('platform', 'loads') }}
-    group by system_id, table_name
+    {{ newest_loads() }}
 ),
 
 -- A system is as fresh as its oldest table.
