@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import wraps
 from pathlib import Path
@@ -47,6 +50,23 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """End in order when systemd or a container asks (SIGTERM), and where a script has started us with interrupts ignored.
+
+    Dagster has a termination do what an interrupt does: there it did nothing, from the first run on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {kind: signal.signal(kind, signal.default_int_handler) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
 def expected(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Turn errors into one line and exit code 1: the system's, the register's, those called `names` (`module:class`) and their
     kinds, and whatever a full disk comes out as.
@@ -56,7 +76,8 @@ def expected(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(command)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                return command(*args, **kwargs)
+                with _terminated_as_interrupted():
+                    return command(*args, **kwargs)
             except KeyboardInterrupt:
                 fail("stopped", 130)
             except OSError as error:

@@ -14,8 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,14 +78,14 @@ class Service:
 
 
 def serve(instance: dg.DagsterInstance, port: int, *, read_only: bool = False, tell: Callable[[str], None] = print) -> None:
-    """Run Dagster's web UI on 127.0.0.1:`port` and, unless `read_only`, its daemon, until interrupted (SIGINT or SIGTERM).
+    """Run Dagster's web UI on 127.0.0.1:`port` and, unless `read_only`, its daemon, until interrupted.
 
     Raises:
         ServerError: something does not come up or does not stay up.
     """
     if not _is_free(port):
         raise ServerError(f"port {port} is taken. Choose another with --port, or end what listens there")
-    with tempfile.TemporaryDirectory(prefix="faellesdata-") as folder, _terminated_as_interrupted():
+    with tempfile.TemporaryDirectory(prefix="faellesdata-") as folder:
         code, workspace = _code_server(Path(folder))
         shared = ["--workspace", str(workspace)]
         web = ["dagster_webserver", "--host", "127.0.0.1", "--port", str(port), "--dagster-log-level", "warning", *shared]
@@ -191,14 +190,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """End in order when systemd or a container asks (SIGTERM), and when somebody has had interrupts ignored."""
-    before = {kind: signal.signal(kind, signal.default_int_handler) for kind in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from unittest.mock import Mock
 import duckdb
 import pytest
 import typer
+from dagster._utils.interrupts import capture_interrupts
 from typer.testing import CliRunner
 
 import ingestion.raw_file
@@ -23,6 +25,7 @@ import ingestion.register.read
 import orchestration.refresh
 import serving.query
 from cli import status
+from cli.common import expected
 from cli.doctor import damaged, left_behind
 from cli.main import app
 from cli.skeleton import skeleton
@@ -103,6 +106,26 @@ def test_a_damaged_raw_file_and_a_full_disk_are_a_line_each(tmp_path: Path, monk
     assert invoke("refresh", "--home", str(tmp_path), code=1) == "", "of another fault the traceback is wanted"
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Mock(free=0))
     assert "the disk of" in invoke("refresh", "--home", str(tmp_path), code=1)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_ends_when_told_to_where_it_was_started_with_interrupts_ignored(sent: signal.Signals) -> None:
+    """As a shell does with what a script leaves in the background; Dagster then ignored SIGTERM too."""
+
+    @expected()
+    def command() -> None:
+        with capture_interrupts():  # As around each run.
+            pass
+        signal.raise_signal(sent)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(typer.Exit) as ended:
+            command()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.exit_code == 130
 
 
 def test_list() -> None:
