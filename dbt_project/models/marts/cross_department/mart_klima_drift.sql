@@ -1,4 +1,5 @@
 {% set measures = ['energi_kwh', 'vand_m3', 'affald_kg', 'braendstof', 'indkoeb'] -%}
+{% set brugere_i_alt = 'coalesce(list_unique(flatten(list(brugere))), 0)' -%}
 -- What runs an institution, month by month, held against its floor and its children. Consumption tells of no person; only what is said of
 -- the children is hidden where they are few.
 with
@@ -160,12 +161,16 @@ i_alt as (
         'Alle' as institution,
         null as institutionstype,
         sum(eget_areal_m2) as areal_m2,
-        coalesce(list_unique(flatten(list(brugere))), 0) as antal_brugere,
+        {{ brugere_i_alt }} as antal_brugere,
         {% for measure in measures %}
         sum({{ measure }}) as {{ measure }},
         sum({{ measure }}) filter (where areal_m2 > 0) / nullif(sum(eget_areal_m2), 0) as {{ measure }}_pr_m2,
         {% endfor %}
-        {{ hidden_total('antal_brugere', 'skjul_brugere', 'coalesce(list_unique(flatten(list(brugere))), 0)') }} as skjul_brugere
+        -- Who is in two institutions is one here: what the total leaves for the hidden is less than they are.
+        {{ hidden_total('antal_brugere', 'skjul_brugere', brugere_i_alt) }} or (
+            bool_or(skjul_brugere)
+            and {{ brugere_i_alt }} - coalesce(sum(antal_brugere) filter (where not skjul_brugere), 0) < count(*) filter (where skjul_brugere) + 5
+        ) as skjul_brugere
     from valgt
     where institutionsnummer <> {{ unknown_key() }}
     group by maaned
