@@ -145,7 +145,7 @@ def extract(
     try:
         _read(system, name, table, context, found)
         _store_scans(context, found)
-        found.unchanged = _is_unchanged(system, table, context, found)
+        found.unchanged = _is_unchanged(system, context, found)
         if check and not found.unchanged:
             # Before anything is set aside: what has no key was sent all the same.
             found.sums = (
@@ -163,7 +163,7 @@ def extract(
     return found
 
 
-def _is_unchanged(system: System, table: Table, context: ReadContext, found: Extract) -> bool:
+def _is_unchanged(system: System, context: ReadContext, found: Extract) -> bool:
     if system.connection.protocol == "files":
         return bool(context.files_seen) and not context.files_loaded
     incremental = (context.since is not None or context.token is not None) and not context.complete

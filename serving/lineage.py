@@ -102,7 +102,7 @@ def column_edges(manifest: Manifest, compiled: Mapping[str, str], problems: dict
                 continue
             columns[unique_id] = [column for column in edges[unique_id] if column != ROWS]
         elif _is_python(node):
-            edges[unique_id] = _declared(manifest, node, problems)
+            edges[unique_id] = _declared(node, problems)
         elif _is_written(node):
             problems[node["name"]] = "does not compile"
         elif node["name"].startswith("stg_"):
@@ -131,7 +131,7 @@ def _is_python(node: Node) -> bool:
     return node.get("language") == "python"
 
 
-def _declared(manifest: Manifest, node: Node, problems: dict[str, str]) -> dict[str, list[Use]]:
+def _declared(node: Node, problems: dict[str, str]) -> dict[str, list[Use]]:
     """Return what a Python model's columns say they are made of (`meta.made_of`: `relation.column`): there is no SQL to read."""
     parents = {name.rpartition(".")[2]: name for name in node["depends_on"]["nodes"]}
     found: dict[str, list[Use]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,6 @@ def rows(of: System, into: ReadContext) -> list[dict[str, Any]]:
 
 
 def rejected(of: ReadContext) -> list[dict[str, Any]]:
-    import json
-
     if not of.reject_path.exists():
         return []
     return [json.loads(line) for line in of.reject_path.read_text(encoding="utf-8").splitlines()]

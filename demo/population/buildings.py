@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from demo.municipality import FIRST_DAY, TODAY, BuildingCase, Municipality
+from demo.administration import BuildingCase
+from demo.municipality import FIRST_DAY, TODAY, Municipality
 from demo.population.common import count, day_between, local_address, stream
 
 KINDS = (

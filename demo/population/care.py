@@ -6,7 +6,8 @@ import random
 from collections import defaultdict
 from datetime import date, timedelta
 
-from demo.municipality import FIRST_DAY, TODAY, CareCitizen, CareGrant, CareVisit, Employment, Municipality, Shift
+from demo.administration import Employment
+from demo.municipality import FIRST_DAY, TODAY, CareCitizen, CareGrant, CareVisit, Municipality, Shift
 from demo.population.common import count, day_between, moment, stream
 
 SERVICES = (

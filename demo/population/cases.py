@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from datetime import date, datetime, timedelta
 
-from demo.municipality import FIRST_DAY, TODAY, Case, CaseEvent, CaseParty, CounterQueue, Municipality, OrgUnit, Ticket
+from demo.administration import OrgUnit
+from demo.municipality import FIRST_DAY, TODAY, Municipality
 from demo.population.common import count, cvr, day_between, moment, stream
+from demo.services import Case, CaseEvent, CaseParty, CounterQueue, Ticket
 
 CASES = 5_000
 TICKETS = 24_000

@@ -6,13 +6,13 @@ import random
 from collections import defaultdict
 from datetime import date, timedelta
 
+from demo.administration import Institution
 from demo.municipality import (
     FIRST_DAY,
     MUNICIPALITY_CODE,
     TODAY,
     ChildCase,
     Enrolment,
-    Institution,
     Measure,
     Municipality,
     Notification,

@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, Address, Municipality
+from demo.administration import Address
+from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, Municipality
 
 SEED_FILE = Path(__file__).resolve().parents[2] / "seeds" / "skoledistrikter.csv"
 TOWNS = {

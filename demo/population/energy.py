@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from demo.municipality import Consumption, Meter, Municipality
+from demo.municipality import Municipality
 from demo.population.common import months, stream
+from demo.services import Consumption, Meter
 from ingestion.danish_time import DENMARK
 
 MEDIA = (("el", 28.0), ("varme", 70.0), ("vand", 1.1))

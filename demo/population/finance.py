@@ -11,17 +11,8 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import date, timedelta
 
-from demo.municipality import (
-    FIRST_DAY,
-    MUNICIPALITY_CODE,
-    TODAY,
-    AccountPlace,
-    BudgetLine,
-    Measure,
-    Municipality,
-    Posting,
-    PspElement,
-)
+from demo.administration import AccountPlace, BudgetLine, Posting, PspElement
+from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, Measure, Municipality
 from demo.population.benefits import BENEFITS, BY_CODE
 from demo.population.common import count, day_between, moment, months, stream
 

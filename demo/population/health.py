@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 
-from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, HealthChild, HealthDistrict, HealthVisit, Municipality, Person
+from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, TODAY, Municipality, Person
 from demo.population.common import moment, stream
+from demo.services import HealthChild, HealthDistrict, HealthVisit
 
 PLAN = (("B1", 6), ("B2", 14), ("B3", 60), ("B4", 150), ("B5", 270), ("S0", 2250))
 """Kind of visit and the child's age in days."""

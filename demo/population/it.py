@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import uuid
 
-from demo.municipality import TODAY, ItInterface, ItRelation, ItSystem, Municipality, kitos_uuid
+from demo.administration import ItInterface, ItRelation, ItSystem
+from demo.municipality import TODAY, Municipality, kitos_uuid
 from demo.population.common import FIRST_DAY, cvr, day_between, moment, stream
 from demo.population.organisation import DEPARTMENTS
 

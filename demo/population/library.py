@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from demo.municipality import LibraryBranch, Loans, Municipality
+from demo.municipality import Municipality
 from demo.population.common import count, months, stream
+from demo.services import LibraryBranch, Loans
 
 BRANCHES = (("730600", "Hovedbiblioteket i Højby"), ("730601", "Nykøbing Bibliotek"), ("730602", "Asnæs Bibliotek"))
 MATERIALS = ("Bog", "Tidsskrift", "Lydbog", "Film")

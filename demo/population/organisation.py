@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from datetime import date
 
-from demo.municipality import MUNICIPALITY_NAME, TODAY, Account, CostCentre, Institution, Municipality, OrgUnit
+from demo.administration import Account, CostCentre, Institution, OrgUnit
+from demo.municipality import MUNICIPALITY_NAME, TODAY, Municipality
 from demo.population.common import day_between, ean, local_address, stream
 
 DEPARTMENTS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 
-from demo.municipality import Address, EarlierCpr, Municipality, Person, Protection, Residence
+from demo.administration import Address
+from demo.municipality import EarlierCpr, Municipality, Person, Protection, Residence
 from demo.population.common import (
     FIRST_DAY,
     GIVEN_K,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from demo.municipality import TODAY, ChildProfile, Municipality, Presence
+from demo.municipality import TODAY, Municipality
 from demo.population.common import stream
+from demo.services import ChildProfile, Presence
 
 DAYS = 28
 """How far back the agreed extract reaches."""

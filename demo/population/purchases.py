@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 from datetime import timedelta
 
-from demo.administration import InvoiceLine
-from demo.municipality import Invoice, Municipality, Posting
+from demo.administration import Invoice, InvoiceLine, Posting
+from demo.municipality import Municipality
 from demo.population.common import cvr, stream
 
 

@@ -6,7 +6,8 @@ import random
 from datetime import date, timedelta
 from itertools import takewhile
 
-from demo.municipality import FIRST_DAY, TODAY, Absence, Employee, Employment, Municipality, OrgUnit
+from demo.administration import Absence, Employee, Employment, OrgUnit
+from demo.municipality import FIRST_DAY, TODAY, Municipality
 from demo.population.common import GIVEN_K, GIVEN_M, SURNAMES, count, day_between, distant_address, stream
 from demo.population.cpr import CprNumbers
 

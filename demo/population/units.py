@@ -6,7 +6,8 @@ import random
 from dataclasses import replace
 from datetime import date, timedelta
 
-from demo.municipality import FIRST_DAY, TODAY, Municipality, OrgUnit, UnitManager, UnitTask
+from demo.administration import OrgUnit, UnitManager, UnitTask
+from demo.municipality import FIRST_DAY, TODAY, Municipality
 from demo.population.common import day_between, ean, stream
 
 MOVED, FROM_DEPARTMENT, MOVED_ON = "Kommunikation", "kultur_fritid_borgerservice", date(2025, 1, 1)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from demo.administration import Address
-from demo.municipality import FIRST_DAY, MUNICIPALITY_CVR, TODAY, Emptying, Municipality, WasteArticle, WasteCustomer, Weighing
+from demo.municipality import FIRST_DAY, MUNICIPALITY_CVR, TODAY, Municipality
 from demo.population.common import SURNAMES, count, cvr, day_between, moment, stream
+from demo.services import Emptying, WasteArticle, WasteCustomer, Weighing
 
 ARTICLES = (
     WasteArticle(1010, "Småt brændbart", "rest"), WasteArticle(2020, "Pap og papir", "pap"), WasteArticle(2030, "Plast", "plast"),

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from demo.defects import CANNOT_CONVERT, MISSING, UNKNOWN_VALUE, Defects
-from demo.municipality import Consumption, Municipality
+from demo.municipality import Municipality
 from demo.rows import Row
+from demo.services import Consumption
 from demo.truth import Truth
 
 SYSTEM = "energykey"

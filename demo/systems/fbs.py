@@ -12,7 +12,8 @@ from pathlib import Path
 
 from demo.defects import CANNOT_CONVERT, DUPLICATE_ROW, MISSING, UNKNOWN_VALUE
 from demo.files import TOO_FEW_FIELDS
-from demo.municipality import Loans, Municipality
+from demo.municipality import Municipality
+from demo.services import Loans
 from demo.truth import Truth
 
 SYSTEM = "fbs"

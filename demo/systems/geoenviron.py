@@ -7,8 +7,9 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute, Mount
 
+from demo.administration import BuildingCase
 from demo.defects import CANNOT_CONVERT, MISSING, Defects
-from demo.municipality import BuildingCase, Municipality
+from demo.municipality import Municipality
 from demo.odata import Entity, ODataServer
 from demo.truth import Truth
 from demo.values import day, kroner, kroner_text

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from demo.administration import OrgUnit
 from demo.defects import CANNOT_CONVERT, MISSING, NO_CURSOR, UNKNOWN_VALUE, Defects, broken_cpr
-from demo.municipality import Municipality, OrgUnit
+from demo.municipality import Municipality
 from demo.truth import Truth
 from demo.values import day, iso
 from demo.web import Fault, Site, Tokens, json_body, practice_secret, utc_text, whole_number

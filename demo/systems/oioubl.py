@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from demo.administration import InvoiceLine
+from demo.administration import Invoice, InvoiceLine
 from demo.defects import CANNOT_CONVERT, DUPLICATE_ROW, with_cpr
-from demo.municipality import TODAY, Invoice, Municipality
+from demo.municipality import TODAY, Municipality
 from demo.truth import Truth
 from demo.values import kroner_text
 
@@ -29,7 +29,7 @@ def build(municipality: Municipality, folder: Path, truth: Truth) -> None:
     year = [invoice for invoice in municipality.invoices if invoice.issued.year == TODAY.year]
     spoilt = _spoilt([invoice for invoice in year if invoice.oere > 0], municipality, truth)
     files: dict[str, list[str]] = defaultdict(list)
-    documents = {(invoice.supplier_cvr, invoice.number): _document(invoice, municipality) for invoice in year}
+    documents = {(invoice.supplier_cvr, invoice.number): _document(invoice) for invoice in year}
     for key, (old, new) in spoilt.items():
         documents[key] = documents[key].replace(old, new, 1)
     for invoice in year:
@@ -94,7 +94,7 @@ def _tell(year: list[Invoice], again: Invoice, spoilt: dict[Key, tuple[str, str]
     )
 
 
-def _document(invoice: Invoice, municipality: Municipality) -> str:
+def _document(invoice: Invoice) -> str:
     """Return the invoice; or, with its amounts turned, the credit note."""
     root, sign = ("CreditNote", -1) if invoice.oere < 0 else ("Invoice", 1)
     oere = sign * invoice.oere

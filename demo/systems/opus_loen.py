@@ -13,9 +13,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
+from demo.administration import Employee, Employment, OrgUnit
 from demo.defects import CANNOT_CONVERT, DUPLICATE_ROW, MISSING, UNKNOWN_VALUE, broken_cpr
 from demo.files import cpr_then
-from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, MUNICIPALITY_CVR, TODAY, Employee, Employment, Municipality, OrgUnit
+from demo.municipality import FIRST_DAY, MUNICIPALITY_CODE, MUNICIPALITY_CVR, TODAY, Municipality
 from demo.population.common import months
 from demo.truth import Truth
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Mount
 
+from demo.administration import Posting
 from demo.defects import CANNOT_CONVERT, MISSING, NO_CURSOR, UNKNOWN_VALUE, Defects, with_cpr
-from demo.municipality import Municipality, Posting
+from demo.municipality import Municipality
 from demo.odata import Entity, ODataServer, v2_date, v2_moment, v2_rows
 from demo.truth import Truth
 from demo.values import iso, kroner_text, utc

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from demo.administration import ItSystem, OrgUnit
 from demo.defects import CANNOT_CONVERT, MISSING, Defects
-from demo.municipality import ItSystem, Municipality, OrgUnit
+from demo.municipality import Municipality
 from demo.truth import Truth
 from demo.values import iso
 from demo.web import Fault, Site, header, json_array, practice_secret, utc_text, whole_number

@@ -20,8 +20,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from demo.administration import OrgUnit
 from demo.defects import CANNOT_CONVERT, MISSING, Defects
-from demo.municipality import FIRST_DAY, TODAY, Municipality, OrgUnit
+from demo.municipality import FIRST_DAY, TODAY, Municipality
 from demo.population.places import house_uuid
 from demo.rows import write_rows
 from demo.truth import Truth

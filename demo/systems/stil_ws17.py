@@ -18,10 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from demo.administration import Institution
 from demo.certificates import AUTHORITY, CLIENT, CLIENT_KEY
 from demo.defects import CANNOT_CONVERT, MISSING, UNKNOWN_VALUE, Defects, broken_cpr
 from demo.files import cpr_then
-from demo.municipality import TODAY, Institution, Municipality
+from demo.municipality import TODAY, Municipality
 from demo.population.common import school_year
 from demo.population.unilogin import unilogin
 from demo.rows import Row

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from demo.administration import Invoice
 from demo.defects import CANNOT_CONVERT, DUPLICATE_ROW, MISSING, Defects
 from demo.files import write_zip
-from demo.municipality import Invoice, Municipality
+from demo.municipality import Municipality
 from demo.truth import Truth
 from demo.values import kroner_dk, kroner_text
 
