@@ -378,36 +378,10 @@ def _resource(load: _Load, name: str) -> Any:
         began = time.perf_counter()
         state: dict[str, Any] = dlt.current.resource_state()
         anew = watermark.asked_anew(system, table, state)
-        known = {} if load.full or anew else state
-        folder = load.workdir / f"extract-{name}"
-        folder.mkdir()
-        context = ReadContext(
-            folder,
-            load_id=str(dlt.current.load_package_state()["load_id"]),
-            since=watermark.since(table, known),
-            token=known.get("token"),
-            period=load.period,
-            files_taken=state.get("files", {}) if load.period is not None else {},
-            files_seen=_files_seen(load, state, anew),
-            quota_file=load.quota_file,
-            incoming=_incoming(load, name),
-            database=load.database,
-            shared=load.workdir / "shared",
-        )
+        context = _context(load, name, state, anew, str(dlt.current.load_package_state()["load_id"]))
         outcome = load.result.tables[name] = TableLoad("failed", context.load_id, anew=anew)
         try:
-            found = extract(system, name, table, context, stored=load.stored.columns.get(name))
-            full = load.full or context.complete or (anew and "token" in state)
-            disposition = _disposition(system, table, full)
-            snapshot = disposition["write_disposition"] == "replace"
-            if name in load.stored.columns and not found.unchanged:
-                found.again = sorted(context.files_loaded.keys() & state.get("files", {}).keys())
-                redelivered.leave_out(table, name, context, found)
-                context.flush_deletions()
-                try:
-                    deletions.find(table, name, context, found, snapshot)
-                except SourceError as error:
-                    raise SourceError(f"{system.id}.{name}: {error}") from None
+            found, disposition = _read(load, name, context, state, anew)
         except SourceError as error:
             outcome.message, outcome.blocked_by = str(error), error.check
             return
@@ -425,7 +399,7 @@ def _resource(load: _Load, name: str) -> Any:
         load.files[name] = dict(state.get("files", {}))
         if name not in load.stored.columns or disposition["write_disposition"] == "append":
             found.changed_rows = found.rows
-        elif not load.full and not found.unchanged and news.keep(table, name, context, found, snapshot):
+        elif not load.full and not found.unchanged and news.keep(table, name, context, found, _is_snapshot(disposition)):
             # What it replaces goes when it is in: `raw_file.finish`.
             disposition = {"write_disposition": "append"}
         found.connection.close()  # What was compared there would take memory from the load.
@@ -435,11 +409,55 @@ def _resource(load: _Load, name: str) -> Any:
             outcome.status, outcome.changed_rows = "loaded", found.changed_rows
             load.extracts[name], load.rejects[name] = found, context.reject_path
             # With rows that stand in the work file already, dlt gets none, and must not empty the table that they will replace.
-            yield from found.dlt_items({"write_disposition": "append"} if found.incoming else disposition, folder)
+            yield from found.dlt_items({"write_disposition": "append"} if found.incoming else disposition, context.workdir)
 
     # The resource is append and says `replace` or `merge` only with its data: a replace resource that yields nothing would
     # empty its table, and a table that could not be read must keep what it has. Of a function, dlt would look for settings.
     return dlt.resource(rows(), name=name, write_disposition="append")
+
+
+def _context(load: _Load, name: str, state: watermark.State, anew: bool, load_id: str) -> ReadContext:
+    """Return what the connector is told: how far the table has been read, unless all of it is to be read again."""
+    known = {} if load.full or anew else state
+    folder = load.workdir / f"extract-{name}"
+    folder.mkdir()
+    return ReadContext(
+        folder,
+        load_id=load_id,
+        since=watermark.since(load.system.tables[name], known),
+        token=known.get("token"),
+        period=load.period,
+        files_taken=state.get("files", {}) if load.period is not None else {},
+        files_seen=_files_seen(load, state, anew),
+        quota_file=load.quota_file,
+        incoming=_incoming(load, name),
+        database=load.database,
+        shared=load.workdir / "shared",
+    )
+
+
+def _read(load: _Load, name: str, context: ReadContext, state: watermark.State, anew: bool) -> tuple[Extract, dict[str, Any]]:
+    """Extract the table and hold it against what is stored; return it, and what dlt is to do with its rows.
+
+    Raises:
+        SourceError: the table cannot be read, or too many rows are gone.
+    """
+    system, table = load.system, load.system.tables[name]
+    found = extract(system, name, table, context, stored=load.stored.columns.get(name))
+    disposition = _disposition(system, table, load.full or context.complete or (anew and "token" in state))
+    if name in load.stored.columns and not found.unchanged:
+        found.again = sorted(context.files_loaded.keys() & state.get("files", {}).keys())
+        redelivered.leave_out(table, name, context, found)
+        context.flush_deletions()
+        try:
+            deletions.find(table, name, context, found, _is_snapshot(disposition))
+        except SourceError as error:
+            raise SourceError(f"{system.id}.{name}: {error}") from None
+    return found, disposition
+
+
+def _is_snapshot(disposition: dict[str, Any]) -> bool:
+    return bool(disposition["write_disposition"] == "replace")
 
 
 def _files_seen(load: _Load, state: watermark.State, anew: bool) -> dict[str, str]:
@@ -450,7 +468,7 @@ def _files_seen(load: _Load, state: watermark.State, anew: bool) -> dict[str, st
 
 def _incoming(load: _Load, name: str) -> duck.Incoming | None:
     """Where a snapshot of the table may be written, if the load is to replace all of it (or there is nothing yet)."""
-    replaced = _disposition(load.system, load.system.tables[name], load.full)["write_disposition"] == "replace"
+    replaced = _is_snapshot(_disposition(load.system, load.system.tables[name], load.full))
     return duck.Incoming(raw_file.incoming(name), _LARGE_ROWS) if replaced or name not in load.stored.columns else None
 
 

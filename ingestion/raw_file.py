@@ -199,7 +199,7 @@ def finish(
     extracts: Mapping[str, Extract],
     rejects: Mapping[str, Path],
 ) -> None:
-    """Write into the open work file what the load did, to disk: rows of re-read files, rejects, log, missing tables."""
+    """Write into the open work file what the load did, to disk: rows of re-read files, rejects, missing tables, log."""
     connection.begin()
     for name in loads:
         if name in extracts and extracts[name].incoming is not None:
@@ -224,6 +224,12 @@ def finish(
     _forget_states(connection)
     connection.commit()
     connection.execute("checkpoint")
+    _log(connection, system, started, loads)
+    connection.execute("force checkpoint")
+
+
+def _log(connection: duckdb.DuckDBPyConnection, system: System, started: datetime, loads: Mapping[str, TableLoad]) -> None:
+    """Judge the loads, and write an entry of the log for each. Of sizes only what has been checkpointed is known."""
     learnt_from = started - timedelta(weeks=WEEKS)
     sizes, log = _sizes(connection, loads), _entries(connection, f"where started_at >= '{learnt_from}'")
     entries = []
@@ -252,7 +258,6 @@ def finish(
         f"insert into {SCHEMA}.load_log by name select unnest(from_json(?, ?), recursive := true)",
         [json.dumps(entries), json.dumps([LOAD_COLUMNS])],
     )
-    connection.execute("force checkpoint")
 
 
 def _forget_states(connection: duckdb.DuckDBPyConnection) -> None:
