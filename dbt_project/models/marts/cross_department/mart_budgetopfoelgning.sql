@@ -46,13 +46,13 @@ budgetaar as (
     group by regnskabsaar
 ),
 
--- Up to the last month that anything is posted in: an empty month to come is no saving.
+-- Up to the last month that anything is posted in: an empty month to come is no saving, nor is one in which little is posted ahead.
 maaneder as (
     select
         dato.maaned,
         max(dato.dato) as sidste_dag
     from {{ ref('dim_dato') }} as dato
-    where dato.maaned between (select min(forbrug.maaned) from forbrug) and (select max(forbrug.maaned) from forbrug)
+    where dato.maaned between (select min(forbrug.maaned) from forbrug) and {{ covered_to('forbrug', 'maaned') }}
     group by dato.maaned
 ),
 

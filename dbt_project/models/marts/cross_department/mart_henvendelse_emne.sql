@@ -74,6 +74,13 @@ med_total as (
         and {{ hidden_total('sager_med_telefonnotat', 'diskretioneret', 'sum(sager_med_telefonnotat)') }} as diskretioneret
     from valgt
     group by emneomraade, aar
+),
+
+-- Of years of which a system tells nothing, nobody knows whether anybody came or called.
+kendt as (
+    select
+        {{ covered('skranken', ref('fct_borgerhenvendelse'), 'dato', period='year') }},
+        {{ covered('noter', ref('fct_sagshaendelse'), 'dato', period='year') }}
 )
 
 select
@@ -82,11 +89,15 @@ select
     med_total.kle_emne,
     coalesce(kle.titel, med_total.kle_emne) as emne,
     kle.hovedgruppe_titel as hovedgruppe,
-    med_total.henvendelser::integer as henvendelser,
-    med_total.udeblevne::integer as udeblevne,
+    {{ known('nullif(med_total.henvendelser, 0)', 'make_date(med_total.aar, 1, 1)', 'kendt.skranken') }}::integer as henvendelser,
+    {{ known('nullif(med_total.udeblevne, 0)', 'make_date(med_total.aar, 1, 1)', 'kendt.skranken') }}::integer as udeblevne,
     (med_total.ventetid / nullif(med_total.maalte, 0))::decimal(9, 1) as ventetid_minutter,
-    case when not med_total.diskretioneret then med_total.telefonnotater end::integer as telefonnotater,
-    case when not med_total.diskretioneret then med_total.sager_med_telefonnotat end::integer as sager_med_telefonnotat,
+    {% for count in ['telefonnotater', 'sager_med_telefonnotat'] -%}
+    case
+        when not med_total.diskretioneret then {{ known('nullif(med_total.' ~ count ~ ', 0)', 'make_date(med_total.aar, 1, 1)', 'kendt.noter') }}
+    end::integer as {{ count }},
+    {% endfor -%}
     med_total.diskretioneret
 from med_total
+cross join kendt
 left join {{ ref('dim_kle') }} as kle on med_total.kle_emne = kle.kle_emne

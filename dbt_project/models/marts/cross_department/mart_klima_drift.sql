@@ -48,7 +48,7 @@ maaneder as (
         maaned,
         max(dato) as sidste_dag
     from {{ ref('dim_dato') }}
-    where maaned in (select forbrug.maaned from forbrug)
+    where maaned in (select forbrug.maaned from forbrug) and maaned <= current_date
     group by maaned
 ),
 
