@@ -78,13 +78,9 @@ def _keep_to_ourselves(home: Home) -> None:
     import duckdb
 
     if not home.warehouse.exists():
-        previous = os.umask(0o077)
-        try:
-            home.path.mkdir(parents=True, exist_ok=True)
-            # The newest storage packs text in two thirds of the time. What is published is for older readers too.
-            duckdb.connect(str(home.warehouse), config={"storage_compatibility_version": "latest"}).close()
-        finally:
-            os.umask(previous)
+        # The newest storage packs text in two thirds of the time. What is published is for older readers too.
+        with home.draft_of(home.warehouse) as draft:
+            duckdb.connect(str(draft), config={"storage_compatibility_version": "latest"}).close()
     home.warehouse.chmod(0o600)
 
 

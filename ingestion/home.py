@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +66,22 @@ class Home:
     def pseudonym_key(self) -> Path:
         """The secret that the purposes' pseudonym keys come from, where the installation does not keep it elsewhere."""
         return self.path / "pseudonym.key"
+
+    @contextmanager
+    def draft_of(self, database: Path) -> Iterator[Path]:
+        """Give the place where a new database is made, for this user alone. It is there when it is made, and not before: where
+        DuckDB is killed meanwhile, or the disk is full, it leaves an empty file that it never opens again.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        draft = database.with_name(f".{database.name}.{os.getpid()}")
+        previous = os.umask(0o077)
+        try:
+            draft.unlink(missing_ok=True)
+            yield draft
+            draft.replace(database)
+        finally:
+            os.umask(previous)
+            draft.unlink(missing_ok=True)
 
     @property
     def published(self) -> Path:

@@ -143,18 +143,14 @@ def build_vault(register: Register, home: Home) -> int:
         with duckdb.connect(config={"autoinstall_known_extensions": False, "temp_directory": ""}) as connection:
             # DuckDB reads an encrypted file by itself, but writes one only with OpenSSL, which this extension brings.
             load_extension(connection, "httpfs")
-            previous = os.umask(0o077)
+            if not home.vault.exists():
+                with home.draft_of(home.vault) as draft:
+                    _open(connection, draft, key)
+                    connection.execute("checkpoint vault; use memory; detach vault")
             try:
-                connection.execute(f"attach '{home.vault}' as vault (encryption_key '{key}')")
+                _open(connection, home.vault, key)
             except duckdb.Error as error:
                 raise _wrong_key(home, error) from None
-            finally:
-                os.umask(previous)
-            connection.execute("use vault")
-            connection.execute(PERSON_KEYS)
-            connection.execute(PSEUDONYMS)
-            connection.execute(NUMBERS_SEEN)
-            connection.execute(LOOKS)
             # One transaction: a vault killed half-way must not have given one person two ids.
             connection.execute("begin")
             new = _add_numbers(connection, register, home)
@@ -167,6 +163,14 @@ def build_vault(register: Register, home: Home) -> int:
             connection.execute("use memory")
         home.vault.chmod(0o600)
     return new
+
+
+def _open(connection: duckdb.DuckDBPyConnection, file: Path, key: str) -> None:
+    """Attach the file as `vault`, for writing, with all its tables."""
+    connection.execute(f"attach '{file}' as vault (encryption_key '{key}')")
+    connection.execute("use vault")
+    for table in (PERSON_KEYS, PSEUDONYMS, NUMBERS_SEEN, LOOKS):
+        connection.execute(table)
 
 
 def _attached(connection: duckdb.DuckDBPyConnection, system: System, home: Home) -> str:

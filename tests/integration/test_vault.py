@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -70,6 +72,31 @@ def test_every_way_of_writing_a_number_is_one_person(register: Register, drop: P
     assert refresh(register, home) == 1
     assert list(ids(home)) == ["0101901234"]
     assert home.vault.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "made"),
+    [(build_vault, lambda home: home.vault), (write_profile, lambda home: home.warehouse)],
+    ids=["vault", "warehouse"],
+)
+def test_what_is_not_made_whole_is_not_there(
+    register: Register, home: Home, make: Callable[[Register, Home], object], made: Callable[[Home], Path]
+) -> None:
+    """Killed in the middle, or with a full disk, DuckDB leaves an empty file, which it never opens again."""
+    home.path.mkdir(parents=True, exist_ok=True)
+    build_platform(register, home)
+    vault_key(home)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises((VaultKeyError, duckdb.IOException)):
+            make(register, home)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not made(home).exists()
+    make(register, home)
+    assert made(home).stat().st_mode & 0o077 == 0
+    assert [path.name for path in home.path.iterdir() if path.name.startswith(f".{made(home).name}")] == []
 
 
 def test_ids_stay_from_night_to_night(register: Register, drop: Path, home: Home) -> None:
