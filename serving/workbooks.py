@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ingestion.danish_time import written
 from ingestion.home import Home
+from ingestion.messages import one_line
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import terms
 
@@ -178,7 +179,7 @@ def _row(system: System, fault: Fault) -> list[str | int]:
         fault.value or "",
         "Rækken er ikke med" if fault.row_dropped else "Værdien er tom",
         key,
-        fault.source_ref or "",
+        one_line(fault.source_ref or ""),
         "" if fault.source_row is None else fault.source_row,
         _since(fault.load_id),
         _steward(system),

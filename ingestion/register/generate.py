@@ -400,7 +400,7 @@ def _quarantine_of_all(register: Register) -> str:
             from {{ source('platform', 'system_columns') }} as columns
             where columns.direct_identifier or columns.free_text
         ) then {{ shape('rejects.raw_text') }}
-        else rejects.raw_text
+        else {{ without_cpr('rejects.raw_text') }}
     end as raw_value,
     rejects.reason,
     null::varchar[] as row_key,

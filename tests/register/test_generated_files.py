@@ -165,10 +165,11 @@ def test_a_line_that_may_hold_a_name_is_shown_by_its_shape(tmp_path: Path) -> No
             "create table system_columns as from (values ('byg', 'sager', 'x', true, false), ('byg', 'noter', 'x', false, true),"
             " ('byg', 'koder', 'x', false, false)) as t (system_id, table_name, raw_name, direct_identifier, free_text);"
             "create table rejects as select 'byg' as system_id, unnest(['sager', 'noter', 'koder']) as table_name,"
-            " null as column_name, 'Åse 7' as raw_text, null as reason, null as load_id, null as source_ref, null as source_row"
+            " null as column_name, 'Åse 7 010190-1234' as raw_text,"
+            " null as reason, null as load_id, null as source_ref, null as source_row"
         )
         shown = dict(connection.execute(f"select table_name, raw_value from ({sql})").fetchall())
-    assert shown == {"sager": "aaa 9", "noter": "aaa 9", "koder": "Åse 7"}
+    assert shown == {"sager": "aaa 9 999999-9999", "noter": "aaa 9 999999-9999", "koder": "Åse 7 ######-####"}
 
 
 def test_schema_for_editors_knows_the_vocabulary() -> None:

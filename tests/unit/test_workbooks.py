@@ -88,6 +88,14 @@ def test_what_a_source_wrote_is_no_formula(built: Home) -> None:
     assert [(cell.value, cell.data_type) for cell in sheet["E"][1:]] == [("=1+1", "s")]
 
 
+def test_a_files_name_tells_of_nobody(built: Home) -> None:
+    with duckdb.connect(str(built.warehouse)) as warehouse:
+        warehouse.execute("update quality.quarantine set source_ref = 'henvisning 010190-1234.xlsx#Ark 1'")
+    path = write_workbooks(read_register(), built)["omsorg_sundhed"]
+    rows = CalamineWorkbook.from_path(path).get_sheet_by_name("Rettes i kilden").to_python()
+    assert {row[7] for row in rows[1:]} == {"henvisning ######-####.xlsx#Ark 1"}
+
+
 def test_only_its_owner_reads_it_and_what_is_mended_is_gone(built: Home) -> None:
     first = write_workbooks(read_register(), built)
     assert {stat.S_IMODE(path.stat().st_mode) for path in first.values()} == {0o600}

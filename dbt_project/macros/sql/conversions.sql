@@ -300,3 +300,8 @@ false
 {%- macro shape(value) -%}
 regexp_replace(regexp_replace({{ value }}, '\d', '9', 'g'), '\pL', 'a', 'g')
 {%- endmacro -%}
+
+{#- A value that may be shown, but for a CPR number in it: where a line's fields have slipped, any column may hold one. -#}
+{%- macro without_cpr(value) -%}
+regexp_replace({{ value }}, '(\b|_)(?:0?[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])(?:0[1-9]|1[0-2])\d{2}[ ./–—-]{0,3}\d{4}(\b|_)', '\1######-####\2', 'g')
+{%- endmacro -%}

@@ -246,7 +246,7 @@ select
     '{{ system }}' as system_id,
     table_name,
     found.column_name as column_name,
-    found.raw_value as raw_value,
+    {{ without_cpr('found.raw_value') }} as raw_value,
     found.reason as reason,
     row_key,
     row_dropped,
