@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import jinja2
 import pytest
+import yaml
 
 GENERIC = Path(__file__).resolve().parents[2] / "dbt_project" / "macros" / "tests" / "generic.sql"
 DIGITS = GENERIC.parents[1] / "sql" / "digits.sql"
@@ -175,3 +176,14 @@ def test_what_was_noted_is_enough_to_find_a_number(case: Case) -> None:
 
 def test_every_generic_test_is_shown_to_fail() -> None:
     assert {case.test for case in CASES} == set(TESTS)
+
+
+def test_sets_of_cells_are_told_apart_by_keys() -> None:
+    """Of two centres with one name, as when a new one takes the old one's place, each has its own total."""
+    for path in (GENERIC.parents[2] / "models" / "marts").rglob("_marts*.yml"):
+        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
+            tests: dict[str, dict[str, Any]] = {}
+            for test in model["data_tests"]:
+                tests |= {name: told.get("arguments", {}) for name, told in test.items()}
+            keys = {*model["config"]["meta"]["grain"], *tests.get("members", {}).get("keys", {})}
+            assert set(tests.get("not_recoverable", {}).get("within", ())) <= keys, model["name"]

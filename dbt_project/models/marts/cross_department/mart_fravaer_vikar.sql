@@ -207,6 +207,7 @@ select
     med_total.raekketype,
     organisation.enhed,
     organisation.enhedstype,
+    med_total.center_id,
     organisation.center,
     coalesce(fagomraader.fagomraade_navn, 'Ukendt') as fagomraade,
     case when not med_total.skjul_ansatte then med_total.antal_ansatte end::integer as antal_ansatte,
