@@ -129,7 +129,9 @@ coalesce(
 {#- /Date(1767225600000)/ and /Date(1767225600000+0000)/, milliseconds since 1970 in UTC (the offset is for display); ISO, as V4 writes. Without
     an offset it is no moment but what a calendar and a clock show; with one its day is that in Denmark, as in `iso_day`. -#}
 {%- macro odata_moment(column) -%}
-epoch_ms(try_cast(nullif(regexp_extract({{ clean(column) }}, '^/Date\((-?\d+)([+-]\d{4})?\)/$', 1), '') as bigint))
+{%- set milliseconds = "try_cast(nullif(regexp_extract(" ~ clean(column) ~ ", '^/Date\\((-?\\d+)([+-]\\d{4})?\\)/$', 1), '') as bigint)" -%}
+{#- From the year 1 to the day after the year 9999: what is counted in other units is no date, and beyond some point ends the query. -#}
+case when {{ milliseconds }} between -62135596800000 and 253402387199999 then epoch_ms({{ milliseconds }}) end
 {%- endmacro -%}
 
 {%- macro read_odata_timestamp(column) -%}
@@ -171,9 +173,10 @@ coalesce(
 case when {{ week }} >= 1 and isoyear({{ monday }}) = {{ year }} then {{ monday }} end
 {%- endmacro -%}
 
-{#- NULL for the dates that mean "no date": 0001-01-01 (.NET), 1753-01-01 (SQL Server, DAR), 1900-01-01, the year 9999 (SAP), infinity (PostgreSQL). -#}
+{#- NULL for the dates that mean "no date": 0001-01-01 (.NET, an hour or two earlier with an offset), 1753-01-01 (SQL Server, DAR), 1899-12-30 (Access, Delphi), 1900-01-01, the
+    year 9999 (SAP), infinity (PostgreSQL). -#}
 {%- macro dated(value) -%}
-case when year({{ value }}) < 9999 and cast({{ value }} as date) not in (date '0001-01-01', date '1753-01-01', date '1900-01-01') then {{ value }} end
+case when year({{ value }}) between 1 and 9998 and cast({{ value }} as date) not in (date '0001-01-01', date '1753-01-01', date '1899-12-30', date '1900-01-01') then {{ value }} end
 {%- endmacro -%}
 
 {%- macro to_date(column) -%}{{ dated(read_date(column)) }}{%- endmacro -%}
