@@ -98,9 +98,15 @@ def expected(*names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def _fail_on_full_disk() -> None:
-    path = Home.find().path
-    if path.exists() and shutil.disk_usage(path).free < _LEAST_BYTES:
-        fail(f"the disk of {path} is full. Make room, and run it again: what is lacking is done then")
+    if full := full_disk(Home.find()):
+        fail(f"{full}, and run it again: what is lacking is done then")
+
+
+def full_disk(home: Home) -> str:
+    """Return what to say of a disk on which nothing can be loaded any more; "" where there is room."""
+    if not home.path.exists() or shutil.disk_usage(home.path).free >= _LEAST_BYTES:
+        return ""
+    return f"the disk of {home.path} is full. Make room"
 
 
 def home_at(path: Path | None, settings: bool = True) -> Home:

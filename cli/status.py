@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-from cli.common import FAILED, HomeOption, JsonOption, expected, home_at, out, print_json, table
+from cli.common import FAILED, HomeOption, JsonOption, expected, full_disk, home_at, out, print_json, table
 from orchestration.states import BAD, last_night, quarantine_counts, table_states
 
 STATES = {
@@ -34,13 +34,15 @@ def status(
     """The morning after: how the last night went and which marts it touches; then each table's last load.
 
     Exit codes: 0 all well; 1 the last load of a table failed, a table is older than its register file allows, the last night
-    could not be built or published as it should, or (with --night-within) no night has ended of late. Departments' own data
-    that fail a test are told, and are no 1.
+    could not be built or published as it should, the disk is full, or (with --night-within) no night has ended of late.
+    Departments' own data that fail a test are told, and are no 1.
     """
     from ingestion.register import read_leniently
 
     at, now = home_at(home), datetime.now(UTC)
     register, problems = read_leniently()
+    # What failed for want of room could not be noted either: what stands here would be the night before.
+    full = full_disk(at) and f"{full_disk(at)}: until then nothing can be loaded, nor noted here"
     rows = table_states(register, at, now)
     quarantine = quarantine_counts(at)
     for row in rows:
@@ -49,9 +51,12 @@ def status(
     late = night_within is not None and (night is None or night["age_hours"] > night_within)
     if json_output:
         page = str(at.morning_page) if at.morning_page.exists() else None
-        print_json({"night": night, "page": page, "problems": [str(problem) for problem in problems], "tables": rows})
+        told = [*map(str, problems), *([full] if full else [])]
+        print_json({"night": night, "page": page, "problems": told, "tables": rows})
     else:
         _print_night(night, late)
+        if full:
+            out.print(f"[red]{escape(full)}[/red]", soft_wrap=True)
         for problem in problems:
             out.print(f"[red]register[/red] {escape(str(problem))}", soft_wrap=True)
         columns = ["table", "state", "last good load (UTC)", "failing since (UTC)", "rows", "quarantine", "owner"]
@@ -67,7 +72,7 @@ def status(
         if at.morning_page.exists():
             out.print(f"The morning page: {at.morning_page.as_uri()}", soft_wrap=True)
     broken = night is not None and any(trouble.get("platform") for trouble in night["troubles"])
-    if late or broken or problems or any(row["state"] in BAD for row in rows):
+    if late or broken or full or problems or any(row["state"] in BAD for row in rows):
         raise typer.Exit(FAILED)
 
 

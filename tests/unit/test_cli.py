@@ -106,6 +106,10 @@ def test_a_damaged_raw_file_and_a_full_disk_are_a_line_each(tmp_path: Path, monk
     assert invoke("refresh", "--home", str(tmp_path), code=1) == "", "of another fault the traceback is wanted"
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Mock(free=0))
     assert "the disk of" in invoke("refresh", "--home", str(tmp_path), code=1)
+    monkeypatch.setattr(status, "table_states", lambda register, home, now: [])
+    assert f"the disk of {tmp_path} is full" in invoke("status", "--home", str(tmp_path), code=1).replace("\n", "")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Mock(free=2**30))
+    invoke("status", "--home", str(tmp_path))
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
