@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.home import Home
+from ingestion.messages import one_line
 from ingestion.raw_file import newest_changes, read_logs, unreadable
 from ingestion.register import Register, System, Table
 from ingestion.register.vocabulary import terms
@@ -89,7 +90,15 @@ def _make_key(path: Path) -> None:
     draft.replace(path)
 
 
-def _wrong_key(home: Home, error: Exception) -> VaultKeyError:
+def _not_opened(home: Home, error: duckdb.Error) -> VaultKeyError:
+    """Return what to say of it, and to do about it: the statement that failed holds the key, and is never quoted."""
+    import duckdb
+
+    if isinstance(error, duckdb.IOException):
+        return VaultKeyError(
+            f"{home.vault} cannot be opened ({one_line(str(error).splitlines()[0])}). Close it where it is open in another "
+            "program, give this user the right to write it; where it is damaged, put it back from the back-up"
+        )
     return VaultKeyError(f"{home.vault} cannot be opened with the key given ({type(error).__name__}). Check {KEY_VARIABLE}")
 
 
@@ -97,14 +106,14 @@ def attach_vault(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
     """Attach the vault, for reading, as `vault`.
 
     Raises:
-        VaultKeyError: the key is missing, or is not the one the vault was made with.
+        VaultKeyError: the key is missing, or is not the one the vault was made with; or the file cannot be opened.
     """
     import duckdb
 
     try:
         connection.execute(f"attach '{home.vault}' as vault (read_only, encryption_key '{vault_key(home)}')")
     except duckdb.Error as error:
-        raise _wrong_key(home, error) from None
+        raise _not_opened(home, error) from None
 
 
 def normalised_cpr(column: str) -> str:
@@ -150,7 +159,7 @@ def build_vault(register: Register, home: Home) -> int:
             try:
                 _open(connection, home.vault, key)
             except duckdb.Error as error:
-                raise _wrong_key(home, error) from None
+                raise _not_opened(home, error) from None
             # One transaction: a vault killed half-way must not have given one person two ids.
             connection.execute("begin")
             new = _add_numbers(connection, register, home)

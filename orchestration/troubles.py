@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -453,7 +454,11 @@ def failure_reason(event: dg.DagsterEvent) -> str:
         return str(failure.user_failure_data.description)
     # Dagster wraps what an op raised; the cause is what was raised.
     error = failure.error.cause or failure.error if failure.error else None
-    return one_line(f"{error.cls_name}: {error.message.strip().splitlines()[0]}") if error else "no reason given"
+    if error is None:
+        return "no reason given"
+    # Python begins with the class, by its full name.
+    said = re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", error.message.strip().splitlines()[0])
+    return one_line(f"{error.cls_name}: {said}")
 
 
 def _failed_models(instance: dg.DagsterInstance, run: DagsterRun) -> dict[str, str]:

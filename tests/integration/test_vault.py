@@ -239,6 +239,17 @@ def test_another_key_is_refused_in_words(register: Register, drop: Path, home: H
         vault_key(home)
 
 
+def test_a_vault_that_cannot_be_read_is_no_wrong_key(home: Home) -> None:
+    home.path.mkdir()
+    home.vault.write_bytes(b"x" * 20_000)
+    home.vault_key.write_text("a" * 32)
+    failed = dg.materialize([vault_asset(Register(systems={}), home)], raise_on_error=False)
+    (failure,) = (failure_reason(event) for event in failed.all_events if event.is_step_failure)
+    assert failure.startswith(f"VaultKeyError: {home.vault} cannot be opened (IO Error: ")
+    assert "put it back from the back-up" in failure
+    assert "a" * 32 not in failure
+
+
 def test_a_key_file_is_read_and_a_weak_key_refused(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_FILE_VARIABLE, str(tmp_path / "key"))
     with pytest.raises(VaultKeyError, match="no file"):
