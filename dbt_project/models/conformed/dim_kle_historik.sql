@@ -13,18 +13,8 @@ udgaver as (
 
 versioner as (
     select
-        kle_emne,
-        udgave,
-        if(foerste, least(udgave, coalesce(oprettet_dato, udgave)), udgave) as gyldig_fra,
-        udgaaet,
-        titel,
-        gruppe,
-        gruppe_titel,
-        hovedgruppe,
-        hovedgruppe_titel,
-        slettes_efter,
-        bevaring,
-        emne_uuid
+        *,
+        if(foerste, least(udgave, coalesce(oprettet_dato, udgave)), udgave) as gyldig_fra
     from udgaver
 )
 
