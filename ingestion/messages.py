@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-_CPR = re.compile(r"(?<!\d)[0-36-9]\d(?:0[1-9]|1[0-2])\d\d(?:[ ./_–—-]|%[0-9A-Fa-f]{2}){0,3}\d{4}(?!\d)")
-"""However it is written: in a file's name, in an address (%20). A replacement number has 60 added to its day."""
+_CPR = re.compile(
+    r"(?<!\d)(?:[0-36-9]?\d(?:0[1-9]|1[0-2])\d\d|[0-36-9]?\d[ ./-](?:0[1-9]|1[0-2])[ ./-]\d\d)"
+    r"(?:[ ./_–—-]|%[0-9A-Fa-f]{2}){0,3}\d{4}(?!\d)"
+)
+"""However it is written, in a file too, in an address (%20), without its first zero. A replacement number has day + 60."""
 
 
 def one_line(said: object) -> str:

@@ -36,7 +36,18 @@ def test_a_secret_in_a_file_is_not_shown_either(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["010190-1234", "0101901234", "610190-1234", "010190 1234", "010190 – 1234", "010190%201234", "brev_010190_1234.pdf"],
+    [
+        "010190-1234",
+        "0101901234",
+        "610190-1234",
+        "010190 1234",
+        "010190 – 1234",
+        "010190%201234",
+        "brev_010190_1234.pdf",
+        "101901234",
+        "01/01/90-1234",
+        "01 01 90 1234",
+    ],
 )
 def test_a_cpr_number_stands_in_no_message(tmp_path: Path, written: str) -> None:
     """Nor does a replacement number, and however it is written; a database's own words pass the same way."""
@@ -49,7 +60,14 @@ def test_a_cpr_number_stands_in_no_message(tmp_path: Path, written: str) -> None
 
 
 @pytest.mark.parametrize(
-    "said", ["invoice 1900001234", "20261127T132221 1 of 2", "123456 rows, 2000 usual", "2026-11-27 13:22:21.640547"]
+    "said",
+    [
+        "invoice 1900001234",
+        "20261127T132221 1 of 2",
+        "123456 rows, 2000 usual",
+        "2026-11-27 13:22:21.640547",
+        "27-11-2026 kl. 14.05",
+    ],
 )
 def test_other_numbers_stay_in_messages(said: str) -> None:
     assert one_line(said) == said
