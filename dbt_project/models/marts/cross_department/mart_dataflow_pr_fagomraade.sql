@@ -6,14 +6,17 @@ indlaesninger as (
 
 kolonner as (
     select
-        system_id,
-        table_name,
+        columns.system_id,
+        columns.table_name,
         count(*) as kolonner,
-        count(*) filter (where direct_identifier or free_text) as kolonner_i_raazonen,
-        max(pii) as hoejeste_klasse,
-        string_agg(distinct key_domain, ', ' order by key_domain) as noegler
-    from {{ source('platform', 'system_columns') }}
-    group by system_id, table_name
+        count(*) filter (where columns.direct_identifier or columns.free_text) as kolonner_i_raazonen,
+        max(columns.pii) as hoejeste_klasse,
+        string_agg(
+            distinct coalesce(domaener.noegledomaene_navn, columns.key_domain), ', ' order by coalesce(domaener.noegledomaene_navn, columns.key_domain)
+        ) as noegler
+    from {{ source('platform', 'system_columns') }} as columns
+    left join {{ ref('noegledomaener') }} as domaener on columns.key_domain = domaener.noegledomaene
+    group by columns.system_id, columns.table_name
 )
 
 select
