@@ -21,7 +21,7 @@ from ingestion.connectors.alphabets import once
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, decoded, file_ref
 from ingestion.connectors.folders import Folder, Listed, opened
 from ingestion.connectors.unpack import is_aside, unpacked
-from ingestion.register.files import CsvSource, FilesTable, XmlSource
+from ingestion.register.files import CsvSource, FilesTable, JsonSource, XmlSource
 from ingestion.register.model import FilesSystem
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _LOOK_SECONDS = 5
 """Between two looks at files whose time tells nothing."""
+_FEW = 10
 
 
 def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table | Scan]:
@@ -85,6 +86,8 @@ def _parsed(
     for part, ref in unpacked(path, file_ref(listed.name), table.source.unpack):
         came: set[str] = set()
         for batch in parse(part, ref, names, context):
+            if not came:
+                batch = _with_key(batch, keys, table)
             rows += batch.rows if isinstance(batch, duck.Scan) else batch.num_rows
             came.update(batch.columns if isinstance(batch, duck.Scan) else batch.column_names)
             yield _with_columns(_without_unused(batch, names, context), made)
@@ -103,6 +106,24 @@ def _parsed(
         raise SourceError(f"{beside} counts {found['rows']}, {listed.name} has {given}. Have both sent again")
     context.source_rows = before + given
     totals.found(control.sums, text, beside, table, context)
+
+
+def _with_key(batch: pa.Table | Scan, keys: Mapping[str, str], table: FilesTable) -> pa.Table | Scan:
+    """Return a file's first records with their key, though none of them has it, where that may be the records' own fault.
+
+    So it is where they are few, as a night's changes are, and have nothing that nobody declared: they are set aside. Otherwise
+    the key is called by another name now.
+    """
+    if not isinstance(table.source, (XmlSource, JsonSource)) or isinstance(batch, duck.Scan) or batch.num_rows >= _FEW:
+        return batch
+    if not set(batch.column_names) <= {*table.raw_names().values(), SOURCE_REF, SOURCE_ROW}:
+        return batch
+    import pyarrow as pa
+
+    for raw in keys.values():
+        if raw not in batch.column_names:
+            batch = batch.append_column(raw, pa.nulls(batch.num_rows, pa.string()))
+    return batch
 
 
 def _beside(template: str, name: str) -> str:

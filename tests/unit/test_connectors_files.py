@@ -262,3 +262,25 @@ def test_a_file_in_which_no_record_has_the_key_fails_beside_good_ones(drop: Path
         extract(of, TABLE, of.tables[TABLE], context(tmp_path))
     (drop / "b.json").write_text('[{"id": 2}]')
     assert extract(of, TABLE, of.tables[TABLE], context(tmp_path)).rows == 2
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_record_without_its_key_keeps_no_small_delivery_back(drop: Path, tmp_path: Path, beside: bool) -> None:
+    """A night's delta may be one record: it is set aside. Of many, or with a new name beside, the key is called otherwise."""
+    if beside:
+        (drop / "a.json").write_text('[{"id": 1, "navn": "x"}]')
+    connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+    of = system(connection, {"format": "json", "glob": "*.json"}, {"id": column(), "navn": column()}, write="merge")
+    many = ",".join(['{"navn": "y"}'] * 10)
+    deliveries = {'[{"navn": "y"}]': False, '[{"navn": "y", "nr": 2}]': True, f"[{many}]": True}
+    for number, (content, fails) in enumerate(deliveries.items()):
+        (drop / "b.json").write_text(content)
+        (folder := tmp_path / str(number)).mkdir()
+        into = context(folder)
+        if fails:
+            with pytest.raises(SourceError, match=r"no longer gives 'id' \(b\.json\)"):
+                extract(of, TABLE, of.tables[TABLE], into)
+        else:
+            assert extract(of, TABLE, of.tables[TABLE], into).rows == int(beside)
+            assert into.rejects == 1
+        into.close()
