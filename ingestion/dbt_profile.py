@@ -63,8 +63,9 @@ def write_profile(register: Register, home: Home) -> Path:
     os.environ[KEY_VARIABLE] = vault_key(home)
     text = yaml.safe_dump({PROFILE: {"target": TARGET, "outputs": {TARGET: output}}}, sort_keys=False, allow_unicode=True)
     home.dbt.mkdir(parents=True, exist_ok=True)
-    # What dbt writes here of a model that failed quotes the value.
-    home.dbt.chmod(0o700)
+    for quoted in ("target", "logs"):  # What dbt writes there of a model that failed has the value in it.
+        (home.dbt / quoted).mkdir(exist_ok=True)
+        (home.dbt / quoted).chmod(0o700)
     (home.make_work() / "spill").mkdir(exist_ok=True)
     path = home.dbt / "profiles.yml"
     # dbt parses everything again when the profile has changed, and a run may be reading it: write only what is new, and whole.

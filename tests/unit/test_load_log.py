@@ -100,8 +100,9 @@ def test_the_bi_network_reads_of_a_system_in_danish(home: Home) -> None:
 
 def test_work_files_are_for_their_owner_alone(home: Home) -> None:
     """Also in a home that was made open to others: rejects, what databases spill and what dbt quotes hold what raw files hold."""
-    for folder in (home.raw, home.work, home.dbt):
+    closed = (home.work, home.dbt / "target", home.dbt / "logs")
+    for folder in (home.raw, *closed):
         folder.mkdir(parents=True, mode=0o755)
     build_platform(Register(systems={}), home)
     write_profile(Register(systems={}), home)
-    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (home.work, home.dbt)] == [0o700, 0o700]
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in closed} == {0o700}
