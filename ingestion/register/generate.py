@@ -248,7 +248,7 @@ def _quality(register: Register) -> Tree:
         ("column_name", "Kolonnens navn i råzonen; nøglens kolonner ved dubletter."),
         (
             "raw_value",
-            "Værdien som kilden skrev den; kun dens form (9 for cifre, a for bogstaver), hvor den er fortrolig eller følsom.",
+            "Kildens værdi uden CPR-numre; kun dens form (9 for cifre, a for bogstaver), hvor den er fortrolig eller følsom.",
         ),
         (
             "reason",

@@ -304,7 +304,8 @@ false
 regexp_replace(regexp_replace({{ value }}, '\d', '9', 'g'), '\pL', 'a', 'g')
 {%- endmacro -%}
 
-{#- A value that may be shown, but for a CPR number in it: where a line's fields have slipped, any column may hold one. -#}
+{#- A value that may be shown, but for a CPR number in it, written in any way that `digits_in` would find: where a line's fields have slipped, any
+    column may hold one. -#}
 {%- macro without_cpr(value) -%}
-regexp_replace({{ value }}, '(\b|_)(?:0?[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])(?:0[1-9]|1[0-2])\d{2}[ ./–—-]{0,3}\d{4}(\b|_)', '\1######-####\2', 'g')
+regexp_replace({{ value }}, '(\b|[A-Za-z_])(?:0?[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[ ./-]?(?:0[1-9]|1[0-2])[ ./-]?\d{2}[ ./–—-]{0,3}\d{4}(\b|[A-Za-z_])', '\1######-####\2', 'g')
 {%- endmacro -%}
