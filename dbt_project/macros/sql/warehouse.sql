@@ -155,9 +155,11 @@ date_trunc('{{ period }}', {{ covered_from(relation, day, where) }})::date as {{
 {%- endmacro -%}
 
 {#- A measure that is 0 where its system tells of nothing in a month that it covers (`covered`), and empty where it covers none: nobody knows.
-    What stands there is shown in any case. -#}
-{%- macro known(measure, month, covered) -%}
-coalesce({{ measure }}, if({{ month }} between {{ covered }}_fra and {{ covered }}_til, 0, null))
+    What stands there is shown in any case.
+    Where cells have a total beside them, `among` is their set: one that stands there alone makes the others 0, for an empty one would be what
+    is left of the total. -#}
+{%- macro known(measure, month, covered, among=none) -%}
+coalesce({{ measure }}, if({{ month }} between {{ covered }}_fra and {{ covered }}_til{% if among %} or count({{ measure }}) over (partition by {{ among }}) > 0{% endif %}, 0, null))
 {%- endmacro -%}
 
 {#- Key of an area: its kind and its code. -#}

@@ -211,15 +211,15 @@ select
     organisation.center,
     coalesce(fagomraader.fagomraade_navn, 'Ukendt') as fagomraade,
     case when not med_total.skjul_ansatte then med_total.antal_ansatte end::integer as antal_ansatte,
-    case when not med_total.skjul_syge then {{ known('nullif(med_total.antal_syge, 0)', 'med_total.maaned', 'kendt.fravaer') }} end::integer as antal_syge,
-    case when not med_total.skjul_syge then {{ known('med_total.sygetimer', 'med_total.maaned', 'kendt.fravaer') }} end::decimal(18, 2) as sygetimer,
+    case when not med_total.skjul_syge then {{ known('nullif(med_total.antal_syge, 0)', 'med_total.maaned', 'kendt.fravaer', among='med_total.maaned, med_total.center_id') }} end::integer as antal_syge,
+    case when not med_total.skjul_syge then {{ known('med_total.sygetimer', 'med_total.maaned', 'kendt.fravaer', among='med_total.maaned, med_total.center_id') }} end::decimal(18, 2) as sygetimer,
     {{ known('med_total.faste_timer', 'med_total.maaned', 'kendt.vagter') }}::decimal(18, 2) as faste_timer,
     {{ known('med_total.vikartimer', 'med_total.maaned', 'kendt.vagter') }}::decimal(18, 2) as vikartimer,
     {{ known('med_total.vikarudgift', 'med_total.maaned', 'kendt.vagter') }}::decimal(18, 2) as vikarudgift,
-    case when not med_total.skjul_bevilgede then {{ known('med_total.bevilgede_timer', 'med_total.maaned', 'kendt.omsorg') }} end::decimal(18, 2) as bevilgede_timer,
-    case when not med_total.skjul_besoegte then {{ known('med_total.planlagte_timer', 'med_total.maaned', 'kendt.omsorg') }} end::decimal(18, 2) as planlagte_timer,
-    case when not med_total.skjul_besoegte then {{ known('med_total.leverede_timer', 'med_total.maaned', 'kendt.omsorg') }} end::decimal(18, 2) as leverede_timer,
-    case when not med_total.skjul_loennede then {{ known('med_total.loenudgift', 'med_total.maaned', 'kendt.loen') }} end::decimal(18, 2) as loenudgift,
+    case when not med_total.skjul_bevilgede then {{ known('med_total.bevilgede_timer', 'med_total.maaned', 'kendt.omsorg', among='med_total.maaned, med_total.center_id') }} end::decimal(18, 2) as bevilgede_timer,
+    case when not med_total.skjul_besoegte then {{ known('med_total.planlagte_timer', 'med_total.maaned', 'kendt.omsorg', among='med_total.maaned, med_total.center_id') }} end::decimal(18, 2) as planlagte_timer,
+    case when not med_total.skjul_besoegte then {{ known('med_total.leverede_timer', 'med_total.maaned', 'kendt.omsorg', among='med_total.maaned, med_total.center_id') }} end::decimal(18, 2) as leverede_timer,
+    case when not med_total.skjul_loennede then {{ known('med_total.loenudgift', 'med_total.maaned', 'kendt.loen', among='med_total.maaned, med_total.center_id') }} end::decimal(18, 2) as loenudgift,
     (
         med_total.skjul_ansatte
         or med_total.skjul_syge

@@ -133,9 +133,9 @@ select
     flow.verserende::integer as verserende,
     flow.median_dage::decimal(9, 1) as median_sagsbehandlingsdage,
     coalesce(flow.gebyr, 0)::decimal(18, 2) as gebyr,
-    {{ known('nullif(kontakter.henvendelser, 0)', 'flow.maaned', 'kendt.skranken') }}::integer as henvendelser,
-    {{ known('nullif(kontakter.telefonnotater, 0)', 'flow.maaned', 'kendt.noter') }}::integer as telefonnotater,
-    {{ known('nullif(kontakter.klager, 0)', 'flow.maaned', 'kendt.esdh') }}::integer as klager,
+    {{ known('nullif(kontakter.henvendelser, 0)', 'flow.maaned', 'kendt.skranken', among='flow.maaned') }}::integer as henvendelser,
+    {{ known('nullif(kontakter.telefonnotater, 0)', 'flow.maaned', 'kendt.noter', among='flow.maaned') }}::integer as telefonnotater,
+    {{ known('nullif(kontakter.klager, 0)', 'flow.maaned', 'kendt.esdh', among='flow.maaned') }}::integer as klager,
     case when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'ansatte.aarsvaerk') }} end::decimal(9, 2) as aarsvaerk,
     case
         when flow.emne = 'I alt' then {{ suppress('ansatte.antal_ansatte', 'flow.afgjorte / nullif(ansatte.aarsvaerk, 0)') }}
