@@ -71,19 +71,17 @@ class Fault:
 def write_workbooks(register: Register, home: Home) -> dict[str, Path]:
     """Write `<home>/workbooks/<department>.xlsx` for each department with entries in the quarantine, or links to decide.
 
-    Returns the files by department.
-
-    A department without any has no file. Files are readable by their owner only, and replaced whole.
+    Returns the files by department; one without any has no file. They are readable by their owner only, and replaced whole.
 
     Raises:
-        duckdb.IOException: another process is building the warehouse.
+        duckdb.IOException: another process is building the warehouse, or its file is damaged.
         duckdb.CatalogException: nothing has been built yet.
     """
     import duckdb
 
     folder = home.path / "workbooks"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     with duckdb.connect(str(home.warehouse), read_only=True) as connection:
         counts = dict(connection.execute("select system_id, count(*) from quality.quarantine group by all").fetchall())
         for department in sorted({system.department for system in register.systems.values()}):
@@ -99,10 +97,10 @@ def write_workbooks(register: Register, home: Home) -> dict[str, Path]:
                 if links:
                     _ask(book, [(register.systems[system].title, *rest) for system, *rest in links])
                 _save(book, path)
-                written[department] = path
+                files[department] = path
             else:
                 path.unlink(missing_ok=True)
-    return written
+    return files
 
 
 def _book(department: str, systems: list[System], counts: dict[str, int], connection: duckdb.DuckDBPyConnection) -> Workbook:
