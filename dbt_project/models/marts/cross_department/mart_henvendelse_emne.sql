@@ -94,7 +94,7 @@ select
     (med_total.ventetid / nullif(med_total.maalte, 0))::decimal(9, 1) as ventetid_minutter,
     {% for count in ['telefonnotater', 'sager_med_telefonnotat'] -%}
     case
-        when not med_total.diskretioneret then {{ known('nullif(med_total.' ~ count ~ ', 0)', 'make_date(med_total.aar, 1, 1)', 'kendt.noter') }}
+        when not med_total.diskretioneret then {{ known('nullif(med_total.' ~ count ~ ', 0)', 'make_date(med_total.aar, 1, 1)', 'kendt.noter', among='med_total.aar, med_total.emneomraade') }}
     end::integer as {{ count }},
     {% endfor -%}
     med_total.diskretioneret
