@@ -386,10 +386,14 @@ def _fingerprint(register: Register) -> str:
     digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')}".encode())
     digest.update(register.model_dump_json().encode())
     for folder in INPUTS:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and _MADE_BY_DBT.isdisjoint(path.relative_to(folder).parts):
-                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+        for path in sorted(inputs_in(folder)):
+            digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def inputs_in(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder that somebody wrote."""
+    return (path for path in folder.rglob("*") if path.is_file() and _MADE_BY_DBT.isdisjoint(path.relative_to(folder).parts))
 
 
 def _packed(home: Home) -> Path:

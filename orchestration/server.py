@@ -17,9 +17,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import yaml
+from dagster import DagsterRunStatus, RunsFilter
+
+from ingestion.messages import one_line
+from ingestion.register import SYSTEMS
+from ingestion.register.vocabulary import FOLDER as VOCABULARY
+from orchestration.dbt import INPUTS, inputs_in
+from orchestration.instance import UNFINISHED
+
+if TYPE_CHECKING:
+    from dagster._grpc.client import DagsterGrpcClient
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCATION = "faellesdata"
@@ -32,6 +43,35 @@ RESTARTS = 5
 """More restarts than this within `RESTARTS_WITHIN_SECONDS`, and it is no accident: we end, and whoever started us is told."""
 RESTARTS_WITHIN_SECONDS = 600
 PAUSE_SECONDS = 1.0
+LOOK_SECONDS = 30
+"""How often the files that the definitions are made of are looked at."""
+RELOAD_SECONDS = 600
+"""dbt parses its project anew first: a minute and more on a busy machine."""
+FOLDERS = (SYSTEMS, VOCABULARY, *INPUTS)
+
+
+class Changes:
+    """Whether files in these folders are others than those that were read; not while somebody is writing them."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self._read = self._last = self._look()
+
+    def lie_still(self) -> bool:
+        """Whether the files are others than those that were read, and the same as when they were last looked at."""
+        before, self._last = self._last, self._look()
+        return before == self._last != self._read
+
+    def are_read(self) -> None:
+        self._read = self._last
+
+    def _look(self) -> frozenset[tuple[str, int, int]]:
+        found = []
+        for folder in self._folders:
+            for path in inputs_in(folder):
+                stat = path.stat()
+                found.append((str(path), stat.st_mtime_ns, stat.st_size))
+        return frozenset(found)
 
 
 class ServerError(Exception):
@@ -93,6 +133,7 @@ def serve(instance: dg.DagsterInstance, port: int, *, read_only: bool = False, t
         if not read_only:
             services.append(Service("daemon", ["dagster._daemon", "run", "--log-level", "warning", *shared]))
         services.append(Service("webserver", [*web, "--read-only"] if read_only else web))
+        changes = Changes(FOLDERS)
         try:
             code.start()
             _await(code, lambda: _answers(workspace), "the code server")
@@ -100,7 +141,7 @@ def serve(instance: dg.DagsterInstance, port: int, *, read_only: bool = False, t
                 service.start()
             _await(services[-1], lambda: not _is_free(port), "the webserver")
             tell(f"http://127.0.0.1:{port}   (Ctrl-C stops it{'' if read_only else ', and the schedule with it'})")
-            _watch(instance, services, tell)
+            _watch(instance, services, tell, lambda: _read_again(instance, changes, workspace, tell))
         except KeyboardInterrupt:
             tell("Stopping; runs under way are ended.")
         finally:
@@ -108,9 +149,15 @@ def serve(instance: dg.DagsterInstance, port: int, *, read_only: bool = False, t
                 service.stop()
 
 
-def _watch(instance: dg.DagsterInstance, services: Sequence[Service], tell: Callable[[str], None]) -> None:
+def _watch(
+    instance: dg.DagsterInstance, services: Sequence[Service], tell: Callable[[str], None], read_again: Callable[[], None]
+) -> None:
+    looked = time.monotonic()
     while True:
         time.sleep(PAUSE_SECONDS)
+        if time.monotonic() - looked > LOOK_SECONDS:
+            read_again()
+            looked = time.monotonic()
         for service in services:
             fault = ""
             if service.ended is not None:
@@ -125,6 +172,25 @@ def _watch(instance: dg.DagsterInstance, services: Sequence[Service], tell: Call
             tell(f"The {service.name} {fault}; it is started again.")
             time.sleep(PAUSE_SECONDS)
             service.start()
+
+
+def _read_again(instance: dg.DagsterInstance, changes: Changes, workspace: Path, tell: Callable[[str], None]) -> None:
+    """Have the definitions made anew once the register or the dbt project has changed, between two nights.
+
+    By the old ones a new system is never loaded, and with one that is gone no other of its department is: each run reads the
+    files anew, and finds no such step.
+    """
+    from dagster._core.errors import DagsterUserCodeUnreachableError
+
+    if not changes.lie_still() or instance.get_runs_count(RunsFilter(statuses=[*UNFINISHED, DagsterRunStatus.QUEUED])):
+        return
+    try:
+        _client(workspace).reload_code(timeout=RELOAD_SECONDS)
+    except DagsterUserCodeUnreachableError as error:
+        tell(f"The register or the dbt project has changed, and could not be read again; it is tried again. {one_line(error)}")
+        return
+    changes.are_read()
+    tell("The register or the dbt project has changed; it has been read again.")
 
 
 def _is_silent(instance: dg.DagsterInstance, daemon: Service) -> bool:
@@ -159,15 +225,20 @@ def _code_server(folder: Path) -> tuple[Service, Path]:
 
 def _answers(workspace: Path) -> bool:
     from dagster._core.errors import DagsterUserCodeUnreachableError
+
+    try:
+        _client(workspace).ping("")
+    except DagsterUserCodeUnreachableError:
+        return False
+    return True
+
+
+def _client(workspace: Path) -> DagsterGrpcClient:
     from dagster._grpc.client import DagsterGrpcClient
 
     address = yaml.safe_load(workspace.read_text())["load_from"][0]["grpc_server"]
     address.pop("location_name")
-    try:
-        DagsterGrpcClient(**address).ping("")
-    except DagsterUserCodeUnreachableError:
-        return False
-    return True
+    return DagsterGrpcClient(**address)
 
 
 def _await(service: Service, ready: Callable[[], bool], what: str) -> None:
