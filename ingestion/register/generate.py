@@ -254,7 +254,7 @@ def _quality(register: Register) -> Tree:
             "reason",
             "Mangler, kan ikke konverteres, ukendt værdi, dubleret række, dubleret nøgle, eller hvad indlæsningen melder.",
         ),
-        ("row_key", "Rækkens nøgle som kilden skrev den, en værdi for hver kolonne; tom, hvor den er fortrolig eller følsom."),
+        ("row_key", "Rækkens nøgle i kilden uden CPR-numre, en værdi for hver kolonne; tom, hvor den er fortrolig eller følsom."),
         ("row_dropped", "Om hele rækken mangler i staging; ellers er det kun værdien, der er tom."),
         ("load_id", "Id på den indlæsning rækken kom med."),
         ("source_ref", "Fil, adresse eller tabel som rækken kom fra."),

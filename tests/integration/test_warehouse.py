@@ -103,12 +103,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Home:
                 [line, "100" if line < 2 else "101", ANNA, unit],
             )
     with duckdb.connect(str(home.raw_file("opus_oekonomi"))) as raw:
-        for line, (dranst, amount) in enumerate((("1", "500.00"), ("2", "120.00-"), ("3", "ca. 7"))):
+        budget = [("2026", "0000301234", *line) for line in (("1", "500.00"), ("2", "120.00-"), ("3", "ca. 7"))]
+        for line, values in enumerate([*budget, ("Anna", ANNA, "1", "500.00")]):  # of the last the fields have slipped
             raw.execute(
                 "insert into raw.budget"
-                " (_dlt_load_id, _source_row, gjahr, version, omkostningssted, artskonto, funktion, dranst, beloeb)"
-                " values ('1', ?, '2026', '1', '0000301234', '52000100', '5.57.73', ?, ?)",
-                [line, dranst, amount],
+                " (_dlt_load_id, _source_row, version, artskonto, funktion, gjahr, omkostningssted, dranst, beloeb)"
+                " values ('1', ?, '1', '52000100', '5.57.73', ?, ?, ?, ?)",
+                [line, *values],
             )
     build_platform(register, home)
     build_vault(register, home)
@@ -222,9 +223,13 @@ def test_cost_and_refund_on_one_account_are_two_lines_of_the_budget(warehouse: d
         ("2", -120),
         ("3", None),
     ]
-    # Whoever corrects it finds the line by what the source calls it.
-    assert warehouse.execute("select column_name, row_key from quality.quarantine where table_name = 'budget'").fetchall() == [
-        ("beloeb", ["2026", "1", "0000301234", "52000100", "5.57.73", "3"])
+    # Whoever corrects it finds the line by what the source calls it, but for a CPR number.
+    found = warehouse.execute(
+        "select column_name, row_key from quality.quarantine where table_name = 'budget' order by source_row"
+    ).fetchall()
+    assert found == [
+        ("beloeb", ["2026", "1", "0000301234", "52000100", "5.57.73", "3"]),
+        ("gjahr", ["Anna", "1", "######-####", "52000100", "5.57.73", "1"]),
     ]
 
 

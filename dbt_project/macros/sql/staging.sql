@@ -219,7 +219,7 @@ with
     select
         '{{ table }}' as table_name,
         incomplete or place > 1 as row_dropped,
-        [{% for column in key_columns %}{% if column.masked %}null{% else %}raw_{{ spec.columns.index(column) + 1 }}{% endif %}{% if not loop.last %}, {% endif %}{% endfor %}]::varchar[] as row_key,
+        [{% for column in key_columns %}{{ 'null' if column.masked else without_cpr('raw_' ~ (spec.columns.index(column) + 1)) }}{% if not loop.last %}, {% endif %}{% endfor %}]::varchar[] as row_key,
         _dlt_load_id as load_id,
         _source_ref as source_ref,
         _source_row as source_row,
