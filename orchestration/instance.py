@@ -19,6 +19,8 @@ from orchestration.worker import launcher
 MARK = "# Written by faellesdata on every start. Remove this line to keep settings of your own."
 POSTGRES = "FAELLESDATA_DAGSTER_POSTGRES"
 PROCESS_TAG = "faellesdata/process"
+_CLOCK_SECONDS = 5
+"""By how much the machine's start, in whole seconds, and the log's clock may differ."""
 UNFINISHED = [
     DagsterRunStatus.STARTING,
     DagsterRunStatus.STARTED,
@@ -147,16 +149,27 @@ def _worker_is_gone(instance: dg.DagsterInstance, run: DagsterRun) -> bool:
         event = record.event_log_entry.dagster_event
         pid = event.engine_event_data.metadata.get("pid") if event else None
         if pid is not None:
-            return not _runs_python(int(str(pid.value)))
+            return not _lives_on(int(str(pid.value)), record.event_log_entry.timestamp)
     # Not started yet: Dagster gives up on it after `start_timeout_seconds`.
     return False
 
 
-def _runs_python(pid: int) -> bool:
-    """Whether `pid` is a living process, and not one of another program that has got the number since."""
+def _lives_on(pid: int, said: float) -> bool:
+    """Whether `pid` is the process that it was when that was said, and no other that has got its number since.
+
+    In a container numbers begin anew with each start: that of a killed load is soon the code server's, which is Python too.
+    """
     try:
         os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
+    except ProcessLookupError:
         return False
-    command = Path(f"/proc/{pid}/cmdline")
-    return not command.exists() or b"python" in command.read_bytes()
+    except PermissionError:
+        return False
+    process = Path(f"/proc/{pid}")
+    if not process.exists():
+        return True
+    booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+    # The name of the program, in brackets, may hold blanks; of what follows, the twentieth is when it began.
+    ticks = int((process / "stat").read_text().rpartition(")")[2].split()[19])
+    began = int(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")
+    return b"python" in (process / "cmdline").read_bytes() and began < said + _CLOCK_SECONDS

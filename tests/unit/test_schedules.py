@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster import DagsterRun, DagsterRunStatus, RunsFilter
+from dagster import DagsterEvent, DagsterEventType, DagsterRun, DagsterRunStatus, EventLogEntry, RunsFilter
+from dagster._core.events import EngineEventData
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from ingestion.danish_time import DENMARK
@@ -19,7 +21,7 @@ from ingestion.home import Home
 from ingestion.register import Register, read_register
 from ingestion.register.vocabulary import terms
 from orchestration.build import build_defs
-from orchestration.instance import PROCESS_TAG, WrongSetting, open_instance, write_settings
+from orchestration.instance import PROCESS_TAG, WrongSetting, end_orphans, open_instance, write_settings
 from orchestration.purge import NAME, delete_old_events, purge_job, purge_schedule
 from orchestration.schedules import BUILD, LOAD, NIGHT_TAG, PUBLISH, RUNS_TAG, next_requests, refresh_schedules, stage_sensor
 
@@ -161,6 +163,22 @@ def test_a_load_whose_process_is_gone_holds_no_night_up(instance: dg.DagsterInst
         answer = stage_sensor([dg.define_asset_job(BUILD), dg.define_asset_job(PUBLISH)], Home(tmp_path))(context)
     assert isinstance(answer, list)
     assert [request.job_name for request in answer] == [BUILD]
+
+
+def test_a_number_that_another_process_has_got_since_is_no_living_worker(tmp_path: Path, own_environment: None) -> None:
+    """After a container's restart the killed load's number is the code server's."""
+    home = Home(tmp_path)
+    with open_instance(home) as persisted:
+
+        def ended(said: float) -> bool:
+            run = _run(persisted, LOAD, DagsterRunStatus.STARTED, {})
+            data = EngineEventData(metadata={"pid": dg.MetadataValue.text(str(os.getpid()))})
+            event = DagsterEvent(DagsterEventType.ENGINE_EVENT.value, LOAD, event_specific_data=data)
+            persisted.handle_new_event(EventLogEntry(None, 10, "Started process", run.run_id, said, dagster_event=event))
+            return end_orphans(persisted, home) == [run.run_id]
+
+        now = datetime.now(UTC)
+        assert [ended(now.timestamp()), ended((now - timedelta(days=400)).timestamp())] == [False, True]
 
 
 def test_settings_are_ours_until_somebody_makes_them_theirs(
