@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
+
+from ingestion.danish_time import DENMARK
 
 WEEKS = 8
 FEWEST = 5
@@ -33,12 +35,12 @@ class UsualRows:
 
 
 def usual_rows(history: Sequence[tuple[datetime, int]], at: datetime) -> UsualRows | None:
-    """Return the usual range for a load at `at`, from earlier loads as (time, rows); None while they are too few.
+    """Return the usual range for a load at `at`, from earlier loads as (time in UTC, rows); None while they are too few.
 
     Loads of the same weekday count alone where there are enough of them: on Mondays a system may deliver a weekend.
     """
     recent = [(time, rows) for time, rows in history if at - timedelta(weeks=WEEKS) <= time < at]
-    same_day = [rows for time, rows in recent if time.weekday() == at.weekday()]
+    same_day = [rows for time, rows in recent if _weekday(time) == _weekday(at)]
     weekday = len(same_day) >= FEWEST_OF_WEEKDAY
     counts = same_day if weekday else [rows for _, rows in recent]
     if len(counts) < (FEWEST_OF_WEEKDAY if weekday else FEWEST):
@@ -47,6 +49,11 @@ def usual_rows(history: Sequence[tuple[datetime, int]], at: datetime) -> UsualRo
     spread = median(abs(rows - middle) for rows in counts)
     room = max(SPREADS * spread, SHARE * middle, ROWS)
     return UsualRows(max(0, round(middle - room)), round(middle + room), len(counts), weekday)
+
+
+def _weekday(at: datetime) -> int:
+    """In Denmark: by UTC, half past one at night is another day in summer than in winter."""
+    return at.replace(tzinfo=UTC).astimezone(DENMARK).weekday()
 
 
 def history(log: Sequence[Mapping[str, Any]], table_name: str, whole: bool) -> list[tuple[datetime, int]]:

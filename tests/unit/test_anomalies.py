@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ingestion.anomalies import history, usual_rows
+from ingestion.danish_time import DENMARK
 
 MONDAY = datetime(2026, 11, 23, 3)
 
@@ -50,6 +51,18 @@ def test_a_monday_is_held_up_against_mondays() -> None:
     assert 100 not in monday, "the weekend is missing"
     assert 100 in tuesday
     assert 3000 not in tuesday
+
+
+def test_a_monday_is_a_danish_one_when_the_clock_has_changed() -> None:
+    """At half past one it is still yesterday in UTC in summer, and not in winter."""
+    nights = [datetime(2026, 2, 1, 1, 30, tzinfo=DENMARK) + timedelta(days=day) for day in range(58)]
+    known = [(night.astimezone(UTC).replace(tzinfo=None), 100 if night.weekday() else 3000) for night in nights]
+    *earlier, (monday, _) = known
+    assert monday == datetime(2026, 3, 29, 23, 30)
+    found = usual_rows(earlier, monday)
+    assert found is not None
+    assert found.weekday
+    assert 3000 in found
 
 
 def test_a_small_table_may_come_and_go_by_a_few_rows() -> None:
