@@ -50,7 +50,8 @@ budgetaar as (
 maaneder as (
     select
         dato.maaned,
-        max(dato.dato) as sidste_dag
+        max(dato.dato) as sidste_dag,
+        max(dato.dato) <= {{ covered_to(ref('fct_postering'), 'bogfoeringsdato') }} as er_omme
     from {{ ref('dim_dato') }} as dato
     where dato.maaned between (select min(forbrug.maaned) from forbrug) and {{ covered_to('forbrug', 'maaned') }}
     group by dato.maaned
@@ -142,6 +143,7 @@ celler as (
     select
         linjer.regnskabsaar,
         maaneder.maaned,
+        maaneder.er_omme,
         steder.enhed_id,
         coalesce(organisation.center_id, {{ unknown_key() }}) as center_id,
         coalesce(linjens_udvalg.udvalg, 'Ukendt') as udvalg,
@@ -217,6 +219,7 @@ med_total as (
         sum(aarsbudget_oprindeligt) as aarsbudget_oprindeligt,
         sum(aarsbudget) as aarsbudget,
         sum(forbrug) as forbrug,
+        bool_and(er_omme) as er_omme,
         -- A line whose salaries mart_fravaer_vikar shows hides nothing: two others must be hidden, or the total.
         {{ hidden_total('personer', 'diskretioneret', 'sum(personer)') }}
         or (bool_or(diskretioneret) and count(*) filter (where diskretioneret and not loen_vist) < 2) as diskretioneret
@@ -229,8 +232,9 @@ loebende as (
     select
         *,
         sum(forbrug) over linje as forbrug_i_aaret,
-        -- By the months there are: the first year need not begin in January.
-        12 * sum(forbrug) over linje / count(*) over linje as forventet,
+        -- By the months that are over, as many as there are: the first year need not begin in January, and of the running month most is not
+        -- posted yet.
+        12 * sum(forbrug) filter (where er_omme) over linje / nullif(count(*) filter (where er_omme) over linje, 0) as forventet,
         bool_or(diskretioneret) over linje as rest_skjult
     from med_total
     window linje as (partition by regnskabsaar, center_id, udvalg, omkostningssted, funktion, raekketype order by maaned)
