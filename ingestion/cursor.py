@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 _ODATA = re.compile(r"/Date\((-?\d+)([+-]\d{4})?\)/")
 _DURATION = re.compile(r"^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$")
 
-_ORDER = {
-    "integer": "try_cast({0} as hugeint)",
-    "odata_date": "try_cast(regexp_extract({0}, '-?[0-9]+') as bigint)",
-    "odata_timestamp": "try_cast(regexp_extract({0}, '-?[0-9]+') as bigint)",
-}
+_MILLISECONDS = (
+    "case when starts_with({0}, '/Date(') then try_cast(regexp_extract({0}, '-?[0-9]+') as bigint)"
+    " when regexp_matches({0}, '[T ].*(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$') then epoch_ms(try_cast({0} as timestamptz))"
+    " else epoch_ms(try_cast({0} as timestamp)) end"
+)
+"""As V2 writes a moment, and as V4 does."""
+_ORDER = {"integer": "try_cast({0} as hugeint)", "odata_date": _MILLISECONDS, "odata_timestamp": _MILLISECONDS}
 _CEILING = {
     "date": "%Y-%m-%d",
     "date_sap": "%Y%m%d",
@@ -75,8 +77,10 @@ def less_lag(value: str, column_type: str, lag: str | None) -> str:
         return f"/Date({milliseconds}{found[2] or ''})/"
     if column_type == "date_sap":
         return (datetime.strptime(value, "%Y%m%d") - back).strftime("%Y%m%d")
-    if column_type == "date":
+    if column_type == "iso_week":
+        return (datetime.strptime(f"{value}1", "%GW%V%u") - back).strftime("%GW%V")
+    if column_type in ("date", "odata_date"):
         return (date.fromisoformat(value[:10]) - back).isoformat()
-    if column_type == "timestamp":
+    if column_type in ("timestamp", "odata_timestamp"):
         return (datetime.fromisoformat(value) - back).isoformat(sep=value[10:11] or "T")
     return value

@@ -203,6 +203,8 @@ class TableBase(Strict):
             problems.append(f"cursor '{self.cursor.column}' is not among the columns. Name a column, or add it")
         elif self.cursor and self.columns[self.cursor.column].type not in CURSOR_TYPES:
             problems.append(f"cursor '{self.cursor.column}' has a type that does not sort. Use one of {', '.join(CURSOR_TYPES)}")
+        elif self.cursor and self.cursor.lag and self.columns[self.cursor.column].type == "integer":
+            problems.append(f"`lag` is a time, and cursor '{self.cursor.column}' a number. Leave it out, or use a date")
         for attribute, named in (("raw", self.raw_names()), ("warehouse", self.warehouse_names())):
             seen: dict[str, str] = {}
             for source, name in named.items():

@@ -25,6 +25,9 @@ def top(values: list[str | None], column_type: str) -> str | None:
         (["2026-01-02", "2026-01-10"], "date", "2026-01-10"),
         (["/Date(999999999999)/", "/Date(1767225600000)/"], "odata_date", "/Date(1767225600000)/"),
         (["/Date(1767225600000+0000)/"], "odata_timestamp", "/Date(1767225600000+0000)/"),
+        (["2026-01-02T08:00:00Z", "2026-03-02T08:00:00Z", "2026-02-02T08:00:00Z"], "odata_timestamp", "2026-03-02T08:00:00Z"),
+        (["2026-10-25T02:30:00+02:00", "2026-10-25T02:10:00+01:00"], "odata_timestamp", "2026-10-25T02:10:00+01:00"),
+        (["2026-02-02", "2026-10-02", "2026-03-02"], "odata_date", "2026-10-02"),
         ([None, None], "timestamp", None),
         ([], "timestamp", None),
         (["2026", "2026-01-02T08:00", "2026-02-30T08:00:00", "2026-01-1"], "timestamp", "2026-01-02T08:00"),
@@ -45,6 +48,8 @@ def test_highest(values: list[str | None], column_type: str, expected: str | Non
         (["20260102", "99991231"], "date_sap"),
         (["2026-01-02T08:00:00", "9999-12-31T00:00:00"], "timestamp"),
         (["/Date(1767225600000)/", "/Date(253402214400000)/"], "odata_date"),
+        (["2026-01-02T08:00:00Z", "9999-12-31T00:00:00Z"], "odata_timestamp"),
+        (["2026W01", "9999W52"], "iso_week"),
     ],
 )
 def test_a_date_in_the_far_future_does_not_stop_later_loads(values: list[str], column_type: str) -> None:
@@ -71,12 +76,22 @@ def test_a_row_of_tomorrow_does_not_hide_what_is_written_today() -> None:
         ("2026-01-10 08:00:00", "timestamp", "P1D", "2026-01-09 08:00:00"),
         ("2026-01-10", "timestamp", "P1D", "2026-01-09T00:00:00"),
         ("/Date(1767225600000+0000)/", "odata_timestamp", "P1D", "/Date(1767139200000+0000)/"),
+        ("2026-01-10T08:00:00+01:00", "odata_timestamp", "P1D", "2026-01-09T08:00:00+01:00"),
+        ("2026-01-10", "odata_date", "P3D", "2026-01-07"),
+        ("2026W53", "iso_week", "P1W", "2026W52"),
+        ("2027W01", "iso_week", "P3D", "2026W53"),
         ("2026-03-31", "date", "P1M", "2026-02-28"),
         ("17", "integer", None, "17"),
     ],
 )
 def test_less_lag(value: str, column_type: str, lag: str | None, expected: str) -> None:
     assert less_lag(value, column_type, lag) == expected
+
+
+def test_a_number_has_no_lag() -> None:
+    cursor = {"column": "id", "lag": "P3D"}
+    with pytest.raises(ValueError, match="`lag` is a time, and cursor 'id' a number"):
+        system({"protocol": "sql", "url": "sqlite://"}, {"table": "t"}, {"id": column("integer")}, write="merge", cursor=cursor)
 
 
 def test_from_a_day_before_the_first_everything_is_read() -> None:
