@@ -53,6 +53,7 @@ BY_HAND = {
     "fraflytninger": ("sum(flytninger) filter (where retning = 'fraflytning')", FLYTNING),
     "nettotilflytning": (f"{TIL} - sum(flytninger) filter (where retning = 'fraflytning')", FLYTNING),
     "boern_i_tilbud": ("sum(boern)", BARN),
+    "boernehalvaar": ("sum(boern)", BARN),
     "fravaersdage": ("sum(fravaersdage)", BARN),
     "fravaersdage_pr_barn": ("sum(fravaersdage) / sum(boern)", BARN),
 }
@@ -100,6 +101,13 @@ def test_every_metric_is_what_it_is_by_hand(home: Home) -> None:
         ((expected_of_all,),) = run_query(home, ROLE, by_hand)[1]
         ((found_of_all,),) = run_query(home, ROLE, metric_sql(manifest, [name], []))[1]
         assert found_of_all == pytest.approx(float(expected_of_all)), name
+    # Days of all half-years are of the children of all of them, not of the last one's.
+    by_hand = "select sum(fravaersdage) / sum(boern), count(*) > 1 from mart_tidlig_opsporing where institutionsnummer = 'I alt'"
+    ((expected_of_all, several),) = run_query(home, ROLE, by_hand)[1]
+    assert several
+    assert run_query(home, ROLE, metric_sql(manifest, ["fravaersdage_pr_barn"], []))[1] == [
+        (pytest.approx(float(expected_of_all)),)
+    ]
     # The year's net is of quarters in which both ways are shown: one way alone would be all of the difference.
     by_hand = (
         "select year(kvartal), sum(if(retning = 'tilflytning', flytninger, -flytninger))"
