@@ -18,8 +18,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ingestion.danish_time import written
 from ingestion.home import Home
@@ -29,6 +30,9 @@ from orchestration.troubles import PLATFORM, Owner, Trouble
 MAIL, PREFIX, UI_URL = "FAELLESDATA_ALERT_MAIL", "FAELLESDATA_ALERT_", "FAELLESDATA_UI_URL"
 SHOWN = 12
 """Details and marts listed before the rest are only counted: a message is to be read on a telephone."""
+
+SILENT_SECONDS = 3
+"""A server that refuses does so at once."""
 
 Kind = Literal["failure", "warning", "success"]
 Send = Callable[[str, str, str, Kind], bool]
@@ -53,7 +57,7 @@ def tell(home: Home, troubles: Sequence[Trouble], now: datetime, send: Send | No
 
     Of what is no longer among the `systems` of the register nobody can say that it is mended: its file may have an error.
     """
-    told = Told()
+    told, silent = Told(), set[str]()
     with exclusive(home, "alerts"):
         before = _read(home)
         after = dict(before)
@@ -75,7 +79,7 @@ def tell(home: Home, troubles: Sequence[Trouble], now: datetime, send: Send | No
             # Before it is sent: what a full disk keeps from being noted would be told again each minute. And for each owner: if
             # this process is killed before the next, this one is not told again.
             draft = _draft(home, then)
-            took = [(send or send_by_apprise)(address, title, body, _kind(new)) for address in addresses]
+            took = [_deliver(send or send_by_apprise, silent, address, title, body, _kind(new)) for address in addresses]
             if not any(took):
                 draft.unlink()
                 told.failed.append(owner.team)
@@ -135,6 +139,20 @@ def _kind(new: Sequence[Trouble]) -> Kind:
     if not new:
         return "success"
     return "failure" if any(trouble.severity == "error" for trouble in new) else "warning"
+
+
+def _deliver(send: Send, silent: set[str], address: str, title: str, body: str, kind: Kind) -> bool:
+    """Send, but not by a server that has kept an earlier message waiting in vain: asked for each owner, a mail server that hangs
+    held up the end of the night for minutes, and the daemon with it.
+    """
+    server = urlsplit(address).netloc.rpartition("@")[2]
+    if server in silent:
+        return False
+    began = monotonic()
+    took = send(address, title, body, kind)
+    if not took and monotonic() - began > SILENT_SECONDS:
+        silent.add(server)
+    return took
 
 
 def send_by_apprise(address: str, title: str, body: str, kind: Kind) -> bool:

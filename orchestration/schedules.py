@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterRun, RunsFilter
+from filelock import Timeout
 
 from ingestion.danish_time import DENMARK
 from ingestion.home import Home
@@ -16,7 +17,9 @@ from ingestion.register import Register, System
 from ingestion.register.vocabulary import Term, cron_is_valid, terms
 from orchestration.instance import end_orphans
 from orchestration.keys import raw_table
+from orchestration.locks import lock_file
 from orchestration.raw import checks_of
+from orchestration.states import last_night
 
 LOAD, BUILD, PUBLISH = "nightly_load", "nightly_build", "nightly_publish"
 NIGHT_TAG = "faellesdata/night"
@@ -131,9 +134,17 @@ def morning_sensor(register: Register, home: Home) -> dg.SensorDefinition:
         if not news:
             return dg.SkipReason("No night has ended since the last time.")
         home.load_settings()
-        told = conclude(home, register, context.instance, ", ".join(news))
+        names = ", ".join(news)
+        try:
+            # The daemon gives a tick up after a minute, which goes on all the same: the next ones are not to queue up behind it.
+            with lock_file(home, "morning").acquire(timeout=0):
+                last = last_night(home, datetime.now(UTC))
+                told = None if last and last["night"] == names else conclude(home, register, context.instance, names)
+        except Timeout:
+            return dg.SkipReason(f"{names} is over. The owners are still being told.")
         context.update_cursor(json.dumps(over))
-        return dg.SkipReason(f"{', '.join(news)} is over. Told: {', '.join(told.sent) or 'nobody'}.")
+        said = "The owners had been told." if told is None else f"Told: {', '.join(told.sent) or 'nobody'}."
+        return dg.SkipReason(f"{names} is over. {said}")
 
     return morning
 

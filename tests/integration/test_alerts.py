@@ -17,6 +17,7 @@ from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.landing import land_system
 from ingestion.register import read_register
+from orchestration import alerts
 from orchestration.alerts import Told, tell
 from orchestration.instance import open_instance
 from orchestration.morning import conclude
@@ -171,6 +172,28 @@ def test_who_was_told_is_not_told_again_because_another_address_is_dead(home: Ho
     monkeypatch.setenv("FAELLESDATA_ALERT_BOERN_FAMILIE", "json://127.0.0.1")
     told = [told_with(home, took) for took in (lambda _: False, lambda address: address.startswith("mail"), lambda _: True)]
     assert told == [Told(failed=["Hold"]), Told(sent=["Hold"], partly=["Hold (1 af 2 adresser)"]), Told()]
+
+
+def test_a_server_that_keeps_one_waiting_is_not_asked_for_each_owner(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAELLESDATA_ALERT_MAIL", "mailto://smtp.odsherred.example:25?to={owner}")
+    monkeypatch.setenv("FAELLESDATA_ALERT_C", "json://kanal.odsherred.example")
+    home.path.mkdir()
+    troubles = [Trouble(key, Owner(key, f"{key}@odsherred.example", key), "Noget.", "Gør noget.") for key in "abc"]
+    clock, asked = [0], list[str]()
+    monkeypatch.setattr(alerts, "monotonic", lambda: clock[0])
+
+    def told(seconds: int) -> tuple[list[str], list[str]]:
+        asked.clear()
+
+        def send(address: str, *_: object) -> bool:
+            asked.append(address.partition(":")[0])
+            clock[0] += seconds
+            return not address.startswith("mailto")
+
+        return tell(home, troubles, datetime(2026, 11, 26, tzinfo=UTC), send, systems=()).sent, asked
+
+    assert told(seconds=15) == (["c"], ["mailto", "json"])
+    assert told(seconds=0) == ([], ["mailto", "mailto"]), "what refuses at once is asked for the next owner too"
 
 
 def test_what_cannot_be_noted_is_not_told_before_it_can(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

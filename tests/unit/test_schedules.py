@@ -16,14 +16,27 @@ from dagster import DagsterEvent, DagsterEventType, DagsterRun, DagsterRunStatus
 from dagster._core.events import EngineEventData
 from dagster._utils.schedules import schedule_execution_time_iterator
 
+import orchestration.morning
 from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.register import Register, read_register
 from ingestion.register.vocabulary import terms
+from orchestration.alerts import Told
 from orchestration.build import build_defs
 from orchestration.instance import PROCESS_TAG, WrongSetting, end_orphans, open_instance, write_settings
+from orchestration.morning import write_heartbeat
 from orchestration.purge import NAME, delete_old_events, purge_job, purge_schedule
-from orchestration.schedules import BUILD, LOAD, NIGHT_TAG, PUBLISH, RUNS_TAG, next_requests, refresh_schedules, stage_sensor
+from orchestration.schedules import (
+    BUILD,
+    LOAD,
+    NIGHT_TAG,
+    PUBLISH,
+    RUNS_TAG,
+    morning_sensor,
+    next_requests,
+    refresh_schedules,
+    stage_sensor,
+)
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +192,30 @@ def test_a_number_that_another_process_has_got_since_is_no_living_worker(tmp_pat
 
         now = datetime.now(UTC)
         assert [ended(now.timestamp()), ended((now - timedelta(days=400)).timestamp())] == [False, True]
+
+
+def test_a_morning_that_takes_longer_than_the_daemon_waits_is_told_once(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, concluded = Home(tmp_path), list[str]()
+    _run(instance, PUBLISH, DagsterRunStatus.SUCCESS, {NIGHT_TAG: "daily-2026-11-22", RUNS_TAG: "1"})
+
+    def tick() -> str:
+        with dg.build_sensor_context(instance) as context:
+            answer = morning_sensor(Register(systems={}), home)(context)
+        assert isinstance(answer, dg.SkipReason)
+        return str(answer.skip_message)
+
+    def conclude(home: Home, register: Register, instance: dg.DagsterInstance, night: str) -> Told:
+        concluded.append(night)
+        assert "still being told" in tick(), "the next one does not wait"
+        write_heartbeat(home, night, datetime.now(UTC), [], Told())
+        return Told()
+
+    monkeypatch.setattr(orchestration.morning, "conclude", conclude)
+    assert "Told: nobody" in tick()
+    assert "had been told" in tick(), "the daemon had given up, and noted nothing"
+    assert concluded == ["daily-2026-11-22"]
 
 
 def test_settings_are_ours_until_somebody_makes_them_theirs(
