@@ -290,7 +290,8 @@ def seen(home: Home) -> Seen:
             connection.execute(f"select sum(md5_number_lower({digested})) from vault.{table} as one").fetchone()
             for table, digested in (("person_keys", "cpr || person_id"), ("pseudonyms", "one::varchar"))
         ]
-        looks = [look for (look,) in connection.execute("select look from vault.looks order by looked_at").fetchall()]
+        # As they came: by its time, one by a clock that was ahead would be the newest for good.
+        looks = [look for (look,) in connection.execute("select look from vault.looks order by rowid").fetchall()]
     return Seen(
         {(system, table): up_to for system, table, up_to, _ in rows},
         {(system, table): moved for system, table, _, moved in rows},

@@ -145,11 +145,18 @@ def test_a_vault_that_is_lost_is_not_made_anew_in_silence(home: Home) -> None:
     assert dg.materialize([vault]).success
 
 
-def test_a_vault_that_was_put_back_is_noticed(register: Register, drop: Path, home: Home, tmp_path: Path) -> None:
-    """Whom it met since the copy gets another id: what the warehouse holds of them is of no use."""
+@pytest.mark.parametrize("ahead", ["0 hours", "1 year"])
+def test_a_vault_that_was_put_back_is_noticed(register: Register, drop: Path, home: Home, tmp_path: Path, ahead: str) -> None:
+    """Whom it met since the copy gets another id: what the warehouse holds of them is of no use. Also where the clock was `ahead`
+    one night.
+    """
     put(drop, "personer.csv", "cpr", "0101901111")
     put(drop, "skift.csv", "cpr;før")
     refresh(register, home)
+    with duckdb.connect() as vault:
+        load_extension(vault, "httpfs")
+        vault.execute(f"attach '{home.vault}' as vault (encryption_key '{vault_key(home)}')")
+        vault.execute(f"update vault.looks set looked_at = looked_at + interval '{ahead}'")
     home.warehouse.parent.mkdir(parents=True, exist_ok=True)
     manifest = {"sources": {"personer": {"source_name": "borger", "name": "personer", "schema": "raw"}}}
 
