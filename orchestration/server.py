@@ -59,7 +59,10 @@ class Changes:
 
     def lie_still(self) -> bool:
         """Whether the files are others than those that were read, and the same as when they were last looked at."""
-        before, self._last = self._last, self._look()
+        try:
+            before, self._last = self._last, self._look()
+        except FileNotFoundError:  # One went between being listed and being looked at: they are being written.
+            return False
         return before == self._last != self._read
 
     def are_read(self) -> None:

@@ -35,6 +35,15 @@ def test_files_have_changed_when_they_lie_still(tmp_path: Path) -> None:
     assert looks() == [False, True]
 
 
+def test_a_file_that_goes_while_it_is_looked_at_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = Changes([tmp_path])
+    with monkeypatch.context() as patched:
+        patched.setattr(server, "inputs_in", lambda folder: [folder / "alfa.yml"])
+        assert not changes.lie_still()
+    (tmp_path / "beta.yml").write_text("1")
+    assert [changes.lie_still(), changes.lie_still()] == [False, True]
+
+
 def test_a_changed_register_is_read_again_between_two_nights(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FAELLESDATA_HOME", "DAGSTER_HOME"):
         monkeypatch.setenv(name, "")
