@@ -33,6 +33,7 @@ _CHUNK = 1 << 20
 _LOOK_SECONDS = 5
 """Between two looks at files whose time tells nothing."""
 _FEW = 10
+"""Records: as many that all lack their key are no slips of somebody's pen."""
 
 
 def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadContext) -> Iterator[pa.Table | Scan]:
@@ -112,11 +113,11 @@ def _with_key(batch: pa.Table | Scan, keys: Mapping[str, str], table: FilesTable
     """Return a file's first records with their key, though none of them has it, where that may be the records' own fault.
 
     So it is where they are few, as a night's changes are, and have nothing that nobody declared: they are set aside. Otherwise
-    the key is called by another name now.
+    the key is called by another name now; and in place of a whole table such rows are never taken.
     """
-    if not isinstance(table.source, (XmlSource, JsonSource)) or isinstance(batch, duck.Scan) or batch.num_rows >= _FEW:
+    if table.write == "replace" or not isinstance(table.source, (XmlSource, JsonSource)) or isinstance(batch, duck.Scan):
         return batch
-    if not set(batch.column_names) <= {*table.raw_names().values(), SOURCE_REF, SOURCE_ROW}:
+    if batch.num_rows >= _FEW or not set(batch.column_names) <= {*table.raw_names().values(), SOURCE_REF, SOURCE_ROW}:
         return batch
     import pyarrow as pa
 

@@ -284,3 +284,12 @@ def test_a_record_without_its_key_keeps_no_small_delivery_back(drop: Path, tmp_p
             assert extract(of, TABLE, of.tables[TABLE], into).rows == int(beside)
             assert into.rejects == 1
         into.close()
+
+
+def test_a_small_snapshot_without_keys_takes_the_place_of_nothing(drop: Path, tmp_path: Path) -> None:
+    """Of a delta such a record is set aside; here all that is stored would make way for rows that nobody can tell apart."""
+    (drop / "b.json").write_text('[{"navn": "y"}]')
+    connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}}
+    of = system(connection, {"format": "json", "glob": "*.json"}, {"id": column(), "navn": column()}, write="replace")
+    with pytest.raises(SourceError, match=r"no longer gives 'id' \(b\.json\)"):
+        extract(of, TABLE, of.tables[TABLE], context(tmp_path))
