@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster import DagsterRun, RunsFilter
+from dagster import DagsterRun, RunRecord, RunsFilter
 from filelock import Timeout
 
 from ingestion.danish_time import DENMARK
@@ -81,16 +81,18 @@ def load_request(run_key: str, systems: Sequence[System], night: str, runs: int)
 def next_requests(instance: dg.DagsterInstance, now: datetime) -> list[dg.RunRequest]:
     """Return what the nights under way need next: a build where all loads are over, a publication where the build is.
 
-    Over means over, not succeeded: what a failed load or a failed model left as it was is used with its age showing.
+    Over means over, not succeeded: what a failed load or a failed model left as it was is used with its age showing. What is
+    executed again in the UI, once it has been followed, is followed again.
     """
     stages = {name: _nights(instance, name, now - LOOK_BACK) for name in (LOAD, BUILD, PUBLISH)}
     requests = []
     for done, follows in ((LOAD, BUILD), (BUILD, PUBLISH)):
         for night, runs in stages[done].items():
-            if night not in stages[follows] and _over(runs):
-                requests.append(
-                    dg.RunRequest(run_key=f"{follows}-{night}", job_name=follows, tags={NIGHT_TAG: night, RUNS_TAG: "1"})
-                )
+            followed, last = stages[follows].get(night, []), _newest(runs)
+            # By the order in which they were made: the clock of a database may be another's.
+            if _over(runs) and (not followed or _newest(followed).storage_id < last.storage_id):
+                key = f"{follows}-{night}-{last.dagster_run.run_id}"
+                requests.append(dg.RunRequest(run_key=key, job_name=follows, tags={NIGHT_TAG: night, RUNS_TAG: "1"}))
     return requests
 
 
@@ -128,39 +130,48 @@ def morning_sensor(register: Register, home: Home) -> dg.SensorDefinition:
         from orchestration.morning import conclude
 
         nights = _nights(context.instance, PUBLISH, datetime.now(UTC) - LOOK_BACK)
-        over = sorted(name for name, runs in nights.items() if _over(runs))
+        over = {night: _newest(runs) for night, runs in nights.items() if _over(runs)}
         done = json.loads(context.cursor or "[]")
-        news = [name for name in over if name not in done]
+        news = {night: last for night, last in over.items() if last.dagster_run.run_id not in done}
         if not news:
             return dg.SkipReason("No night has ended since the last time.")
         home.load_settings()
-        names = ", ".join(news)
+        names = ", ".join(sorted(news))
+        # In whole seconds, as the heartbeat tells them.
+        published = int(max(last.end_time or last.create_timestamp.timestamp() for last in news.values()))
         try:
             # The daemon gives a tick up after a minute, which goes on all the same: the next ones are not to queue up behind it.
             with lock_file(home, "morning").acquire(timeout=0):
                 last = last_night(home, datetime.now(UTC))
-                told = None if last and last["night"] == names else conclude(home, register, context.instance, names)
+                was_told = last and datetime.fromisoformat(last["at"]).timestamp() >= published
+                told = None if was_told else conclude(home, register, context.instance, names)
         except Timeout:
             return dg.SkipReason(f"{names} is over. The owners are still being told.")
-        context.update_cursor(json.dumps(over))
+        context.update_cursor(json.dumps(sorted(last.dagster_run.run_id for last in over.values())))
         said = "The owners had been told." if told is None else f"Told: {', '.join(told.sent) or 'nobody'}."
         return dg.SkipReason(f"{names} is over. {said}")
 
     return morning
 
 
-def _nights(instance: dg.DagsterInstance, job_name: str, since: datetime) -> dict[str, list[DagsterRun]]:
-    nights: dict[str, list[DagsterRun]] = defaultdict(list)
-    for run in instance.get_runs(RunsFilter(job_name=job_name, created_after=since)):
-        if NIGHT_TAG in run.tags:
-            nights[run.tags[NIGHT_TAG]].append(run)
+def _nights(instance: dg.DagsterInstance, job_name: str, since: datetime) -> dict[str, list[RunRecord]]:
+    nights: dict[str, list[RunRecord]] = defaultdict(list)
+    for record in instance.get_run_records(RunsFilter(job_name=job_name, created_after=since)):
+        if night := record.dagster_run.tags.get(NIGHT_TAG):
+            nights[night].append(record)
     return nights
 
 
-def _over(runs: Sequence[DagsterRun]) -> bool:
+def _newest(records: Sequence[RunRecord]) -> RunRecord:
+    return max(records, key=lambda record: record.storage_id)
+
+
+def _over(records: Sequence[RunRecord]) -> bool:
+    runs = [record.dagster_run for record in records]
     started = [run for run in runs if run.parent_run_id is None]
     expected = max(int(run.tags.get(RUNS_TAG, "1")) for run in runs)
-    return len(started) >= expected and all(run.is_finished and not _comes_again(run) for run in runs)
+    # None started: they were days ago, and somebody executes one of them again.
+    return (not started or len(started) >= expected) and all(run.is_finished and not _comes_again(run) for run in runs)
 
 
 def _comes_again(run: DagsterRun) -> bool:

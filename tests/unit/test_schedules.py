@@ -57,8 +57,10 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "")
 
 
-def _run(instance: dg.DagsterInstance, job: str, status: DagsterRunStatus, tags: dict[str, str]) -> DagsterRun:
-    made = DagsterRun(job_name=job, status=status, tags=tags)
+def _run(
+    instance: dg.DagsterInstance, job: str, status: DagsterRunStatus, tags: dict[str, str], *, parent: str | None = None
+) -> DagsterRun:
+    made = DagsterRun(job_name=job, status=status, tags=tags, parent_run_id=parent, root_run_id=parent)
     return instance.add_run(made)
 
 
@@ -164,6 +166,31 @@ def test_publishing_follows_a_build_that_failed_and_nothing_comes_twice(instance
     assert asked(instance) == []
 
 
+def test_what_is_executed_again_in_the_ui_is_built_and_published_again(instance: dg.DagsterInstance) -> None:
+    night = {NIGHT_TAG: "daily-2026-11-22", RUNS_TAG: "2"}
+    _run(instance, LOAD, DagsterRunStatus.SUCCESS, night)
+    failed = _run(instance, LOAD, DagsterRunStatus.FAILURE, night)
+    _run(instance, BUILD, DagsterRunStatus.SUCCESS, night)
+    _run(instance, PUBLISH, DagsterRunStatus.SUCCESS, night)
+    again = _run(instance, LOAD, DagsterRunStatus.STARTED, night, parent=failed.run_id)
+    assert asked(instance) == [], "it is not over"
+    instance.report_run_canceled(again)
+    keys = [request.run_key for request in next_requests(instance, datetime.now(UTC))]
+    assert asked(instance) == [BUILD]
+    _run(instance, BUILD, DagsterRunStatus.SUCCESS, night)
+    assert asked(instance) == [PUBLISH]
+    _run(instance, PUBLISH, DagsterRunStatus.SUCCESS, night)
+    assert asked(instance) == []
+    _run(instance, LOAD, DagsterRunStatus.SUCCESS, night, parent=failed.run_id)
+    assert keys != [request.run_key for request in next_requests(instance, datetime.now(UTC))], "Dagster starts no key twice"
+
+
+def test_a_load_of_days_ago_that_is_executed_again_is_built(instance: dg.DagsterInstance) -> None:
+    night = {NIGHT_TAG: "daily-2026-11-02", RUNS_TAG: "8"}
+    _run(instance, LOAD, DagsterRunStatus.SUCCESS, night, parent="00000000-0000-0000-0000-000000000000")
+    assert asked(instance) == [BUILD]
+
+
 def test_what_a_terminal_started_starts_nothing(instance: dg.DagsterInstance) -> None:
     _run(instance, LOAD, DagsterRunStatus.SUCCESS, {})
     assert asked(instance) == []
@@ -216,6 +243,9 @@ def test_a_morning_that_takes_longer_than_the_daemon_waits_is_told_once(
     assert "Told: nobody" in tick()
     assert "had been told" in tick(), "the daemon had given up, and noted nothing"
     assert concluded == ["daily-2026-11-22"]
+    write_heartbeat(home, "daily-2026-11-22", datetime.now(UTC) - timedelta(hours=1), [], Told())
+    _run(instance, PUBLISH, DagsterRunStatus.SUCCESS, {NIGHT_TAG: "daily-2026-11-22", RUNS_TAG: "1"})
+    assert "Told: nobody" in tick(), "published again, since a load was executed again"
 
 
 def test_settings_are_ours_until_somebody_makes_them_theirs(
