@@ -45,7 +45,8 @@ def publish(
 ) -> None:
     """Publish the warehouse as it stands: a fresh DuckDB file and Parquet files for a role.
 
-    `refresh` does this at its end. Exit codes: 0 published; 1 not, and the version before stays current.
+    `refresh` does this at its end. Exit codes: 0 published; 1 not, and the version before stays current, or a table was refused:
+    its readers have it as before.
     """
     from orchestration.keys import WAREHOUSE_POOL
     from orchestration.locks import exclusive
@@ -57,6 +58,10 @@ def publish(
     rows = sum(publication.tables.values())
     out.print(f"Published version {publication.version}: {len(publication.tables)} tables, {rows:,} rows")
     out.print(f"{publication.path}", soft_wrap=True)
+    for note in publication.notes():
+        err.print(f"[{'red' if note in publication.refused.values() else 'yellow'}]{escape(note)}", soft_wrap=True)
+    if publication.refused:
+        raise typer.Exit(FAILED)
 
 
 def run(home: Home, departments: list[str], systems: list[str], full: bool) -> Refresh:

@@ -14,12 +14,15 @@ from ingestion.register import Register, System
 BAD = {"stale", "failed", "never"}
 PUBLICATION = "publish"
 """The key of the trouble that a night was not published."""
+REFUSED = "refused:"
+"""How the key of a table begins that the guard before publication refused."""
 
 
 def last_night(home: Home, now: datetime) -> dict[str, Any] | None:
     """Return what the last night left of itself, with its age in hours; None if there has been none, or it cannot be read.
 
-    That it was not published is left out once somebody has made good for it: `faellesdata publish`, or a run of Dagster's UI.
+    That it, or a table of it, was not published is left out once somebody has made good for it: `faellesdata publish`, or a run
+    of Dagster's UI.
     """
     try:
         night: dict[str, Any] = json.loads(home.heartbeat.read_text(encoding="utf-8"))
@@ -27,14 +30,21 @@ def last_night(home: Home, now: datetime) -> dict[str, Any] | None:
         return None
     at = datetime.fromisoformat(night["at"])
     told = night.get("troubles", [])
-    troubles = [trouble for trouble in told if trouble.get("key") != PUBLICATION or not _published_since(home, at)]
+    since = _published_since(home, at)
+    troubles = [trouble for trouble in told if trouble.get("key") not in since]
     mended = {"troubles": troubles, "ok": not troubles} if troubles != told else {}
     return {**night, **mended, "age_hours": round((now - at).total_seconds() / 3600, 1)}
 
 
-def _published_since(home: Home, moment: datetime) -> bool:
-    manifest = home.published / "bi_netvaerk" / "current" / "manifest.json"
-    return manifest.exists() and datetime.fromisoformat(json.loads(manifest.read_text(encoding="utf-8"))["published_at"]) > moment
+def _published_since(home: Home, moment: datetime) -> set[str]:
+    """Return the keys of the troubles that the newest publication has mended, if it came after `moment`."""
+    path = home.published / "bi_netvaerk" / "current" / "manifest.json"
+    if not path.exists():
+        return set()
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    if datetime.fromisoformat(manifest["published_at"]) <= moment:
+        return set()
+    return {PUBLICATION, *(f"{REFUSED}{name}" for name, table in manifest.get("tables", {}).items() if "as_of" not in table)}
 
 
 def quarantine_counts(home: Home) -> dict[tuple[str, str], int] | None:

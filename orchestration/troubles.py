@@ -24,7 +24,7 @@ from orchestration.dbt import manifest_is_current
 from orchestration.freshness import Lineage, held_back, last_loads, stale_tables
 from orchestration.keys import FRESHNESS
 from orchestration.schedules import BUILD, PUBLISH
-from orchestration.states import PUBLICATION, failing_since, last_good
+from orchestration.states import PUBLICATION, REFUSED, failing_since, last_good
 
 Severity = Literal["error", "warn"]
 PLATFORM = "platform"
@@ -67,7 +67,7 @@ class Trouble:
     @property
     def platform(self) -> bool:
         """Whether the night itself was not as it should be, whosever the table is; data that fail a test are none of that."""
-        return self.severity == "error" and (self.owner.department == PLATFORM or self.key.startswith(MODEL))
+        return self.severity == "error" and (self.owner.department == PLATFORM or self.key.startswith((MODEL, REFUSED)))
 
 
 PLATFORM_OWNER = Owner("Fællesdata")
@@ -102,16 +102,7 @@ def find_troubles(
     if tested := next((run for run in _ended(instance, BUILD) if _dbt_ended(instance, run)), None):
         troubles += _build_troubles(instance, tested, register, manifest, lineage)
     if publication and not publication.is_success:
-        troubles.append(
-            Trouble(
-                PUBLICATION,
-                PLATFORM_OWNER,
-                "BI-netværkets data blev ikke udgivet. Det læser den forrige udgave.",
-                "Se fejlen i kørslen, ret den, og kør: faellesdata publish",
-                tuple(_failures(instance, publication).values()),
-                page=f"runs/{publication.run_id}",
-            )
-        )
+        troubles += _publication_troubles(instance, publication, manifest, lineage)
     return troubles
 
 
@@ -330,6 +321,34 @@ def _held_back(manifest: Mapping[str, Any], stale: Mapping[str, Sequence[str]], 
         )
 
 
+def _publication_troubles(
+    instance: dg.DagsterInstance, publication: DagsterRun, manifest: Mapping[str, Any], lineage: Lineage
+) -> Iterable[Trouble]:
+    """Tell of the tables that the guard refused, each to its owner; where that is not it, nothing was published."""
+    page, refused = f"runs/{publication.run_id}", _of_failures(instance, publication, "refused")
+    for node in manifest.get("nodes", {}).values():
+        if node["name"] in refused:
+            yield Trouble(
+                f"{REFUSED}{node['name']}",
+                _node_owner(node, manifest),
+                f"Tabellen {node['name']} måtte ikke udgives: den ville vise, hvad der skal være skjult. Resten er udgivet.",
+                "Det er en fejl i modellen: sig det til dem, der passer Fællesdata, og til BI-netværket, som har tabellen, "
+                "som den var før, eller slet ikke. Er den rettet, udgives den i nat; før det med: faellesdata refresh",
+                (refused[node["name"]],),
+                marts=lineage.marts_of([node["unique_id"]]),
+                page=page,
+            )
+    if not refused:
+        yield Trouble(
+            PUBLICATION,
+            PLATFORM_OWNER,
+            "BI-netværkets data blev ikke udgivet. Det læser den forrige udgave.",
+            "Se fejlen i kørslen, ret den, og kør: faellesdata publish",
+            tuple(_failures(instance, publication).values()),
+            page=page,
+        )
+
+
 def _failed_loads(system: System, failed: Mapping[str, Sequence[Mapping[str, Any]]], lineage: Lineage) -> Trouble:
     goods = [good for entries in failed.values() if (good := last_good(entries))]
     whole = len(failed) == len(system.tables)
@@ -378,14 +397,14 @@ def _dbt_ended(instance: dg.DagsterInstance, build: DagsterRun) -> bool:
     """Whether models and tests were run: where they were not, what failed before is as it was, and not mended."""
     # A check that blocks fails the step when all has been run.
     blocked = any(message.startswith(DagsterAssetCheckFailedError.__name__) for message in _failures(instance, build).values())
-    return build.is_success or blocked or bool(_failed_models(instance, build))
+    return build.is_success or blocked or bool(_of_failures(instance, build, "failed_models"))
 
 
 def _build_troubles(
     instance: dg.DagsterInstance, build: DagsterRun, register: Register, manifest: Mapping[str, Any], lineage: Lineage
 ) -> Iterable[Trouble]:
     nodes = {node["name"]: node for node in manifest.get("nodes", {}).values() if node["resource_type"] != "test"}
-    for unique_id, message in _failed_models(instance, build).items():
+    for unique_id, message in _of_failures(instance, build, "failed_models").items():
         name = unique_id.split(".")[-1]
         yield Trouble(
             f"{MODEL}{name}",
@@ -461,14 +480,15 @@ def failure_reason(event: dg.DagsterEvent) -> str:
     return one_line(f"{error.cls_name}: {said}")
 
 
-def _failed_models(instance: dg.DagsterInstance, run: DagsterRun) -> dict[str, str]:
-    models: dict[str, str] = {}
+def _of_failures(instance: dg.DagsterInstance, run: DagsterRun, what: str) -> dict[str, str]:
+    """Return what a run's failed steps have listed as `what`: name → message."""
+    found: dict[str, str] = {}
     for event in _events(instance, run, DagsterEventType.STEP_FAILURE):
         data = event.step_failure_data.user_failure_data
-        listed = data.metadata.get("failed_models") if data else None
+        listed = data.metadata.get(what) if data else None
         if listed is not None and isinstance(listed.value, dict):
-            models |= {str(name): str(message) for name, message in listed.value.items()}
-    return models
+            found |= {str(name): str(message) for name, message in listed.value.items()}
+    return found
 
 
 def _failed_checks(instance: dg.DagsterInstance, run: DagsterRun) -> Iterable[tuple[Sequence[str], str, str, bool]]:

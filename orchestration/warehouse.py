@@ -243,18 +243,22 @@ def published_asset(home: Home, manifest: Mapping[str, Any], role: str) -> dg.As
 
         with exclusive(home, WAREHOUSE_POOL):
             publication = publish(home, role)
-        for why, names in (("Never built", publication.missing), ("A blocking test failed: as before", publication.held)):
-            if names:
-                context.log.warning(f"{why}: {', '.join(names)}")
+        for note in publication.notes():
+            context.log.warning(note)
         yield dg.MaterializeResult(
             metadata={
                 "version": publication.version,
                 "path": dg.MetadataValue.path(publication.path),
                 "dagster/row_count": sum(publication.tables.values()),
                 "tables": publication.tables,
+                "held": publication.held,
                 "unchanged_sets": publication.unchanged_sets,
             }
         )
+        if publication.refused:
+            title = "All else is published; refused were:"
+            told = "\n- ".join([title, *publication.refused.values()])
+            raise dg.Failure(told, metadata={"refused": publication.refused}, allow_retries=False)
 
     return published_
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors.duck import literal
+from ingestion.danish_time import written
 from ingestion.home import Home
+from ingestion.messages import one_line
 from ingestion.vault import attach_vault
 from serving.disclosure import TEST, Question, questions, recoverable, told_by_two
 
@@ -28,6 +30,8 @@ Nodes = Mapping[str, Mapping[str, Any]]
 DATABASE = "faellesdata.duckdb"
 MANIFEST = "manifest.json"
 EXAMPLES = "eksempler"
+VERSION = "%Y%m%dT%H%M%S.%fZ"
+"""How a version is named: by its time, in UTC."""
 _REF = re.compile(r"{{ ref\('(\w+)'\) }}")
 _CPR = r"\b(?:[0-9]{5,6}|[0-9]{1,2}[ ./-][0-9]{2}[ ./-][0-9]{2})[^0-9A-Za-z]{0,3}[0-9]{4}\b"
 """However it is written, and without the leading zero that a spreadsheet takes away."""
@@ -66,6 +70,8 @@ class PublishedTable:
     """The columns that tell its rows apart."""
     personal: bool = False
     """Whether it has rows about persons."""
+    contract: bool = False
+    """Whether dbt sees to it that it has these columns and no others."""
     database: str = "warehouse"
     """Where it is read from: the warehouse, or the version `before` of what a blocking test holds back."""
 
@@ -83,11 +89,24 @@ class Publication:
     path: Path
     tables: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
-    """Tables that were never built, or not since a blocking test failed: they come when that is mended."""
-    held: list[str] = field(default_factory=list)
-    """Tables that are as in the version before, because a test that blocks has failed."""
+    """Tables that were never built, or held without a version to show: they come when that is mended."""
+    held: dict[str, str] = field(default_factory=dict)
+    """Tables that are as in an earlier version, and in which: a blocking test failed, or they are refused or outdated."""
+    outdated: list[str] = field(default_factory=list)
+    """Tables that were not built since the project changed their columns."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why the guard refused a table as it is now, and what its readers have instead."""
     unchanged_sets: dict[str, int] = field(default_factory=dict)
     """How many sets of a table are as in the version before, because the two together would tell what each hides."""
+
+    def notes(self) -> list[str]:
+        """Return what its readers do not have as it stands in the warehouse, and why: a line for each reason."""
+        groups = (
+            ("Not built since their columns changed: run `faellesdata refresh`", self.outdated),
+            ("As in an earlier version", self.held),
+            ("Not there, having never been built or let through", self.missing),
+        )
+        return [*self.refused.values(), *(f"{said}: {', '.join(names)}" for said, names in groups if names)]
 
 
 def tables_for(role: str, manifest: Mapping[str, Any]) -> list[PublishedTable]:
@@ -107,6 +126,7 @@ def tables_for(role: str, manifest: Mapping[str, Any]) -> list[PublishedTable]:
             asked.get(unique_id),
             tuple(node["config"].get("meta", {}).get("grain", ())),
             node["config"].get("meta", {}).get("classification", "") >= CONFIDENTIAL,
+            bool(node["config"].get("contract", {}).get("enforced")),
         )
         for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] in ("model", "seed") and role in node["config"].get("meta", {}).get("audience", [])
@@ -139,15 +159,12 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
     with FileLock(home.work / f"publish-{role}.lock"):
         _sweep(folder)
         now = datetime.now(UTC)
-        version = now.strftime("%Y%m%dT%H%M%S.%fZ")
+        version = now.strftime(VERSION)
         building = folder / f".building-{version}"
         (building / "parquet").mkdir(parents=True)
         publication = Publication(role, version, folder / version)
         try:
-            built = _built(home, tables, folder / "current" / DATABASE, manifest["nodes"])
-            publication.missing = sorted({table.name for table in tables} - {table.name for table in built})
-            publication.held = [table.name for table in built if table.database == "before"]
-            _build(home, built, building, publication)
+            built = _build(home, tables, building, publication, manifest["nodes"])
             _write_examples(building, manifest["nodes"].values(), publication)
             _write_manifest(building, publication, now, built)
             building.rename(publication.path)
@@ -164,33 +181,72 @@ def _sweep(folder: Path) -> None:
         shutil.rmtree(leftover)
 
 
-def _built(home: Home, tables: list[PublishedTable], before: Path, nodes: Nodes) -> list[PublishedTable]:
-    """Return the tables that can be published, each from where it is to be read.
+def _built(
+    connection: duckdb.DuckDBPyConnection, tables: list[PublishedTable], nodes: Nodes, publication: Publication, *, vault: bool
+) -> list[PublishedTable]:
+    """Return the tables that can be published, each from where it is to be read, and note why another cannot.
 
-    A new one whose first build failed keeps no other from its readers; one that a blocking test found wanting stays as it was.
+    A new one whose first build failed keeps no other from its readers; one that a blocking test found wanting, or that the guard
+    refuses, stays as it was, with all that is built from it; so does one that another version of the project made, since it may
+    hold what was meant for others. What readers have already is held against today's vault and rules too.
     """
-    import duckdb
-
-    listed = "select table_schema, table_name from information_schema.tables"
-    with duckdb.connect(str(home.warehouse), read_only=True) as connection:
-        known = set(connection.execute(listed).fetchall())
-        failed = "select unique_id from main.build_state where status = 'failed'" if ("main", "build_state") in known else None
-        held = _held(nodes, {row[0] for row in connection.execute(failed).fetchall()}) if failed else set()
-    kept: set[str] = set()
-    if held and before.exists():
-        with duckdb.connect(str(before), read_only=True) as connection:
-            kept = {name for _, name in connection.execute(listed).fetchall()}
-    built = [table for table in tables if (table.schema, table.name) in known and table.name not in held]
-    built += [replace(table, database="before", schema="main") for table in tables if table.name in held & kept]
-    if not built:
-        raise PublicationError("nothing of what is to be published has been built. Run `faellesdata refresh` first")
+    known = _known(connection)
+    there = [table for table in tables if ("warehouse", table.schema, table.name) in known]
+    made = [table for table in there if _is_as_declared(connection, table)]
+    if not made:
+        raise PublicationError(
+            "nothing of what is to be published has been built since its columns changed, if ever. Run `faellesdata refresh`"
+        )
+    publication.outdated = [table.name for table in there if table not in made]
+    refused = {table.name: why for table in made if (why := _refusal(connection, table, vault=vault))}
+    held = _held(nodes, _wanting(connection, nodes) | {key for key, node in nodes.items() if node.get("alias") in refused})
+    if refused and held.issuperset(table.name for table in made):
+        raise PublicationError(f"{'; '.join(refused.values())}. Nothing was published")
+    publication.refused = {name: f"{why}. Its readers have none" for name, why in refused.items()}
+    built = [table for table in made if table.name not in held]
+    for table in tables:
+        before = replace(table, database="before", schema="main")
+        if table.name not in held.union(publication.outdated) or ("before", "main", table.name) not in known:
+            continue
+        if why := _refusal(connection, before, vault=vault):
+            publication.refused[table.name] = f"{why}. What its readers had is refused too, and stands in the versions before"
+        elif _is_as_declared(connection, before):
+            built.append(before)
+            publication.held[table.name] = _as_of(publication.path.parent / "current", table.name)
+            if table.name in refused:
+                publication.refused[table.name] = f"{refused[table.name]}. Its readers have it as before"
+    publication.missing = sorted({table.name for table in tables} - {table.name for table in built})
     return sorted(built, key=lambda table: table.name)
 
 
-def _held(nodes: Nodes, failed: set[str]) -> set[str]:
-    """Return the names of what a failed test that blocks looks at, and of all that is built from it."""
-    blocking = [nodes[test] for test in failed if test in nodes and blocks(nodes[test], nodes)]
-    held = {parent for test in blocking for parent in test["depends_on"]["nodes"]}
+def _known(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str, str]]:
+    return set(connection.execute("select table_catalog, table_schema, table_name from information_schema.tables").fetchall())
+
+
+def _wanting(connection: duckdb.DuckDBPyConnection, nodes: Nodes) -> set[str]:
+    """Return what a failed test that blocks looks at."""
+    if ("warehouse", "main", "build_state") not in _known(connection):
+        return set()
+    rows = connection.execute("select unique_id from warehouse.main.build_state where status = 'failed'").fetchall()
+    failed = [nodes[test] for (test,) in rows if test in nodes and blocks(nodes[test], nodes)]
+    return {parent for test in failed for parent in test["depends_on"]["nodes"]}
+
+
+def _is_as_declared(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> bool:
+    """Return whether a table has the columns of its contract, where it has one; what readers have may lack some, but no more."""
+    names = {name for name, *_ in connection.execute(f"describe {table.relation}").fetchall()}
+    declared = {column.name for column in table.columns}
+    return not table.contract or names == declared or (table.database == "before" and names < declared)
+
+
+def _as_of(before: Path, name: str) -> str:
+    """Return the version in which a table of the version `before` was made."""
+    told = json.loads((before / MANIFEST).read_text(encoding="utf-8"))
+    return str(told["tables"][name].get("as_of", told["version"]))
+
+
+def _held(nodes: Nodes, held: set[str]) -> set[str]:
+    """Return the names of these nodes, and of all that is built from them."""
     while more := {key for key, node in nodes.items() if not held.isdisjoint(node.get("depends_on", {}).get("nodes", []))} - held:
         held |= more
     return {nodes[key]["alias"] for key in held if key in nodes}
@@ -205,7 +261,9 @@ def blocks(test: Mapping[str, Any], nodes: Nodes) -> bool:
     return any((node.get("config", {}).get("meta") or {}).get("blocking") for node in declaring)
 
 
-def _build(home: Home, tables: list[PublishedTable], building: Path, publication: Publication) -> None:
+def _build(
+    home: Home, tables: list[PublishedTable], building: Path, publication: Publication, nodes: Nodes
+) -> list[PublishedTable]:
     import duckdb
 
     current, versions = building.parent / "current", []
@@ -219,9 +277,8 @@ def _build(home: Home, tables: list[PublishedTable], building: Path, publication
         connection.execute(f"attach '{building / DATABASE}' as published (storage_version 'v1.0.0')")
         if home.vault.exists():
             attach_vault(connection, home)
-        for table in tables:
-            _refuse_cpr(connection, table, vault=home.vault.exists())
-            _refuse_recoverable(connection, table)
+        built = _built(connection, tables, nodes, publication, vault=home.vault.exists())
+        for table in built:
             target = f'published.main."{table.name}"'
             unchanged = _unchanged_sets(connection, table, versions) if table.database != "before" else ""
             # A mart's windows leave the smallest hidden cell of a set first: the order is by what is shown.
@@ -229,14 +286,22 @@ def _build(home: Home, tables: list[PublishedTable], building: Path, publication
             connection.execute(f"create table {target} as {rows} order by all")
             if unchanged:
                 ((publication.unchanged_sets[table.name],),) = connection.execute("select count(*) from told_by_two").fetchall()
-            connection.execute(f"comment on table {target} is {literal(table.description)}")
+            then = publication.held.get(table.name)
+            description = f"Som i udgaven fra {_moment(then)}, ikke nattens. {table.description}" if then else table.description
+            connection.execute(f"comment on table {target} is {literal(description)}")
+            names = {name for name, *_ in connection.execute(f"describe {target}").fetchall()}
             for column in table.columns:
-                if column.description:
+                if column.description and column.name in names:
                     connection.execute(f'comment on column {target}."{column.name}" is {literal(column.description)}')
             parquet = building / "parquet" / f"{table.name}.parquet"
             connection.execute(f"copy {target} to '{parquet}' (format parquet, compression zstd)")
             ((publication.tables[table.name],),) = connection.execute(f"select count(*) from {target}").fetchall()
         connection.execute("checkpoint published")
+    return built
+
+
+def _moment(version: str) -> str:
+    return written(datetime.strptime(version, VERSION).replace(tzinfo=UTC))
 
 
 def _readable(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> str:
@@ -282,6 +347,20 @@ def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> set[tuple[
         return set()
 
 
+def _refusal(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *, vault: bool) -> str:
+    """Return why a table may not be published; "" where it may."""
+    import duckdb
+
+    try:
+        _refuse_cpr(connection, table, vault=vault)
+        _refuse_recoverable(connection, table)
+    except PublicationError as error:
+        return str(error)
+    except duckdb.BinderException as error:
+        return f"{table.name} has not what its test {TEST} asks about: {one_line(str(error).split(chr(10))[0])}"
+    return ""
+
+
 def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *, vault: bool) -> None:
     """Stop if a text holds a CPR number that the vault knows, or a column is a person id: no rule upstream is trusted alone."""
     source = table.relation
@@ -293,9 +372,7 @@ def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *,
         if not vault:
             continue
         if leak := _cpr_numbers(connection, source, name, kind):
-            raise PublicationError(
-                f"{table.name}.{name} holds {leak} CPR numbers. Nothing was published; find the model that lets them through"
-            )
+            raise PublicationError(f"{table.name}.{name} holds {leak} CPR numbers: find the model that lets them through")
 
 
 def _refuse_recoverable(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:
@@ -308,9 +385,7 @@ def _refuse_recoverable(connection: duckdb.DuckDBPyConnection, table: PublishedT
         return
     found = list(recoverable(connection, table.relation, table.question))
     if found:
-        raise PublicationError(
-            f"{table.name} gives hidden cells away: {', '.join(found)}. Nothing was published; hide a second cell beside each"
-        )
+        raise PublicationError(f"{table.name} gives hidden cells away: {', '.join(found)}: hide a second cell beside each")
 
 
 def _cpr_numbers(connection: duckdb.DuckDBPyConnection, source: str, name: str, kind: str) -> int:
@@ -350,6 +425,7 @@ def _write_manifest(building: Path, publication: Publication, now: datetime, tab
                 "file": f"parquet/{table.name}.parquet",
                 "sha256": checksum(building / "parquet" / f"{table.name}.parquet"),
                 "description": table.description,
+                **({"as_of": publication.held[table.name]} if table.name in publication.held else {}),
                 **({"unchanged_sets": unchanged} if (unchanged := publication.unchanged_sets.get(table.name)) else {}),
             }
             for table in tables

@@ -253,6 +253,78 @@ def test_a_person_id_stops_the_publication(small: Home) -> None:
         publish(small, ROLE)
 
 
+@pytest.fixture
+def three(small: Home) -> Home:
+    """Beside a mart: one that is made of it, and one that has nothing to do with it."""
+    warehouse(small, *(f"create table marts.{name} as select 1 as antal" for name in ("mart_b", "arving")))
+    manifest(small, mart_a=[ROLE], mart_b=[ROLE], arving=[ROLE])
+    path = small.dbt / "manifest.json"
+    told = json.loads(path.read_text())
+    told["nodes"]["model.f.arving"]["depends_on"] = {"nodes": ["model.f.mart_a"]}
+    path.write_text(json.dumps(told))
+    return small
+
+
+def test_a_refused_mart_stays_as_it_was_and_keeps_no_other_from_its_readers(three: Home) -> None:
+    """With it stays what is made of it, for as long as it takes; which version it is of stands in file and manifest."""
+    first = publish(three, ROLE)
+    for night in (2, 3):
+        warehouse(three, *(f"update marts.{name} set antal = {night}" for name in ("mart_b", "arving")))
+        warehouse(three, f"create or replace table marts.mart_a as select {night} as antal, uuid() as barn_person_id")
+        version = publish(three, ROLE)
+        assert version.refused.keys() == {"mart_a"}
+        assert version.held == {"arving": first.version, "mart_a": first.version}
+        assert run_query(three, ROLE, "select mart_a.antal, arving.antal, mart_b.antal from mart_a, arving, mart_b")[1] == [
+            (1, 1, night)
+        ]
+        told = json.loads((version.path / "manifest.json").read_text())["tables"]
+        assert {name: table.get("as_of") for name, table in told.items()} == version.held | {"mart_b": None}
+        comments = dict(run_query(three, ROLE, "select table_name, comment from duckdb_tables()")[1])
+        assert comments["mart_a"].startswith("Som i udgaven fra ")
+        assert comments["mart_b"].startswith("Om mart_b")
+    warehouse(three, "alter table marts.mart_a drop barn_person_id")
+    version = publish(three, ROLE)
+    assert version.refused == version.held == {}
+    assert run_query(three, ROLE, "select mart_a.antal, arving.antal from mart_a, arving")[1] == [(3, 3)]
+
+
+def test_a_refused_mart_is_gone_where_its_readers_may_not_have_what_they_had_either(three: Home) -> None:
+    warehouse(three, "update marts.mart_a set tekst = '0101901234'")
+    publish(three, ROLE)
+    known(three, "0101901234")
+    version = publish(three, ROLE)
+    assert version.tables.keys() == {"mart_b", "arving"}
+    assert version.held.keys() == {"arving"}
+    assert "stands in the versions before" in version.refused["mart_a"]
+    assert version.missing == ["mart_a"]
+
+
+def test_what_another_version_of_the_project_made_is_not_published(three: Home) -> None:
+    """It may be what was meant for others: readers keep what they have, but no column that the project does not know."""
+    path = three.dbt / "manifest.json"
+    told = json.loads(path.read_text())
+    for name in ("mart_a", "mart_b"):
+        told["nodes"][f"model.f.{name}"]["config"]["contract"] = {"enforced": True}
+    path.write_text(json.dumps(told))
+    warehouse(three, "alter table marts.mart_a drop tekst")
+    first = publish(three, ROLE)
+    for name in ("mart_a", "mart_b"):
+        warehouse(three, f"create or replace table marts.{name} as select 2 as antal, 'Anna' as navn")
+    version = publish(three, ROLE)
+    assert version.outdated == ["mart_a", "mart_b"]
+    assert version.held == dict.fromkeys(version.outdated, first.version)
+    assert version.refused == {}
+    assert run_query(three, ROLE, "select mart_a.* from mart_a, mart_b") == (["antal"], [(1,)])
+    # A column has come to the project, and another is in it no more.
+    columns = {name: {"name": name, "description": "Ny"} for name in ("antal", "ny")}
+    told["nodes"]["model.f.mart_a"]["columns"], told["nodes"]["model.f.mart_b"]["columns"] = columns, {"ny": columns["ny"]}
+    path.write_text(json.dumps(told))
+    version = publish(three, ROLE)
+    assert version.held == {"mart_a": first.version}
+    assert version.missing == ["mart_b"]
+    assert "faellesdata refresh" in version.notes()[0]
+
+
 def test_nothing_to_publish_is_told(home: Home) -> None:
     with pytest.raises(PublicationError, match="faellesdata refresh"):
         publish(home, ROLE)
