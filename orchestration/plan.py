@@ -237,12 +237,13 @@ class Project:
 
     def _moment(self, node: Node, facts: Facts) -> str:
         """Return the date or the time, where the node's SQL asks for it, itself or by a macro of ours."""
-        asked = self._asks_for[node["unique_id"]]
+        asked = self.asks_for[node["unique_id"]]
         return facts.now if asked is TIME else facts.today if asked is DATE else ""
 
     @cached_property
-    def _asks_for(self) -> dict[str, re.Pattern[str] | None]:
-        found = {}
+    def asks_for(self) -> dict[str, re.Pattern[str] | None]:
+        """By node, whether its SQL asks for the time or the date, itself or by a macro of ours."""
+        found: dict[str, re.Pattern[str] | None] = {}
         for unique_id in self.order:
             node = self._nodes[unique_id]
             texts = [node["raw_code"], *(self._text(name) for name in node["depends_on"].get("macros", []))]

@@ -128,30 +128,49 @@ least(
 )::date
 {%- endmacro -%}
 
-{#- The first day from which a register tells of every quarter. What somebody dated years back by a slip of the pen, or wrote in from before,
-    stands alone behind a hole, and makes no time covered. Days to come tell of nothing yet. -#}
-{%- macro covered_from(relation, day, where='true') -%}
-(
-    select max(dag)
+{#- The first and the last day of which each register tells: from the first after which it tells of every quarter, until the last that has come.
+    What somebody dated years back by a slip of the pen, or wrote in from before, stands alone behind a hole, and makes no time covered; a
+    system that has stood still tells of nothing after its last day.
+    Only models made of this alone ask for the date: those who read them are made when a register tells of more, not because a day has come. -#}
+{%- macro coverage(register, relation, day, where='true') -%}
+select
+    register,
+    max(dag) filter (where coalesce(dage_siden > 92, true)) as fra_dato,
+    max(dag) as til_dato
+from (
+    select
+        register,
+        dag,
+        dag - lag(dag) over (partition by register order by dag) as dage_siden
     from (
-        select
-            dag,
-            dag - lag(dag) over (order by dag) as dage_siden
-        from (select distinct {{ day }} as dag from {{ relation }} where {{ day }} <= current_date and {{ where }})
+        select distinct
+            {{ register }} as register,
+            {{ day }} as dag
+        from {{ relation }}
+        where {{ day }} <= current_date and {{ where }}
     )
-    where coalesce(dage_siden > 92, true)
 )
+group by register
 {%- endmacro -%}
 
-{#- The last day of which a register tells: a system that has stood still since tells of nothing after it. -#}
-{%- macro covered_to(relation, day, where='true') -%}
-(select max({{ day }}) from {{ relation }} where {{ day }} <= current_date and {{ where }})
+{#- The columns `<name>_fra` and `<name>_til`: the first month (or year) and the last day of which a register tells, from its coverage. -#}
+{%- macro covered(name, coverage, register, period='month') -%}
+(select date_trunc('{{ period }}', fra_dato)::date from {{ coverage }} where register = '{{ register }}') as {{ name }}_fra,
+(select til_dato from {{ coverage }} where register = '{{ register }}') as {{ name }}_til
 {%- endmacro -%}
 
-{#- The columns `<name>_fra` and `<name>_til`: the first month (or year) and the last day of which a register tells. -#}
-{%- macro covered(name, relation, day, where='true', period='month') -%}
-date_trunc('{{ period }}', {{ covered_from(relation, day, where) }})::date as {{ name }}_fra,
-{{ covered_to(relation, day, where) }} as {{ name }}_til
+{#- The same of a relation's months, where they are worked out from what a register tells: the first and the last of those it covers. -#}
+{%- macro months_covered(name, relation, month, coverage, register) -%}
+(
+    select min({{ month }})
+    from {{ relation }}
+    where {{ month }} >= (select date_trunc('month', daekning.fra_dato) from {{ coverage }} as daekning where daekning.register = '{{ register }}')
+) as {{ name }}_fra,
+(
+    select max({{ month }})
+    from {{ relation }}
+    where {{ month }} <= (select daekning.til_dato from {{ coverage }} as daekning where daekning.register = '{{ register }}')
+) as {{ name }}_til
 {%- endmacro -%}
 
 {#- A measure that is 0 where its system tells of nothing in a month that it covers (`covered`), and empty where it covers none: nobody knows.

@@ -12,14 +12,6 @@ foerste as (
     qualify row_number() over (partition by person_id order by modtaget_dato, underretning_id) = 1
 ),
 
--- A holiday is told of beforehand: up to which day absences are known is told by those that were written down on their day or after it.
-daekning as (
-    select
-        {{ covered_from(ref('stg_kmd_elev__fravaer'), 'dato', 'dato <= rettet_tidspunkt') }} as fra_dato,
-        max(dato) filter (where dato <= rettet_tidspunkt) as til_dato
-    from {{ ref('stg_kmd_elev__fravaer') }}
-),
-
 kvartaler as (
     select unnest(generate_series(-4, 7)) as kvartal
 ),
@@ -38,7 +30,7 @@ vinduer as (
 daekkede as (
     select vinduer.*
     from vinduer
-    inner join daekning on vinduer.fra_dato >= daekning.fra_dato and vinduer.til_dato <= daekning.til_dato
+    inner join {{ ref('int_elevfravaer__daekning') }} as daekning on vinduer.fra_dato >= daekning.fra_dato and vinduer.til_dato <= daekning.til_dato
 ),
 
 -- A morning and an afternoon are one day.

@@ -8,9 +8,7 @@ from {{ ref('stg_nexus__indsatser') }} as indsatser
 inner join {{ ref('dim_dato') }} as dato
     on
         dato.dato between indsatser.gyldig_fra and coalesce(indsatser.gyldig_til, date '9999-12-31')
-        -- What was granted before visits were written down, nobody can have delivered.
-        and dato.dato >= {{ covered_from(ref('stg_nexus__besoeg'), 'dato', 'leverede_minutter > 0') }}
-        -- An open grant runs until the last day that care was given on, not into the future, of which visits are cancelled beforehand.
-        and dato.dato <= (select max(besoeg.dato) filter (where besoeg.leverede_minutter > 0) from {{ ref('stg_nexus__besoeg') }} as besoeg)
+-- What was granted before visits were written down, nobody can have delivered; an open grant runs until the last day that care was given on.
+inner join {{ ref('int_omsorg__daekning') }} as daekning on dato.dato between daekning.fra_dato and daekning.til_dato
 group by
     indsatser.indsats_id, dato.maaned, indsatser.enhed_id, indsatser.visiterede_minutter_pr_uge

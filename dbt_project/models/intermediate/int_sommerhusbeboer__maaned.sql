@@ -4,13 +4,12 @@ with
 
 maaneder as (
     select
-        maaned,
-        max(dato) as dag
-    from {{ ref('dim_dato') }}
-    where
-        dato between date_trunc('month', {{ covered_from(ref('fct_leveret_omsorg'), 'dato', 'leverede_minutter > 0') }})::date
-        and (select max(besoeg.dato) filter (where besoeg.leverede_minutter > 0) from {{ ref('fct_leveret_omsorg') }} as besoeg)
-    group by maaned
+        dato.maaned,
+        max(dato.dato) as dag
+    from {{ ref('dim_dato') }} as dato
+    inner join {{ ref('int_omsorg__daekning') }} as daekning
+        on dato.dato between date_trunc('month', daekning.fra_dato)::date and daekning.til_dato
+    group by dato.maaned
 ),
 
 -- CPR pads a house number to three digits, DAR does not.

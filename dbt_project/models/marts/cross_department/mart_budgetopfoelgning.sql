@@ -51,9 +51,16 @@ maaneder as (
     select
         dato.maaned,
         max(dato.dato) as sidste_dag,
-        max(dato.dato) <= {{ covered_to(ref('fct_postering'), 'bogfoeringsdato') }} as er_omme
+        max(dato.dato) <= any_value(daekning.til_dato) as er_omme
     from {{ ref('dim_dato') }} as dato
-    where dato.maaned between (select min(forbrug.maaned) from forbrug) and {{ covered_to('forbrug', 'maaned') }}
+    cross join {{ ref('int_postering__daekning') }} as daekning
+    where
+        dato.maaned >= (select min(forbrug.maaned) from forbrug)
+        and dato.maaned <= (
+            select max(forbrug.maaned)
+            from forbrug
+            where forbrug.maaned <= daekning.til_dato
+        )
     group by dato.maaned
 ),
 

@@ -3,6 +3,15 @@
 {% set total_hidden = hidden_total('personer', 'skjul_personer', 'sum(personer)') %}
 with
 
+-- What both registers cover.
+kendt as (
+    select
+        greatest(ydelser.fra_dato, omsorg.fra_dato) as fra_dato,
+        least(ydelser.til_dato, omsorg.til_dato) as til_dato
+    from {{ ref('int_ydelse__daekning') }} as ydelser
+    cross join {{ ref('int_omsorg__daekning') }} as omsorg
+),
+
 flytninger as (
     select
         flytning.person_id,
@@ -18,10 +27,7 @@ flytninger as (
     from {{ ref('fct_flytning') }} as flytning
     inner join {{ ref('dim_borger') }} as borger on flytning.borger_noegle = borger.borger_noegle
     -- From the first whole quarter for which benefits and care are known: of earlier movers the first 24 months are not.
-    where flytning.dato >= date_trunc('quarter', greatest(
-        {{ covered_from(ref('fct_ydelse'), 'uge_mandag') }},
-        {{ covered_from(ref('fct_leveret_omsorg'), 'dato', 'leverede_minutter > 0') }}
-    )) + interval 3 month
+    where flytning.dato >= (select date_trunc('quarter', kendt.fra_dato) + interval 3 month from kendt)
 ),
 
 ydelser as (
@@ -123,9 +129,6 @@ select
     case when not skjul_ydelsesmodtagere and retning = 'tilflytning' then refusion end::decimal(18, 2) as refusion_24_mdr,
     case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgsmodtagere end::integer as omsorgsmodtagere_24_mdr,
     case when not skjul_omsorgsmodtagere and retning = 'tilflytning' then omsorgstimer end::decimal(18, 2) as omsorgstimer_24_mdr,
-    kvartal + interval 27 month <= least(
-        {{ covered_to(ref('fct_ydelse'), 'uge_mandag') }},
-        {{ covered_to(ref('fct_leveret_omsorg'), 'dato', 'leverede_minutter > 0') }}
-    ) as fulgt_i_24_mdr,
+    kvartal + interval 27 month <= (select kendt.til_dato from kendt) as fulgt_i_24_mdr,
     skjul_personer or skjul_ydelsesmodtagere or skjul_omsorgsmodtagere as diskretioneret
 from med_total

@@ -1,6 +1,21 @@
 {% set ansatte_hidden = hidden_total('antal_ansatte', 'skjul_ansatte', 'coalesce(list_unique(flatten(list(ansatte))), 0)') -%}
 with
 
+-- Where its system tells of nothing yet, or no more, what it measures is not 0 but unknown; so are salaries that are not posted yet.
+kendt as (
+    select
+        {{ covered('fravaer', ref('int_fravaer__daekning'), 'fravaer') }},
+        {{ covered('vagter', ref('int_vagt__daekning'), 'vagter') }},
+        {{ covered('omsorg', ref('int_omsorg__daekning'), 'omsorg') }},
+        {{ months_covered('loen', ref('int_loen__maaned'), 'maaned', ref('int_postering__daekning'), 'posteringer') }}
+),
+
+-- Shifts are planned, visits cancelled and sick leave prolonged beforehand: what no system has come to has not happened.
+seneste as (
+    select greatest(fravaer_til, vagter_til, omsorg_til, loen_til) as dag
+    from kendt
+),
+
 -- What each system says of a unit in a month, before anything is hidden; persons are kept, to count each once in the unit as in its
 -- centre. All who are not known count as one.
 fravaer as (
@@ -24,7 +39,7 @@ vagter as (
         sum(timer) filter (where vagttype = 'vikar') as vikartimer,
         sum(pris) filter (where vagttype = 'vikar') as vikarudgift
     from {{ ref('fct_vagt') }}
-    where dato <= current_date
+    where dato <= (select kendt.vagter_til from kendt)
     group by 1, 2
 ),
 
@@ -47,7 +62,7 @@ leveret as (
         sum(planlagte_minutter) / 60 as planlagte_timer,
         list(distinct coalesce(person_id, {{ nobody() }})) as besoegte
     from {{ ref('fct_leveret_omsorg') }}
-    where dato <= current_date
+    where dato <= (select kendt.omsorg_til from kendt)
     group by 1, 2
 ),
 
@@ -83,7 +98,7 @@ maaneder as (
         maaned,
         max(dato) as sidste_dag
     from {{ ref('dim_dato') }}
-    where maaned in (select haendelser.maaned from haendelser) and maaned <= current_date
+    where maaned in (select haendelser.maaned from haendelser) and maaned <= (select seneste.dag from seneste)
     group by maaned
 ),
 
@@ -92,13 +107,12 @@ ansatte as (
 ),
 
 -- A unit in which nothing happened still has those who are employed there: its centre has them too, and so has a metric of employees.
--- Shifts are planned, visits cancelled and sick leave prolonged beforehand: what is to come has not happened.
 celler as (
     select
         maaned,
         enhed_id
     from haendelser
-    where maaned <= current_date
+    where maaned <= (select seneste.dag from seneste)
     union
     select
         maaned,
@@ -189,16 +203,6 @@ med_total as (
     select * exclude (ansatte, syge, bevilgede, besoegte, antal_loennede) from valgt
     union all by name
     select * from centre
-),
-
--- Where its system tells of nothing yet, or no more, what it measures is not 0 but unknown; so are salaries that are not posted yet. A
--- holiday is told of beforehand, and so is a visit that is cancelled: neither says that the system has come so far.
-kendt as (
-    select
-        {{ covered('fravaer', ref('fct_fravaer'), 'fra_dato', "fravaersart = 'syg'") }},
-        {{ covered('vagter', ref('fct_vagt'), 'dato') }},
-        {{ covered('omsorg', ref('fct_leveret_omsorg'), 'dato', 'leverede_minutter > 0') }},
-        {{ covered('loen', ref('int_loen__maaned'), 'maaned') }}
 )
 
 select

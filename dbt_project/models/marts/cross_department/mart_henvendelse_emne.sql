@@ -79,8 +79,8 @@ med_total as (
 -- Of years of which a system tells nothing, nobody knows whether anybody came or called.
 kendt as (
     select
-        {{ covered('skranken', ref('fct_borgerhenvendelse'), 'dato', period='year') }},
-        {{ covered('noter', ref('fct_sagshaendelse'), 'dato', period='year') }}
+        {{ covered('skranken', ref('int_borgerhenvendelse__daekning'), 'skranken', period='year') }},
+        {{ covered('noter', ref('int_sagshaendelse__daekning'), 'noter', period='year') }}
 )
 
 select

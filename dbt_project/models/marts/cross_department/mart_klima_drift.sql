@@ -1,4 +1,4 @@
-{% set measures = ['energi_kwh', 'vand_m3', 'affald_kg', 'braendstof', 'indkoeb'] -%}
+{% set measures = {'energi_kwh': 'energi', 'vand_m3': 'energi', 'affald_kg': 'affald', 'braendstof': 'indkoeb', 'indkoeb': 'indkoeb'} -%}
 {% set brugere_i_alt = 'coalesce(list_unique(flatten(list(brugere))), 0)' -%}
 -- What runs an institution, month by month, held against its floor and its children. Consumption tells of no person; only what is said of
 -- the children is hidden where they are few.
@@ -43,13 +43,22 @@ forbrug as (
     from {{ ref('int_indkoeb__grupperet') }}
 ),
 
+-- In months that a measure's source does not tell of it is not 0 but unknown.
+kendt as (
+    select
+        {{ covered('energi', ref('int_klima__daekning'), 'energi') }},
+        {{ covered('affald', ref('int_klima__daekning'), 'affald') }},
+        {{ covered('indkoeb', ref('int_klima__daekning'), 'indkoeb') }}
+),
+
 maaneder as (
     select
-        maaned,
-        max(dato) as sidste_dag
-    from {{ ref('dim_dato') }}
-    where maaned in (select forbrug.maaned from forbrug) and maaned <= current_date
-    group by maaned
+        dato.maaned,
+        max(dato.dato) as sidste_dag
+    from {{ ref('dim_dato') }} as dato
+    inner join kendt on dato.maaned <= greatest(kendt.energi_til, kendt.affald_til, kendt.indkoeb_til)
+    where dato.maaned in (select forbrug.maaned from forbrug)
+    group by dato.maaned
 ),
 
 arealer as (
@@ -108,12 +117,6 @@ summer as (
     group by maaned, institutionsnummer
 ),
 
--- In months that a measure's source does not tell of it is not 0 but unknown.
-kendt as (
-    select
-        {% for measure in measures %}{{ covered(measure, 'summer', 'maaned', measure ~ ' is not null') }}{% if not loop.last %}, {% endif %}{% endfor %}
-),
-
 celler as (
     select
         maaneder.maaned,
@@ -127,8 +130,8 @@ celler as (
             adresser.areal_m2,
             null
         ) as eget_areal_m2,
-        {% for measure in measures %}
-        {{ known('summer.' ~ measure, 'maaneder.maaned', 'kendt.' ~ measure) }} as {{ measure }},
+        {% for measure, register in measures.items() %}
+        {{ known('summer.' ~ measure, 'maaneder.maaned', 'kendt.' ~ register) }} as {{ measure }},
         {% endfor %}
         brugere.brugere,
         coalesce(len(brugere.brugere), 0) as antal_brugere

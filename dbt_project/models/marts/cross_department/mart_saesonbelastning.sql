@@ -91,15 +91,15 @@ vagter as (
         sum(vagt.timer) filter (where vagt.vagttype = 'vikar') as vikartimer
     from {{ ref('fct_vagt') }} as vagt
     inner join {{ ref('dim_organisation') }} as organisation on vagt.enhed_id = organisation.enhed_id
-    where organisation.enhedstype = 'hjemmepleje' and vagt.dato <= current_date
+    where organisation.enhedstype = 'hjemmepleje' and vagt.dato <= (select daekning.til_dato from {{ ref('int_vagt__daekning') }} as daekning)
     group by 1
 ),
 
--- The months that are told of by OPUS and by the shifts. A holiday is told of beforehand: how far OPUS has come is told by who fell ill.
+-- The months that are told of by OPUS and by the shifts.
 kendt as (
     select
-        {{ covered('fravaer', ref('fct_fravaer'), 'fra_dato', "fravaersart = 'syg'") }},
-        {{ covered('vagter', ref('fct_vagt'), 'dato') }}
+        {{ covered('fravaer', ref('int_fravaer__daekning'), 'fravaer') }},
+        {{ covered('vagter', ref('int_vagt__daekning'), 'vagter') }}
 )
 
 -- Home care's units cover no school district: what staff do stands beside the total only.

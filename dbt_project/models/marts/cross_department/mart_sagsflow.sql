@@ -20,14 +20,13 @@ sager as (
 
 maaneder as (
     select
-        maaned,
-        max(dato) as sidste_dag
-    from {{ ref('dim_dato') }}
-    where
-        dato between {{ covered_from('sager', 'aabnet_dato') }}
-        -- Until the last case came in or was decided: a system that stands still says of no later month that nothing came.
-        and least({{ covered_to('sager', 'greatest(aabnet_dato, lukket_dato)') }}, current_date - 1)
-    group by maaned
+        dato.maaned,
+        max(dato.dato) as sidste_dag
+    from {{ ref('dim_dato') }} as dato
+    -- Until the last case came in or was decided: a system that stands still says of no later month that nothing came.
+    inner join {{ ref('int_sag__daekning') }} as daekning
+        on daekning.register = 'geoenviron' and dato.dato between daekning.fra_dato and daekning.til_dato
+    group by dato.maaned
 ),
 
 emner as (
@@ -120,9 +119,9 @@ flow as (
 -- Where a system tells of nothing yet, or no more, nobody knows whether anybody came, called or complained.
 kendt as (
     select
-        {{ covered('skranken', ref('fct_borgerhenvendelse'), 'dato') }},
-        {{ covered('noter', ref('fct_sagshaendelse'), 'dato') }},
-        {{ covered('esdh', ref('fct_sag'), 'aabnet_dato', "system_id = 'esdh'") }}
+        {{ covered('skranken', ref('int_borgerhenvendelse__daekning'), 'skranken') }},
+        {{ covered('noter', ref('int_sagshaendelse__daekning'), 'noter') }},
+        {{ covered('esdh', ref('int_sag__daekning'), 'esdh') }}
 )
 
 select

@@ -7,12 +7,13 @@ with
 
 daekning as (
     select
-        {{ covered_from(ref('fct_elevfravaer'), 'dato') }} as fra_dato,
+        fra_dato,
         -- One dated after it was last written about is a slip of the pen, and makes no half-year over.
         (
             select max(underretning.modtaget_dato) filter (where underretning.modtaget_dato <= underretning.senest_aendret)
             from {{ ref('stg_dubu__underretninger') }} as underretning
         ) as til_dato
+    from {{ ref('int_elevfravaer__daekning') }}
 ),
 
 halvaar as (

@@ -103,8 +103,8 @@ jobindsats as (
 -- What was paid before Opus tells of any posting, or after, is no difference; nor has nobody been talked to where Momentum tells of nothing.
 kendt as (
     select
-        {{ covered('opus', 'opus', 'maaned') }},
-        {{ covered('samtaler', ref('fct_kontaktforloeb'), 'dato') }}
+        {{ months_covered('opus', 'opus', 'maaned', ref('int_postering__daekning'), 'posteringer') }},
+        {{ covered('samtaler', ref('int_kontaktforloeb__daekning'), 'samtaler') }}
 ),
 
 celler as (

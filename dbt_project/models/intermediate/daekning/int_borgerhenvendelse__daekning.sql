@@ -1,0 +1,1 @@
+{{ coverage("'skranken'", ref('fct_borgerhenvendelse'), 'dato') }}

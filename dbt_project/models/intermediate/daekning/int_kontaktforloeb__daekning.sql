@@ -1,0 +1,1 @@
+{{ coverage("'samtaler'", ref('fct_kontaktforloeb'), 'dato') }}

@@ -1,0 +1,1 @@
+{{ coverage("'posteringer'", ref('fct_postering'), 'bogfoeringsdato') }}

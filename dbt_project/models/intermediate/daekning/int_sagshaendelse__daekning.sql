@@ -1,0 +1,1 @@
+{{ coverage("'noter'", ref('fct_sagshaendelse'), 'dato') }}

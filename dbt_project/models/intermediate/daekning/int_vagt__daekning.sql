@@ -1,0 +1,1 @@
+{{ coverage("'vagter'", ref('fct_vagt'), 'dato') }}

@@ -1,0 +1,1 @@
+{{ coverage("'ydelser'", ref('fct_ydelse'), 'uge_mandag') }}
