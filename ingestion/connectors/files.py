@@ -403,7 +403,10 @@ def put_away(system: FilesSystem, seen: Mapping[str, Mapping[str, str]], failed:
                 continue
             known = failed[broken[0]] if broken else seen[done[0]]
             beside = {_beside(template, name) for source in sources for template in source.belonging()}
-            for moved in (name, *sorted(beside & present.keys())):
+            belonging = sorted(beside & present.keys())
+            # Killed in between, the next load goes on: it knows a published file without what lies beside it, which goes first.
+            # One that could not be read would wait there for just that.
+            for moved in (name, *belonging) if broken else (*belonging, name):
                 # With its time and a part of its content's digest: a corrected file of the same name, also of the same second,
                 # must not take the place of the first.
                 stamp = datetime.fromtimestamp(present[moved].modified, UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -411,6 +414,7 @@ def put_away(system: FilesSystem, seen: Mapping[str, Mapping[str, str]], failed:
                     folder.move(moved, f"{target}/{stamp}_{_archived(moved, known[name])}")
                 except OSError as error:
                     left.append(f"{moved}: {error.strerror or error}")  # Open somewhere, say; the others can be moved.
+                    break
     if left:
         raise SourceError(
             f"{len(left)} files cannot be moved ({'; '.join(left[:3])}). Close them, or give the right to move files"

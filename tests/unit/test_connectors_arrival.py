@@ -182,6 +182,27 @@ def test_a_load_killed_before_it_archives_loads_nothing_twice(
     assert names(drop) == ["arkiv/a.csv", "arkiv/a.csv"]
 
 
+def test_a_load_killed_while_it_archives_leaves_nothing_that_belonged_to_the_file(
+    drop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, table = Home(tmp_path / "home"), delivered(drop, archive="arkiv", companion="{name}.ok")
+    (drop / "a.csv.ok").touch()
+    real, moved = folders._Local.move, []
+
+    def killed(self: folders._Local, name: str, target: str) -> None:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(name)
+        real(self, name, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folders._Local, "move", killed)
+        with pytest.raises(KeyboardInterrupt):
+            land_system(table, home)
+    assert land_system(table, home).tables[TABLE].status == "unchanged"
+    assert names(drop) == ["arkiv/a.csv", "arkiv/a.csv.ok"]
+
+
 def test_a_file_that_is_delivered_once_more_is_put_away_too(drop: Path, tmp_path: Path) -> None:
     home, table = Home(tmp_path / "home"), delivered(drop, archive="arkiv")
     land_system(table, home)
