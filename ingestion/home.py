@@ -6,17 +6,32 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 _NEVER_IN_A_HOME = "%{#'=?*["
 _FROM_FILES = ("FAELLESDATA_DAGSTER_POSTGRES", "FAELLESDATA_CELERY", "FAELLESDATA_ALERT_")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file by one with this text, so that whoever reads it sees all of the one or all of the other."""
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give the place where a file is made that then replaces another, so that whoever reads sees all of the one or all of the
+    other. A full disk leaves the one, and nothing beside it.
+    """
     draft = path.with_suffix(f".{os.getpid()}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str, at: datetime | None = None) -> None:
+    """Replace a file by one with this text (of the time `at`, if that is not now)."""
+    with replaced(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+        if at:
+            os.utime(draft, (at.timestamp(), at.timestamp()))
 
 
 @dataclass(frozen=True)

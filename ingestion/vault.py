@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingestion.home import Home
+from ingestion.home import Home, replaced
 from ingestion.messages import one_line
 from ingestion.raw_file import newest_changes, read_logs, unreadable
 from ingestion.register import Register, System, Table
@@ -84,10 +84,11 @@ def _secret(name: str, variable: str, file_variable: str, kept: Path, *, replace
 
 def _make_key(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+    with (
+        replaced(path) as draft,
+        os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="ascii") as file,
+    ):
         file.write(secrets.token_hex(32))
-    draft.replace(path)
 
 
 def _not_opened(home: Home, error: duckdb.Error) -> VaultKeyError:

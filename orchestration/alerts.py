@@ -231,5 +231,9 @@ def _read(home: Home) -> dict[str, dict[str, Any]]:
 def _draft(home: Home, entries: Mapping[str, Any]) -> Path:
     """Return a file with what is known to be told once the message is out, ready to take the record's place."""
     draft = home.path / "alerts.draft"
-    draft.write_text(json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8")
+    try:
+        draft.write_text(json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8")
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     return draft

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.home import Home, write_whole
+from ingestion.home import Home, replaced, write_whole
 from ingestion.messages import one_line
 from ingestion.process import collect_seldom
 from ingestion.raw_file import unreadable
@@ -127,9 +127,8 @@ def _prepare(register: Register, home: Home) -> None:
     write_lineage(manifest, json.loads(fresh.read_bytes()), home)
     write_metrics(home)
     shutil.copyfile(home.dbt / "target" / "partial_parse.msgpack", _packed(home))
-    draft = path.with_suffix(f".{os.getpid()}.draft")
-    shutil.copyfile(fresh, draft)
-    draft.replace(path)
+    with replaced(path) as draft:
+        shutil.copyfile(fresh, draft)
     stamp.write_text(fingerprint)
 
 

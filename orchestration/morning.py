@@ -18,6 +18,7 @@ from orchestration.alerts import Send, Told, tell
 from orchestration.keys import WAREHOUSE_POOL
 from orchestration.locks import lock_file
 from orchestration.morning_page import write_page
+from orchestration.states import last_night
 from orchestration.translator import read_manifest
 from orchestration.troubles import Trouble, find_troubles, find_warnings
 from serving.workbooks import write_workbooks
@@ -31,9 +32,16 @@ def conclude(
     *,
     now: datetime | None = None,
     send: Send | None = None,
+    whole: bool = True,
 ) -> Told:
-    """Tell owners what is new since last time, and write the heartbeat. A mail server that is down fails no night."""
+    """Tell owners what is new since last time, and write the heartbeat. A mail server that is down fails no night.
+
+    What did not go over all systems (not `whole`) says what is wrong now, and leaves the night before for the last that ended:
+    whoever loads a system by hand each day would else never hear that no night is run.
+    """
     now = now or datetime.now(UTC)
+    last = None if whole else last_night(home, now)
+    night, ended = (last["night"], datetime.fromisoformat(last["at"])) if last else (night, now)
     manifest = read_manifest(home.manifest) if home.manifest.exists() else {}
     troubles = find_troubles(register, home, manifest, instance, now)
     try:
@@ -47,12 +55,12 @@ def conclude(
         for team in told.partly:
             get_dagster_logger().error(f"{team} were refused the message; the others have it, and it is not sent again")
     try:
-        write_page(home, register, instance, now, troubles, told.not_told)
+        write_page(home, register, instance, now, troubles, told.not_told, ended)
     except OSError as error:
         get_dagster_logger().error(f"The page of the morning was not written: {error}")
     _write_workbooks(home, register)
     # Last: its age tells that everything before it was done.
-    write_heartbeat(home, night, now, troubles, told)
+    write_heartbeat(home, night, ended, troubles, told, now)
     return told
 
 
@@ -72,11 +80,14 @@ def _write_workbooks(home: Home, register: Register) -> None:
         get_dagster_logger().error(f"The departments' workbooks were not written: {error}")
 
 
-def write_heartbeat(home: Home, night: str, now: datetime, troubles: list[Trouble], told: Told) -> None:
-    """Replace the heartbeat whole. `ok` is false while anything is wrong; `at` tells that nights are run at all."""
+def write_heartbeat(
+    home: Home, night: str, ended: datetime, troubles: list[Trouble], told: Told, now: datetime | None = None
+) -> None:
+    """Replace the heartbeat whole. `ok` is false while anything is wrong; `at`, and its age, tell that nights are run at all."""
     content: dict[str, Any] = {
-        "at": now.astimezone(UTC).isoformat(timespec="seconds"),
+        "at": ended.astimezone(UTC).isoformat(timespec="seconds"),
         "night": night,
+        "noted": (now or ended).astimezone(UTC).isoformat(timespec="seconds"),
         "ok": not troubles,
         "troubles": [
             {
@@ -91,4 +102,4 @@ def write_heartbeat(home: Home, night: str, now: datetime, troubles: list[Troubl
         "told": told.sent,
         "not_told": told.not_told,
     }
-    write_whole(home.heartbeat, json.dumps(content, ensure_ascii=False, indent=1))
+    write_whole(home.heartbeat, json.dumps(content, ensure_ascii=False, indent=1), ended)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,10 @@ def write_page(
     now: datetime,
     troubles: Sequence[Trouble],
     not_told: Sequence[str],
+    ended: datetime,
 ) -> Path:
-    """Write the page whole, and return where it stands."""
-    page = render(look(home, register, instance, now, troubles, not_told))
+    """Write the page whole, and return where it stands. `ended` is when the night was over, which need not be now."""
+    page = render(replace(look(home, register, instance, now, troubles, not_told), at=ended))
     path = home.morning_page
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, page)

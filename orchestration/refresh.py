@@ -129,7 +129,7 @@ def refresh(
             wholly = {LOAD: [f"load_{system.id}" for system in selected], BUILD: ["dbt_build"] if manifest_path else []}
             result.stages.append(run.execute(STAGES[job_name], wholly.get(job_name, []) if full else []))
             result.version = run.version or result.version
-        conclude(home, register, instance, process)
+        conclude(home, register, instance, process, whole=not (departments or systems))
     return result
 
 

@@ -30,7 +30,7 @@ def last_night(home: Home, now: datetime) -> dict[str, Any] | None:
         return None
     at = datetime.fromisoformat(night["at"])
     told = night.get("troubles", [])
-    since = _published_since(home, at)
+    since = _published_since(home, datetime.fromisoformat(night.get("noted", night["at"])))
     troubles = [trouble for trouble in told if trouble.get("key") not in since]
     mended = {"troubles": troubles, "ok": not troubles} if troubles != told else {}
     return {**night, **mended, "age_hours": round((now - at).total_seconds() / 3600, 1)}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingestion.danish_time import written
-from ingestion.home import Home
+from ingestion.home import Home, replaced
 from ingestion.messages import one_line
 from ingestion.register import Register, System
 from ingestion.register.vocabulary import terms
@@ -145,10 +145,8 @@ def _sheet(book: Workbook, title: str, headings: Mapping[str, int]) -> WriteOnly
 
 
 def _save(book: Workbook, path: Path) -> None:
-    draft = path.with_suffix(f".{os.getpid()}.draft")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with replaced(path) as draft, os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         book.save(file)
-    draft.replace(path)
 
 
 def _faults(system: System, connection: duckdb.DuckDBPyConnection) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +16,7 @@ import yaml
 from municipality_support import DEPARTMENTS, MODEL, Municipality
 
 import orchestration.dbt
+from ingestion.danish_time import written
 from ingestion.raw_file import read_logs
 from orchestration.instance import PROCESS_TAG, end_orphans, open_instance
 from orchestration.refresh import UnknownSelectionError
@@ -224,8 +225,16 @@ def test_too_few_rows_are_a_fault_of_the_load(municipality: Municipality) -> Non
 
 def test_only_what_was_asked_for_is_loaded(municipality: Municipality) -> None:
     municipality.refresh()
+    heartbeat, then = municipality.home.heartbeat, datetime.now(UTC) - timedelta(hours=30)
+    night = json.loads(heartbeat.read_text(encoding="utf-8"))
+    heartbeat.write_text(json.dumps(night | {"at": then.isoformat(timespec="seconds")}), encoding="utf-8")
     result = municipality.refresh(departments=["oekonomi_indkoeb"], full=True)
     assert result.stages[0].materialised == 1
+    told = json.loads(heartbeat.read_text(encoding="utf-8"))
+    assert told["noted"] > night["noted"], "what is wrong now"
+    assert (told["night"], told["at"]) == (night["night"], then.isoformat(timespec="seconds")), "but it was no night"
+    assert heartbeat.stat().st_mtime == int(then.timestamp())
+    assert written(then) in municipality.home.morning_page.read_text(encoding="utf-8")
     with pytest.raises(UnknownSelectionError, match="system 'delta'"):
         municipality.refresh(systems=["delta"])
 

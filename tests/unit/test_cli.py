@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ from cli.main import app
 from cli.skeleton import skeleton
 from ingestion.home import Home
 from ingestion.register import read_file, read_register
+from orchestration import alerts
 from orchestration.alerts import Told
 from orchestration.morning import write_heartbeat
 from orchestration.refresh import Refresh, Stage, UnknownSelectionError
@@ -312,6 +314,22 @@ def test_status_says_so_when_a_night_that_was_not_published_has_been(monkeypatch
         (current / "manifest.json").write_text(json.dumps({"published_at": (now + timedelta(minutes=minutes)).isoformat()}))
         said = invoke("status", "--home", str(tmp_path), code=code)
         assert ("1 thing is wrong" if code else "The last night went well") in said
+
+
+def test_a_full_disk_leaves_the_heartbeat_and_nothing_beside_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home, now = Home(tmp_path), datetime.now(UTC)
+    write_heartbeat(home, "n", now, [], Told())
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        write_heartbeat(home, "m", now, [], Told())
+    with pytest.raises(OSError, match="No space"):
+        alerts._draft(home, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["heartbeat.json"]
 
 
 def test_a_heartbeat_that_is_cut_short_is_none(tmp_path: Path) -> None:
