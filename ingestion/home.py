@@ -14,6 +14,16 @@ _FROM_FILES = ("FAELLESDATA_DAGSTER_POSTGRES", "FAELLESDATA_CELERY", "FAELLESDAT
 
 
 @contextmanager
+def for_us_alone() -> Iterator[None]:
+    """Let what this process makes meanwhile be readable by its user only: DuckDB makes a log beside its file when it likes."""
+    previous = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(previous)
+
+
+@contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """Give the place where a file is made that then replaces another, so that whoever reads sees all of the one or all of the
     other. A full disk leaves the one, and nothing beside it.
@@ -89,13 +99,12 @@ class Home:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         draft = database.with_name(f".{database.name}.{os.getpid()}")
-        previous = os.umask(0o077)
         try:
             draft.unlink(missing_ok=True)
-            yield draft
+            with for_us_alone():
+                yield draft
             draft.replace(database)
         finally:
-            os.umask(previous)
             draft.unlink(missing_ok=True)
 
     @property

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingestion.home import Home, replaced
+from ingestion.home import Home, for_us_alone, replaced
 from ingestion.messages import one_line
 from ingestion.raw_file import newest_changes, read_logs, unreadable
 from ingestion.register import Register, System, Table
@@ -134,6 +134,7 @@ def cpr_columns(register: Register) -> Iterator[tuple[System, str, Table, str]]:
                 yield system, name, table, column_name
 
 
+@for_us_alone()
 def build_vault(register: Register, home: Home) -> int:
     """Give every CPR number in the raw files a person id in the encrypted vault; return how many numbers were new.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from ingestion.home import Home
+from ingestion.home import Home, for_us_alone
 from ingestion.register import Problem, Register, read_leniently
 from orchestration.dagster_dbt_alone import dbt_assets, event_message
 from orchestration.dbt import DbtError, DbtOutcome, build
@@ -161,7 +161,7 @@ def dbt_asset(register: Register, home: Home, manifest: Mapping[str, Any]) -> dg
                 f"{name} is not built: it requires fresh data, and {', '.join(systems)} is stale. It stays as it was"
             )
         measures = Measures(manifest, home, loads, now)
-        with exclusive(home, WAREHOUSE_POOL):
+        with exclusive(home, WAREHOUSE_POOL), for_us_alone():
             try:
                 for event in build(register, home, selection, outcome, without=sorted(without), full=config.full):
                     if event["data"]["node_info"]["unique_id"] not in manifest["nodes"]:

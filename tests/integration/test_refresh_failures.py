@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -16,6 +21,7 @@ import yaml
 from municipality_support import DEPARTMENTS, MODEL, Municipality
 
 import orchestration.dbt
+import orchestration.warehouse
 from ingestion.danish_time import written
 from ingestion.raw_file import read_logs
 from orchestration.instance import PROCESS_TAG, end_orphans, open_instance
@@ -31,6 +37,28 @@ def test_a_sound_night_is_green(municipality: Municipality) -> None:
     assert [stage.name for stage in result.stages] == ["Load", "Build", "Publish"]
     assert result.version is not None
     assert [municipality.rows(f"mart_{system_id}") for system_id in DEPARTMENTS] == [2, 2, 2]
+
+
+def test_the_log_beside_the_warehouse_is_for_us_alone(municipality: Municipality, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In it stands what is being built, in a home into which others may look."""
+    modes, build = set[int](), orchestration.warehouse.build
+
+    def watched(*arguments: Any, **more: Any) -> Iterator[Any]:
+        for event in build(*arguments, **more):
+            with suppress(FileNotFoundError):
+                modes.add(stat.S_IMODE(Path(f"{municipality.home.warehouse}.wal").stat().st_mode))
+            yield event
+
+    monkeypatch.setattr(orchestration.warehouse, "build", watched)
+    before = os.umask(0o022)
+    try:
+        municipality.refresh()
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    assert modes == {0o600}
+    current = municipality.home.published / "bi_netvaerk" / "current" / "faellesdata.duckdb"
+    assert stat.S_IMODE(current.stat().st_mode) == 0o644, "what is published is for others"
 
 
 def test_what_was_built_is_measured(municipality: Municipality) -> None:
