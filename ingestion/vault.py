@@ -12,11 +12,12 @@ import os
 import re
 import secrets
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingestion.cpr import normalised_cpr
 from ingestion.home import Home, for_us_alone, replaced
 from ingestion.messages import one_line
 from ingestion.raw_file import newest_changes, read_logs, unreadable
@@ -115,15 +116,6 @@ def attach_vault(connection: duckdb.DuckDBPyConnection, home: Home) -> None:
         connection.execute(f"attach '{home.vault}' as vault (read_only, encryption_key '{vault_key(home)}')")
     except duckdb.Error as error:
         raise _not_opened(home, error) from None
-
-
-def normalised_cpr(column: str) -> str:
-    """Return SQL that gives a CPR number its ten digits, or NULL where there are not nine or ten.
-
-    Nine digits are a number that lost its leading zero in a spreadsheet. The dbt macro `to_cpr` joins on it: they must agree.
-    """
-    digits = f"regexp_replace(cast({column} as varchar), '[^0-9]', '', 'g')"
-    return f"case when length({digits}) in (9, 10) then lpad({digits}, 10, '0') end"
 
 
 def cpr_columns(register: Register) -> Iterator[tuple[System, str, Table, str]]:
@@ -257,6 +249,22 @@ def _note_moved(connection: duckdb.DuckDBPyConnection, register: Register, home:
                 f" where (system_id, table_name, column_name) = (?, ?, ?) and exists ({among})",
                 [system.id, name, column],
             )
+
+
+def known_numbers(home: Home, numbers: Collection[str]) -> set[str]:
+    """Return those of the numbers that are somebody's.
+
+    Raises:
+        VaultKeyError: the vault cannot be opened.
+    """
+    import duckdb
+
+    if not numbers:
+        return set()
+    with duckdb.connect() as connection:
+        attach_vault(connection, home)
+        asked = "select cpr from vault.person_keys where cpr in (select unnest(?))"
+        return {number for (number,) in connection.execute(asked, [sorted(numbers)]).fetchall()}
 
 
 @dataclass(frozen=True)

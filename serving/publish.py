@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingestion.connectors.duck import literal
+from ingestion.cpr import found_in
 from ingestion.danish_time import written
 from ingestion.home import Home
 from ingestion.messages import one_line
@@ -33,13 +34,6 @@ EXAMPLES = "eksempler"
 VERSION = "%Y%m%dT%H%M%S.%fZ"
 """How a version is named: by its time, in UTC."""
 _REF = re.compile(r"{{ ref\('(\w+)'\) }}")
-_CPR = r"\b(?:[0-9]{5,6}|[0-9]{1,2}[ ./-][0-9]{2}[ ./-][0-9]{2})[^0-9A-Za-z]{0,3}[0-9]{4}\b"
-"""However it is written, and without the leading zero that a spreadsheet takes away."""
-_WORDS = (
-    r"regexp_replace(regexp_replace({}, '\b(?:[0-9a-f]{{32}}|[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})\b', ' ', 'g'),"
-    r" '[A-Za-z_]+', ' x ', 'g')"
-)
-"""A text in which digits stand apart from the letters beside them (file names, mail addresses), without hashes and UUIDs."""
 CONFIDENTIAL = "P2"
 """From this class on a mart has rows about persons."""
 
@@ -402,10 +396,8 @@ def _cpr_numbers(connection: duckdb.DuckDBPyConnection, source: str, name: str, 
     if name == "p_nummer":
         # As the macro `like_p_nummer` has it: in a city some P-numbers are somebody's CPR number too.
         text = f"regexp_replace({text}, '^10[0-9]{{8}}$', '')"
-    found = connection.execute(
-        f"select count(*) from (select lpad(regexp_replace(unnest(regexp_extract_all({_WORDS.format(text)}, '{_CPR}')),"
-        f" '[^0-9]', '', 'g'), 10, '0') as cpr from {source} {where}) join vault.person_keys using (cpr)"
-    ).fetchone()
+    numbers = found_in(text, f"{source} {where}")
+    found = connection.execute(f"select count(*) from ({numbers}) join vault.person_keys using (cpr)").fetchone()
     return int(found[0]) if found else 0
 
 

@@ -81,7 +81,7 @@ CASES = [
         "no_cpr", {}, "a varchar", "('6aca97005c68f1206823815f66102863'), ('kitos:ab010190-1234-45c0-a382-1107162054fc')",
         "('010190-1234 6aca97005c68f1206823815f66102863')",
     ),
-    Case("no_cpr", {}, "a varchar", "('410185-1234')", "('ring 610185-1234')"),
+    Case("no_cpr", {}, "a varchar", "('410185-1234'), ('sag 306-2011-853412'), ('101851234')", "('ring 610185-1234')"),
     Case("no_cpr", {"numbers": ["a"]}, "a varchar", "('0101851235')", "('0101851234')", KEYS),
     Case("no_cpr", {"numbers": ["p_nummer"]}, "p_nummer varchar", "('1001851234')", "('0101851234')", KEYS),
     Case("in_no_model", {}, "p_nummer varchar, load_id varchar", "('1001851234', '0101851234.5')", "('0101851234', '1')", KEYS),
@@ -96,6 +96,7 @@ CASES = [
     Case("in_no_model", {}, "a varchar, n date", "('306-0101-851234 a0101851234b', null)", "('x 01 01 85 – 1234', null)", KEYS),
     Case("in_no_model", {}, "a varchar, n date", "('10101851234@x', null)", "('cpr0101851234@x', null)", KEYS),
     Case("in_no_model", {}, "a varchar, n date", "('x_1010185.1234', null)", "('brev_010185.1234_2.pdf', null)", KEYS),
+    Case("in_no_model", {}, "a varchar, n date", "('x_8101851234_x', null)", "('0202904321_0101851234', null)", KEYS),
     Case("in_no_model", {}, "a struct(b varchar), n date", "({'b': ''}, null)", "({'b': '10185-1234'}, null)", KEYS),
     Case(
         "not_recoverable", {"within": ["m"], "total": "celle = 'I alt'", "measures": ["kr"], "counts": ["n"]},

@@ -212,8 +212,8 @@ case when {{ finish }} in ({{ start }} + 1, ({{ start }} + 1) % 100) then {{ sta
 {%- set february = "(0?[1-9]|1\\d|2[0-8]|6[1-9]|7\\d|8[0-8])02\\d{2}-?\\d{4}" -%}
 {%- set leap_day = "[28]902((0[48]|[2468][048]|[13579][26])-?\\d{4}|00-?[4-9]\\d{3})" -%}
 case
-    when regexp_full_match({{ squeezed(column) }}, '{{ long }}|{{ short }}|{{ february }}|{{ leap_day }}')
-        then lpad(replace({{ squeezed(column) }}, '-', ''), 10, '0')
+    when regexp_full_match({{ squeezed(column) }}, '({{ long }}|{{ short }}|{{ february }}|{{ leap_day }})(\.0)?')
+        then lpad(replace(split_part({{ squeezed(column) }}, '.', 1), '-', ''), 10, '0')
 end
 {%- endmacro -%}
 
@@ -301,11 +301,5 @@ false
 
 {#- The shape of a value, for what may not be shown: digits become 9, letters a. -#}
 {%- macro shape(value) -%}
-regexp_replace(regexp_replace({{ value }}, '\d', '9', 'g'), '\pL', 'a', 'g')
-{%- endmacro -%}
-
-{#- A value that may be shown, but for a CPR number in it, written in any way that `digits_in` would find: where a line's fields have slipped, any
-    column may hold one. -#}
-{%- macro without_cpr(value) -%}
-regexp_replace({{ value }}, '(\b|[A-Za-z_])(?:0?[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[ ./-]?(?:0[1-9]|1[0-2])[ ./-]?\d{2}[ ./–—-]{0,3}\d{4}(\b|[A-Za-z_])', '\1######-####\2', 'g')
+regexp_replace(regexp_replace({{ value }}, '\p{Nd}', '9', 'g'), '\pL', 'a', 'g')
 {%- endmacro -%}

@@ -1,7 +1,41 @@
 {#-
-    SQL for all that could be a CPR number in a table, or in the `rows` of its columns: nine or ten digits, however they are parted, in no
-    matter which column; empty where no column could hold one. Beside letters they count too (in a file's name, a mail address), but for
-    those of a hash.
+    CPR numbers in text. `ingestion/cpr.py` says what these patterns are for, and which of them is asked where; it has the same ones, and
+    `tests/unit/test_cpr.py` sees to it that it does.
+-#}
+{%- macro cpr_separator() -%}(?:%[0-9A-Fa-f]{2}|[^0-9A-Za-z]){0,3}{%- endmacro -%}
+{%- macro could_be_cpr() -%}(?:[0-9]{5,6}|[0-9]{1,2}[ ./-][0-9]{2}[ ./-][0-9]{2}){{ cpr_separator() }}[0-9]{4}{%- endmacro -%}
+{%- macro reads_as_cpr() -%}[0-36-9]?[0-9][ ./-]?(?:0[1-9]|1[0-2])[ ./-]?[0-9]{2}{{ cpr_separator() }}[0-9]{4}{%- endmacro -%}
+{%- macro hash_or_uuid() -%}\b(?:[0-9a-f]{24}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b{%- endmacro -%}
+
+{#- The digits of a number that one of these patterns has found. -#}
+{%- macro digits_alone(found) -%}
+regexp_replace({{ found }}, '%[0-9A-Fa-f]{2}|[^0-9]', '', 'g')
+{%- endmacro -%}
+
+{#- What may stand beside the digits where hashes are not cut out first: the end of the word, or letters of which one is in no hash. -#}
+{%- macro edge_before_digits() -%}(?:\b|[g-zA-Z_][a-f]{0,9}){%- endmacro -%}
+{%- macro edge_after_digits() -%}(?:\b|[a-f]{0,9}[g-zA-Z_]){%- endmacro -%}
+
+{#- SQL for all that could be a CPR number in one column of text: `digits` are its nine or ten digits as they stand there. -#}
+{%- macro written_numbers(text, relation) -%}
+select digits
+from (
+    select {{ digits_alone("unnest(regexp_extract_all(regexp_replace(" ~ text ~ ", '" ~ hash_or_uuid() ~ "', ' ', 'g'), '(?:^|[^0-9])(" ~ could_be_cpr() ~ "[0-9]*)', 1))") }} as digits
+    from {{ relation }}
+)
+where length(digits) in (9, 10)
+{%- endmacro -%}
+
+{#- A value that may be shown, but for a CPR number in it: where a line's fields have slipped, any column may hold one. Twice, since what
+    stands between two numbers is taken with the first, and the second has then nothing before it. -#}
+{%- macro without_cpr(value) -%}
+{%- set mask = "'(^|[^0-9])" ~ reads_as_cpr() ~ "([^0-9]|$)', '\\1######-####\\2', 'g'" -%}
+regexp_replace(regexp_replace({{ value }}, {{ mask }}), {{ mask }})
+{%- endmacro -%}
+
+{#-
+    SQL for all that could be a CPR number in a table, or in the `rows` of its columns, in no matter which column; empty where no column could
+    hold one.
 -#}
 {%- macro digits_in(relation, rows=none) -%}
 {%- set texts = [] -%}
@@ -24,13 +58,15 @@
 {%- endif -%}
 {%- endfor -%}
 {%- if texts -%}
-{%- set edge = '(?:\\b|[g-zA-Z_])' -%}
-{%- set written = edge ~ '(?:\\d{5,6}|\\d{1,2}[ ./-]\\d{2}[ ./-]\\d{2})[ ./–—-]{0,3}\\d{4}' ~ edge -%}
+{%- set found = edge_before_digits() ~ could_be_cpr() ~ '(?:[A-Za-z_]+' ~ could_be_cpr() ~ ')*' ~ edge_after_digits() -%}
 {#- Column by column: of a text that many rows share, as keys are, DuckDB looks at each once. All in one text took twelve times the time. -#}
-select lpad(regexp_replace(found, '[^0-9]', '', 'g'), 10, '0') as digits
+select lpad({{ digits_alone('number') }}, 10, '0') as digits
 from (
-    select unnest(list_concat({% for text in texts %}regexp_extract_all({{ text }}, '{{ written }}'){% if not loop.last %}, {% endif %}{% endfor %})) as found
-    from {{ rows or relation }}
+    select unnest(regexp_extract_all(found, '{{ could_be_cpr() }}')) as number
+    from (
+        select unnest(list_concat({% for text in texts %}regexp_extract_all({{ text }}, '{{ found }}'){% if not loop.last %}, {% endif %}{% endfor %})) as found
+        from {{ rows or relation }}
+    )
 )
 {%- endif -%}
 {%- endmacro -%}
