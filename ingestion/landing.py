@@ -22,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ingestion import deletions, news, raw_file, redelivered, watermark
+from ingestion import deletions, file_names, news, raw_file, redelivered, watermark
 from ingestion.checks import Check
 from ingestion.connectors import duck
 from ingestion.connectors.base import SCHEMA, ReadContext, SourceError
@@ -140,7 +140,7 @@ def _put_away(load: _Load) -> None:
         try:
             put_away(load.system, load.files, load.failed_files)
         except (SourceError, OSError) as error:
-            logging.getLogger(__name__).warning("%s: delivered files were not put away: %s", load.system.id, error)
+            logging.getLogger(__name__).warning("%s: delivered files were not put away: %s", load.system.id, one_line(error))
 
 
 @contextmanager
@@ -181,12 +181,38 @@ def ensure_raw_files(systems: Mapping[str, System], home: Home) -> None:
     for system_id, system in systems.items():
         if system_id in complete:
             continue
-        result = SystemLoad(system_id)
-        with (
-            _work_file(system_id, home, result) as (work, workdir),
-            _opened(_Load(system, [], work, workdir, False, home.quota_file(system_id), result)),
-        ):
+        with _reworked(system, home):
             pass
+
+
+def hide_persons_files(systems: Mapping[str, System], home: Home) -> list[str]:
+    """Take the CPR numbers that the vault knows out of the names of files that rows are said to come from.
+
+    Returns the systems where there were any, and whose tables have news for it.
+    """
+    from ingestion.vault import known_numbers
+
+    by_files = [system.id for system in systems.values() if system.connection.protocol == "files"]
+    names = {system_id: file_names.undecided(connection) for system_id, connection in raw_file.each(home, by_files)}
+    known = known_numbers(home, {number for of in names.values() for numbers in of.values() for number in numbers})
+    renamed = {
+        system_id: [name for name, numbers in of.items() if not known.isdisjoint(numbers)] for system_id, of in names.items()
+    }
+    found = [system_id for system_id, of in renamed.items() if of]
+    for system_id in found:
+        with _reworked(systems[system_id], home) as connection:
+            raw_file.log_renamed(connection, systems[system_id], file_names.rename(connection, renamed[system_id]))
+    return found
+
+
+@contextmanager
+def _reworked(system: System, home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a private copy of the system's raw file, for a change that is no load, and publish it."""
+    result = SystemLoad(system.id)
+    with _work_file(system.id, home, result) as (work, workdir):
+        load = _Load(system, [], work, workdir, False, home.quota_file(system.id), result)
+        with _opened(load):
+            yield load.database
 
 
 def preview(system: System, table_name: str, limit: int = 10) -> pa.Table:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion import deletions, news, redelivered
+from ingestion import deletions, file_names, news, redelivered
 from ingestion.anomalies import WEEKS, history, usual_rows
 from ingestion.checks import judge
 from ingestion.connectors import duck
@@ -75,7 +75,7 @@ def complete(systems: Mapping[str, System], home: Home) -> set[str]:
     """Return those of the systems whose raw file has every table and column that the register declares, or cannot be read."""
     unreadable: dict[str, str] = {}
     found = set()
-    for system_id, connection in _each(home, systems, unreadable):
+    for system_id, connection in each(home, systems, unreadable):
         system, stored = systems[system_id], stored_types(connection)
         wanted = {"load_log": set(LOAD_COLUMNS), "load_rejects": set(REJECT_COLUMNS)}
         wanted |= {name: set(_declared(system, name)) for name in system.tables}
@@ -87,7 +87,7 @@ def complete(systems: Mapping[str, System], home: Home) -> set[str]:
 def unreadable(home: Home, system_ids: Iterable[str]) -> dict[str, str]:
     """Return, by system, why its raw file cannot be read, and what to do; nothing of those that can, or have none."""
     found: dict[str, str] = {}
-    for _ in _each(home, system_ids, found):
+    for _ in each(home, system_ids, found):
         pass
     return found
 
@@ -95,9 +95,9 @@ def unreadable(home: Home, system_ids: Iterable[str]) -> dict[str, str]:
 def left_tables(home: Home, systems: Mapping[str, System]) -> dict[str, list[str]]:
     """Return, by system, the tables in its raw file that have left the register, and what was kept of them."""
     found: dict[str, list[str]] = {}
-    for system_id, connection in _each(home, systems):
+    for system_id, connection in each(home, systems):
         names = systems[system_id].tables
-        known = {*names, *(f"{name}__deleted" for name in names), "load_log", "load_rejects"}
+        known = {*names, *(f"{name}__deleted" for name in names), "load_log", "load_rejects", file_names.TABLE}
         rows = connection.execute(
             "select table_name from duckdb_tables() where database_name = 'source'"
             f" and schema_name = '{SCHEMA}' and not starts_with(table_name, '_dlt')"
@@ -106,7 +106,7 @@ def left_tables(home: Home, systems: Mapping[str, System]) -> dict[str, list[str
     return found
 
 
-def _each(
+def each(
     home: Home, system_ids: Iterable[str], unreadable: dict[str, str] | None = None
 ) -> Iterator[tuple[str, duckdb.DuckDBPyConnection]]:
     """Yield a connection to one raw file after the other, to read; a system without one is left out.
@@ -178,6 +178,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, names: Iterable[str], started
         f" from (select max(started_at) as newest from {SCHEMA}.load_log) where started_at >= ?",
         [started, started],
     )
+    file_names.reveal(connection)
     newest = connection.execute(f"select max(load_id) from {SCHEMA}.load_log").fetchone()
     loaded = {
         row[0]
@@ -222,6 +223,9 @@ def finish(
             loads[name].message = f"{system.id}.{name}: {_summary(connection, loads[name].rejects, rejects[name])}"
     _complete(connection, system)
     _forget_states(connection)
+    if system.connection.protocol == "files":
+        file_names.note(connection, {name: load.load_id for name, load in loads.items()})
+    file_names.hide(connection)
     connection.commit()
     connection.execute("checkpoint")
     _log(connection, system, started, loads)
@@ -258,6 +262,22 @@ def _log(connection: duckdb.DuckDBPyConnection, system: System, started: datetim
         f"insert into {SCHEMA}.load_log by name select unnest(from_json(?, ?), recursive := true)",
         [json.dumps(entries), json.dumps([LOAD_COLUMNS])],
     )
+
+
+def log_renamed(connection: duckdb.DuckDBPyConnection, system: System, renamed: Mapping[str, tuple[str, int]]) -> None:
+    """Log the tables whose rows are said to come from files of other names now: a change, though nothing was loaded."""
+    for name, (shown, rows) in renamed.items():
+        now = datetime.now(UTC)
+        message = (
+            f"{system.id}.{name}: {rows} rows are from files that are named by a CPR number, and shown as from '{shown}'. "
+            "Ask for files with other names"
+        )
+        connection.execute(
+            f"insert into {SCHEMA}.load_log by name select * replace (? as load_id, ?::timestamp as started_at, 0 as seconds,"
+            f" ? as changed_rows, ? as message) from {SCHEMA}.load_log where table_name = ? and status = 'loaded'"
+            " order by started_at desc limit 1",
+            [f"{now.timestamp():.6f}", now.replace(tzinfo=None), rows, message, name],
+        )
 
 
 def _forget_states(connection: duckdb.DuckDBPyConnection) -> None:
@@ -365,7 +385,7 @@ def read_logs(home: Home, system_ids: Iterable[str]) -> dict[str, list[dict[str,
     brought anything. A log keeps all there ever were, in 200 systems a million after three years, and a night asks several times.
     """
     logs: dict[str, list[dict[str, Any]]] = {system_id: [] for system_id in system_ids}
-    for system_id, connection in _each(home, logs):
+    for system_id, connection in each(home, logs):
         (count,) = connection.execute(f"select count(*) from {SCHEMA}.load_log").fetchall()[0]
         logs[system_id] = _entries(connection, _STANDING if count > _FEW else "")
     return logs
@@ -418,7 +438,7 @@ def read_rejects(path: Path, table: str | None, raw: bool, limit: int) -> tuple[
 
     if not path.exists():
         return [], 0
-    text = "raw_text" if raw else "regexp_replace(regexp_replace(raw_text, '[0-9]', '9', 'g'), '\\pL', 'a', 'g')"
+    text = "raw_text" if raw else "regexp_replace(regexp_replace(raw_text, '\\p{Nd}', '9', 'g'), '\\pL', 'a', 'g')"
     named = [name for name in REJECT_COLUMNS if name != "raw_text"]
     chosen = f"from {SCHEMA}.load_rejects where ? is null or table_name = ?"
     with duckdb.connect(str(path), read_only=True) as connection:

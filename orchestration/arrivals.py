@@ -92,13 +92,14 @@ class Looks:
     def _look(self, system: FilesSystem, found: Seen, faults: dict[str, str]) -> None:
         from ingestion.connectors.base import SourceError
         from ingestion.connectors.files import arrived
+        from ingestion.messages import one_line
         from ingestion.settings import MissingSetting
 
         limits = system.limits.model_copy(update={"timeout_seconds": max(1, round(self._seconds))})
         try:
             files = arrived(system.model_copy(update={"limits": limits}))
         except (SourceError, MissingSetting, OSError) as error:
-            faults[system.id] = f"{system.id}: {error}"
+            faults[system.id] = f"{system.id}: {one_line(error)}"
         else:
             found[system.id] = [_digest(listed.name, listed.stamp) for listed in files]
 

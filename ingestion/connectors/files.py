@@ -21,6 +21,8 @@ from ingestion.connectors.alphabets import once
 from ingestion.connectors.base import SOURCE_REF, SOURCE_ROW, ReadContext, SourceError, decoded, file_ref
 from ingestion.connectors.folders import Folder, Listed, opened
 from ingestion.connectors.unpack import is_aside, unpacked
+from ingestion.cpr import masked
+from ingestion.danish_time import written
 from ingestion.register.files import CsvSource, FilesTable, JsonSource, XmlSource
 from ingestion.register.model import FilesSystem
 
@@ -62,6 +64,7 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
                 _refuse_changed(folder, path, listed)  # Which is then what went wrong.
                 if isinstance(error, SourceError):
                     context.failed_files[listed.name] = fingerprint.result()
+                    error.args = (f"{error}{_handle(listed)}",)
                 raise
             finally:
                 wait([fingerprint])
@@ -69,6 +72,16 @@ def read(system: FilesSystem, table_name: str, table: FilesTable, context: ReadC
             context.files_loaded[listed.name] = fingerprint.result()
             if context.limit is not None:
                 return  # A preview needs no more than one file.
+
+
+def _handle(listed: Listed) -> str:
+    """Return what a message says of a file whose name it will not show in full: `271126_0830` may be a date and a time, or a
+    CPR number.
+    """
+    if masked(listed.name) == listed.name:
+        return ""
+    delivered = f"of {written(datetime.fromtimestamp(listed.modified, UTC))}, " if listed.modified else ""
+    return f" (the file {delivered}{listed.size} bytes)"
 
 
 def _parsed(

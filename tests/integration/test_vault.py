@@ -12,12 +12,12 @@ import dagster as dg
 import duckdb
 import pytest
 from connectors_support import column
-from landing_support import put, system_of, table
+from landing_support import fetch, put, system_of, table
 
 from ingestion.connectors.duck import load_extension, opened
 from ingestion.dbt_profile import write_profile
 from ingestion.home import Home
-from ingestion.landing import land_system
+from ingestion.landing import hide_persons_files, land_system
 from ingestion.platform import build_platform
 from ingestion.raw_file import read_logs
 from ingestion.register import Register, System
@@ -72,6 +72,45 @@ def test_every_way_of_writing_a_number_is_one_person(register: Register, drop: P
     assert refresh(register, home) == 1
     assert list(ids(home)) == ["0101901234"]
     assert home.vault.stat().st_mode & 0o077 == 0
+
+
+def test_a_file_that_is_named_by_somebodys_number_goes_by_another_name(drop: Path, home: Home, tmp_path: Path) -> None:
+    """Two such files stay two; by its own name a file that comes again is known, and replaces its rows alone."""
+    of = table({"format": "csv", "glob": "*.csv"}, {"nr": "text"}, "append", ["nr"])
+    of["columns"]["cpr"] = {**column("cpr"), **CPR}
+    connection = {"protocol": "files", "transport": {"type": "local", "folder": str(drop)}, "quiet_seconds": 0}
+    system = system_of(tmp_path / "register", "borger", connection, {"breve": of})
+    register = Register(systems={"borger": system})
+
+    def rows() -> list[tuple[str, str]]:
+        return [(nr, ref) for nr, ref in fetch(home, "select nr, _source_ref from raw.breve order by nr", "borger")]
+
+    put(drop, "brev_010190-1234_a.csv", "nr;cpr", "1;0101901234", "2;0101901234", "3;0101901234;x")
+    put(drop, "brev_0202904321_a.csv", "nr;cpr", "4;0101901234")
+    put(drop, "export_271126_0830.csv", "nr;cpr", "5;0303905555")
+    refresh(register, home)
+    before = read_logs(home, ["borger"])["borger"][-1]
+    assert hide_persons_files(register.systems, home) == ["borger"]
+    hidden = "brev_xxxxxx-xxxx_a.csv (fil 1)"
+    plain = [("4", "brev_0202904321_a.csv"), ("5", "export_271126_0830.csv")]
+    assert rows() == [("1", hidden), ("2", hidden), *plain]
+    assert fetch(home, "select source_ref, source_row from raw.load_rejects", "borger") == [(hidden, 4)]
+    noted = read_logs(home, ["borger"])["borger"][-1]
+    assert noted == {**before, **{name: noted[name] for name in ("load_id", "started_at", "seconds", "changed_rows", "message")}}
+    assert (noted["load_id"] > before["load_id"], noted["changed_rows"]) == (True, 2)
+    assert noted["message"].startswith(
+        "borger.breve: 2 rows are from files that are named by a CPR number, and shown as from 'brev_xx"
+    )
+    assert hide_persons_files(register.systems, home) == []
+    # It comes again, and another number turns out to be somebody's.
+    put(drop, "brev_010190-1234_a.csv", "nr;cpr", "1;0202904321")
+    refresh(register, home)
+    assert rows() == [("1", hidden), *plain]
+    assert dg.materialize([vault_asset(register, home)]).success
+    assert seen(home).up_to["borger", "breve"] == read_logs(home, ["borger"])["borger"][-1]["load_id"]
+    assert rows() == [("1", hidden), ("4", "brev_xxxxxx-xxxx_a.csv (fil 2)"), plain[1]]
+    assert land_system(system, home).tables["breve"].status == "unchanged"
+    assert rows() == [("1", hidden), ("4", "brev_xxxxxx-xxxx_a.csv (fil 2)"), plain[1]]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -108,6 +109,15 @@ def test_a_file_that_fails_is_not_taken_as_loaded(drop: Path, tmp_path: Path) ->
     with pytest.raises(SourceError, match=r"f2\.csv:2: byte 0xff"):
         rows(files_system(drop), found)
     assert list(found.files_loaded) == ["f1.csv"]
+
+
+def test_a_file_whose_name_is_masked_is_told_by_its_time_and_size(drop: Path, tmp_path: Path) -> None:
+    """A date and a time in a name read as a CPR number."""
+    broken = drop / "f_271126_0830.csv"
+    broken.write_bytes(b"id\n\xff\n")
+    os.utime(broken, (datetime(2026, 11, 27, 7, 31, tzinfo=UTC).timestamp(),) * 2)
+    with pytest.raises(SourceError, match=r"f_######-####\.csv:2: .* \(the file of 27-11-2026 kl\. 08\.31, 5 bytes\)$"):
+        rows(files_system(drop), context(tmp_path))
 
 
 @pytest.mark.parametrize("change", ["grows", "grows and is broken", "goes"])
