@@ -134,8 +134,8 @@ def publish(home: Home, role: str, *, keep: int = 3) -> Publication:
     """Build and switch to a new version of what `role` may see, and remove all but the `keep` newest versions.
 
     Raises:
-        PublicationError: no dbt manifest, nothing to publish, a CPR number stands in it, or it gives a hidden cell away; the
-            version before stays current.
+        PublicationError: no dbt manifest or warehouse, nothing to publish, or nothing that the guard lets through; the version
+            before stays current.
     """
     from filelock import FileLock
 
@@ -262,7 +262,13 @@ def _build(
 
     current, versions = building.parent / "current", []
     with duckdb.connect(config={"temp_directory": str(home.make_work() / "spill")}) as connection:
-        connection.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
+        try:
+            connection.execute(f"attach '{home.warehouse}' as warehouse (read_only)")
+        except duckdb.IOException as error:
+            raise PublicationError(
+                f"{home.warehouse} cannot be opened ({one_line(error)}). Close it where it is open in another program, or "
+                "make it with `faellesdata refresh`"
+            ) from None
         for position, path in enumerate(reversed(_versions(building.parent))):
             if (path / DATABASE).exists():
                 versions.append("before" if path.name == current.resolve().name else f"kept_{position}")

@@ -332,6 +332,8 @@ def test_nothing_to_publish_is_told(home: Home) -> None:
     manifest(home, mart_a=["andre"])
     with pytest.raises(PublicationError, match="no model names"):
         publish(home, ROLE)
+    with pytest.raises(PublicationError, match=r"warehouse.duckdb cannot be opened .*faellesdata refresh"):
+        publish(home, "andre")
 
 
 def test_readers_never_meet_a_lock_or_two_versions_at_once(home: Home) -> None:
