@@ -124,8 +124,10 @@ def _prepare(register: Register, home: Home) -> None:
     fresh = home.dbt / "target" / "manifest.json"
     if refused := misused(json.loads(fresh.read_bytes())):
         raise DbtError("; ".join(refused))
-    write_lineage(manifest, json.loads(fresh.read_bytes()), home)
+    # What is kept from here on is this project's, though we be killed before the last of it: no more that of the one before.
+    stamp.unlink(missing_ok=True)
     write_metrics(home)
+    write_lineage(manifest, json.loads(fresh.read_bytes()), home)
     shutil.copyfile(home.dbt / "target" / "partial_parse.msgpack", _packed(home))
     with replaced(path) as draft:
         shutil.copyfile(fresh, draft)
@@ -166,13 +168,14 @@ def write_metrics(home: Home) -> None:
     Raises:
         DbtError: MetricFlow does not take a metric.
     """
-    from serving.metrics import catalogue, semantic_manifest
+    from serving.metrics import catalogue
 
-    write_whole(home.semantic_manifest, (home.dbt / "target" / "semantic_manifest.json").read_text(encoding="utf-8"))
+    fresh = (home.dbt / "target" / "semantic_manifest.json").read_text(encoding="utf-8")
     try:
-        rows = catalogue(semantic_manifest(home))
+        rows = catalogue(json.loads(fresh))
     except Exception as error:  # MetricFlow has no common error of its own
         raise DbtError(f"the metrics cannot be turned into SQL: {one_line(error)}") from error
+    write_whole(home.semantic_manifest, fresh)
     write_whole(home.metrics, json.dumps(rows, ensure_ascii=False))
 
 

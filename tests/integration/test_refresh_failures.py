@@ -285,6 +285,35 @@ def test_the_manifest_is_prepared_once(municipality: Municipality, monkeypatch: 
         orchestration.dbt.prepare_manifest(register, municipality.home)
 
 
+def test_a_change_that_is_taken_back_leaves_nothing(municipality: Municipality, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measure that cannot be turned into SQL, say: measures and lineage are those of the project before it."""
+    from ingestion.register import read_register
+
+    register, home = read_register(municipality.register), municipality.home
+
+    def kept() -> list[object]:
+        files = (home.lineage, home.metrics, home.semantic_manifest)
+        lineage, metrics, semantics = (json.loads(path.read_text()) for path in files)
+        return [lineage["edges"], metrics, semantics]
+
+    municipality.model("alfa", MODEL.format(id="alfa") + "\n")  # so that what the fixture lends is no help
+    orchestration.dbt.prepare_manifest(register, home)
+    before = kept()
+    municipality.model("alfa", MODEL.format(id="alfa").replace("navn", "navn as kaldet"))
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.metrics.catalogue", lambda *_: 1 / 0)
+        with pytest.raises(orchestration.dbt.DbtError, match="cannot be turned into SQL"):
+            orchestration.dbt.prepare_manifest(register, home)
+    assert kept() == before
+    with monkeypatch.context() as patch:
+        patch.setattr(orchestration.dbt.shutil, "copyfile", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):  # killed
+            orchestration.dbt.prepare_manifest(register, home)
+    municipality.model("alfa", MODEL.format(id="alfa") + "\n")
+    orchestration.dbt.prepare_manifest(register, home)
+    assert kept() == before
+
+
 def test_the_run_of_a_killed_refresh_does_not_hold_the_queue(municipality: Municipality) -> None:
     with open_instance(municipality.home) as instance:
 
