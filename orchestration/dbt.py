@@ -241,6 +241,7 @@ def build(
     outcome.planned += steps
     outcome.unchanged = project.unchanged(outcome.planned, without=without) if not selection else []
     yield from run.make(command, steps)
+    plan.drop_left_behind(home, project)
     made = {step.unique_id for step in steps}
     tests = project.plan(facts, ["test"], without=without, full=full or bool(selection))
     if selection:

@@ -32,6 +32,8 @@ Reason = Literal["asked for", "new", "changed", "not finished", "news", "new day
 MADE = ("seed", "model", "snapshot")
 DATE = re.compile(r"\b(current_date|today\()", re.IGNORECASE)
 TIME = re.compile(r"\b(current_timestamp|localtimestamp|now\(|get_current_time|current_localtime)", re.IGNORECASE)
+FROM_RAW_ALONE = ("staging", "quality")
+"""Schemas of which nothing is lost that is not in the raw files too."""
 VAULT = "vault"
 """Under this name the state keeps which vault the warehouse was made with."""
 _ALL = re.compile(r"\bgraph\.nodes\b")
@@ -161,6 +163,11 @@ class Project:
         """Return the names of what reads these systems' raw files, tests too."""
         sources = {key for key, source in self._sources.items() if source["source_name"] in system_ids}
         return [node["name"] for node in self._nodes.values() if not sources.isdisjoint(_parents(node))]
+
+    def left_behind(self, relations: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return which of these follow from raw files alone and are made by nobody any more: their system or table is gone."""
+        made = {(node["schema"], node["alias"]) for node in self._nodes.values() if node["resource_type"] in MADE}
+        return sorted(one for one in relations if one[0] in FROM_RAW_ALONE and one not in made)
 
     def looks_within(self, unique_id: str, made: Collection[str]) -> bool:
         """Return whether all that the test reads was made; sources are left out. What looks at every model looks at these too."""
@@ -338,6 +345,15 @@ def made_with_a_vault(home: Home) -> bool:
     """Return whether the warehouse, if there is one, holds persons by the ids of a vault."""
     noted = read_state(home).get(VAULT) if home.warehouse.exists() else None
     return noted is not None and noted.version != ""
+
+
+def drop_left_behind(home: Home, project: Project) -> None:
+    """Drop the tables of staging and quarantine that nobody makes any more: no row of a system that is gone stays there."""
+    with _open(home) as connection:
+        listed = connection.execute("select table_schema, table_name, table_type from information_schema.tables")
+        kinds = {(schema, name): "view" if kind == "VIEW" else "table" for schema, name, kind in listed.fetchall()}
+        for schema, name in project.left_behind(kinds):
+            connection.execute(f'drop {kinds[schema, name]} "{schema}"."{name}"')
 
 
 def read_contents(home: Home, nodes: Iterable[Any]) -> dict[str, str]:

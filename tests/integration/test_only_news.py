@@ -19,7 +19,7 @@ from ingestion.danish_time import DENMARK
 from ingestion.home import Home
 from ingestion.register import Register
 from ingestion.vault import build_vault
-from orchestration.plan import Facts, Made, Project
+from orchestration.plan import Facts, Made, Project, drop_left_behind
 
 ALL = {"mart_alfa", "mart_beta", "mart_gamma", "mart_nights"}
 NIGHTS = {"mart_nights"}
@@ -296,6 +296,22 @@ def test_a_table_is_mended_where_nothing_but_its_rows_has_changed() -> None:
     facts.persons = {"source.f.a.t": "x"}
     facts.state = {name: replace(one, status="early") for name, one in made.items()}
     assert mended() == {"a": False, "b": False}
+
+
+def test_of_a_system_that_is_gone_nothing_stays_in_the_warehouse(tmp_path: Path) -> None:
+    """Its staging and its quarantine held persons; marts, which know more than raw files still tell, are nobody's to drop."""
+    home, kept = Home(tmp_path), node("stg_a__t", []) | {"schema": "staging"}
+    with duckdb.connect(str(home.warehouse)) as connection:
+        for schema in ("staging", "quality", "marts"):
+            connection.execute(f"create schema {schema}")
+        connection.execute("create table staging.stg_a__t as select 1")
+        connection.execute("create table staging.stg_gone__t as select 1")
+        connection.execute("create view quality.qua_gone as select 1")
+        connection.execute("create table marts.mart_gone as select 1")
+    drop_left_behind(home, project(kept))
+    with duckdb.connect(str(home.warehouse)) as connection:
+        names = connection.execute("select table_name from information_schema.tables where table_schema <> 'main'").fetchall()
+    assert sorted(name for (name,) in names) == ["mart_gone", "stg_a__t"]
 
 
 TODAY = """
