@@ -16,7 +16,7 @@ from ingestion.register.vocabulary import cron_is_valid, terms
 
 SYSTEMS = Path(__file__).resolve().parent.parent / "systems"
 RESERVED = {"platform", "vault"}
-RESERVED_TABLES = {"load_log", "load_rejects"}
+RESERVED_TABLES = {"load_log", "load_rejects", "file_names"}
 
 # libyaml reads 200 systems in half a second, Python's own loader in four.
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -32,7 +32,7 @@ from ingestion.vault import (
     vault_key,
 )
 from orchestration.plan import VAULT, Made, read_facts, write_state
-from orchestration.troubles import failure_reason
+from orchestration.runs import failure_reason
 from orchestration.warehouse import vault_asset
 
 CPR = {"pii": "P2", "key_domain": "citizen"}
@@ -98,6 +98,7 @@ def test_a_file_that_is_named_by_somebodys_number_goes_by_another_name(drop: Pat
     noted = read_logs(home, ["borger"])["borger"][-1]
     assert noted == {**before, **{name: noted[name] for name in ("load_id", "started_at", "seconds", "changed_rows", "message")}}
     assert (noted["load_id"] > before["load_id"], noted["changed_rows"]) == (True, 2)
+    assert (noted["started_at"] - before["started_at"]).total_seconds() < 0.001, "nothing is fresher for it"
     assert noted["message"].startswith(
         "borger.breve: 2 rows are from files that are named by a CPR number, and shown as from 'brev_xx"
     )
