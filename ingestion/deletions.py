@@ -102,6 +102,6 @@ def _listed(keys: list[str]) -> str:
 
 
 def _among(select: str, keys: list[str], further: str = "") -> str:
-    """SQL for: the row `stored` has a key that `select` gives. Rows without a key are like each other."""
+    """SQL for: the row `stored` has a key that `select` gives. A key without a value equals another without one."""
     same = " and ".join(f"other.{identifier(key)} is not distinct from cast(stored.{identifier(key)} as varchar)" for key in keys)
     return f"exists (select 1 from ({select}) as other where {same} {further})"

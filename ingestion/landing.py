@@ -31,6 +31,7 @@ from ingestion.home import Home
 from ingestion.messages import one_line
 from ingestion.process import collect_seldom
 from ingestion.register import System, Table
+from ingestion.work_file import work_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -77,10 +78,6 @@ class TableLoad:
     checks: list[Check] = field(default_factory=list)
 
 
-class RawFileError(Exception):
-    """A raw file cannot be read. One line, with what to do."""
-
-
 @dataclass
 class SystemLoad:
     system_id: str
@@ -111,7 +108,7 @@ def land_system(
     collect_seldom()
     names = [name for name in system.tables if tables is None or name in tables]
     result = SystemLoad(system.id)
-    with _work_file(system.id, home, result) as (work, workdir):
+    with work_file(system.id, home, result.phases) as (work, workdir):
         _configure_dlt(workdir)
         from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -145,7 +142,7 @@ def _put_away(load: _Load) -> None:
 
 @contextmanager
 def _opened(load: _Load) -> Iterator[None]:
-    """Open the work file, and write into it what the load did when all went well."""
+    """Open the work file. When what is done with it is done without an error, what became of the load is written into it."""
     with duck.opened(load.workdir, load.work) as load.database:
         load.stored = raw_file.prepare(load.database, load.names, load.started)
         yield
@@ -154,6 +151,8 @@ def _opened(load: _Load) -> Iterator[None]:
 
 
 def _forget(load: _Load, home: Home, error: PipelineStepFailed) -> None:
+    """Go back to the raw file as it is published, and say of each table that it could not be loaded, and why."""
+    """Go back to the raw file as it is published, and say of each table that it could not be loaded, and why."""
     said = one_line(error.exception)
     reason = duck.TOO_LITTLE if "Out of Memory Error" in said else said[:500]
     load.work.unlink(missing_ok=True)
@@ -209,7 +208,7 @@ def hide_persons_files(systems: Mapping[str, System], home: Home) -> list[str]:
 def _reworked(system: System, home: Home) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a private copy of the system's raw file, for a change that is no load, and publish it."""
     result = SystemLoad(system.id)
-    with _work_file(system.id, home, result) as (work, workdir):
+    with work_file(system.id, home, result.phases) as (work, workdir):
         load = _Load(system, [], work, workdir, False, home.quota_file(system.id), result)
         with _opened(load):
             yield load.database
@@ -231,67 +230,6 @@ def preview(system: System, table_name: str, limit: int = 10) -> pa.Table:
         if not found.parts:
             return pa.table({})
         return found.query(f"select * exclude (_dlt_load_id) from (select {found.spelled()} from {found.relation} limit {limit})")
-
-
-@contextmanager
-def _work_file(system_id: str, home: Home, result: SystemLoad) -> Iterator[tuple[Path, Path]]:
-    """Hold the system's lock, give a private copy of its raw file and an empty folder, and publish the copy at the end."""
-    import duckdb
-    from filelock import FileLock
-
-    home.make_work()
-    home.raw.mkdir(parents=True, exist_ok=True)
-    target = home.raw_file(system_id)
-    with FileLock(home.work / f"{system_id}.lock"):
-        workdir = home.work / system_id
-        # Whatever a killed load left behind: nobody else can be in here, the lock is ours.
-        shutil.rmtree(workdir, ignore_errors=True)
-        workdir.mkdir(mode=0o700)
-        work = workdir / target.name
-        try:
-            began = time.perf_counter()
-            if target.exists():
-                _fold_in_log(target)
-                shutil.copyfile(target, work)
-            result.phases["copy"] = time.perf_counter() - began
-            yield work, workdir
-            began = time.perf_counter()
-            _publish(work, target)
-            result.phases["publish"] = time.perf_counter() - began
-        except duckdb.Error as error:
-            if reason := raw_file.unreadable(home, [system_id]).get(system_id):
-                raise RawFileError(reason) from error
-            raise
-        finally:
-            shutil.rmtree(workdir, ignore_errors=True)
-
-
-def _log_of(file: Path) -> Path:
-    return file.with_name(f"{file.name}.wal")
-
-
-def _fold_in_log(file: Path) -> None:
-    """Bring in what somebody else wrote to a raw file and did not close: a copy of the file alone would lack it in silence."""
-    import duckdb
-
-    if _log_of(file).exists():
-        duckdb.connect(str(file)).close()  # Raises while the other one still has it open.
-
-
-def _publish(work: Path, target: Path) -> None:
-    """Replace `target` by `work` so that readers see all of it or none, after a crash too."""
-    if _log_of(work).exists():
-        raise RuntimeError(f"{work.name} was not closed: what is in its log would be lost. Nothing is published")
-    work.chmod(0o600)  # raw files hold CPR numbers
-    with work.open("rb") as file:
-        os.fsync(file.fileno())
-    work.replace(target)
-    if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 @dataclass
@@ -443,7 +381,7 @@ def _resource(load: _Load, name: str) -> Any:
 
 
 def _context(load: _Load, name: str, state: watermark.State, anew: bool, load_id: str) -> ReadContext:
-    """Return what the connector is told: how far the table has been read, unless all of it is to be read again."""
+    """Return what the connector is told: where it may write, and how far the table has been read, unless all is read again."""
     known = {} if load.full or anew else state
     folder = load.workdir / f"extract-{name}"
     folder.mkdir()

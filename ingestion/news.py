@@ -1,8 +1,8 @@
 """What of a load is news: the rows of keys that are new or differ from what is stored, and keys that are gone.
 
 Only news is written. So a row's `_dlt_load_id` names the load with which it became what it is, a snapshot that equals yesterday's
-costs nothing downstream, and the load log can say how many rows changed. All rows of one key go together: of several with one key
-staging takes the last.
+costs nothing downstream, and the load log can say how many rows changed. Rows that share a key are written together or not at
+all: staging takes the last of them, and one that was written alone would become the last.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def keep(table: Table, name: str, context: ReadContext, found: Extract, snapshot
     came = {column for column, *_ in connection.execute(f"describe select * from {found.relation}").fetchall()}
     keys = [table.raw_names()[key] for key in table.key]
     if not came <= set(stored) or not set(keys) <= came:
-        return False  # A column has come or gone: every row is another.
+        return False  # A column has come or gone, so every row differs.
     content = {column: kind for column, kind in stored.items() if column not in (LOAD_ID, SOURCE_REF, SOURCE_ROW)}
     connection.execute(_states("came", found.relation, keys, content, came))
     among = "" if snapshot else f"where {_is_among('came', keys, content)}"
@@ -106,7 +106,7 @@ def _named(keys: Sequence[str]) -> list[str]:
 
 
 def _is_among(relation: str, keys: Sequence[str], kinds: Mapping[str, str] | None, row: str = "row") -> str:
-    """SQL for: `row` has a key that stands in `relation`. Rows without a key are like each other."""
+    """SQL for: `row` has a key that stands in `relation`. A key without a value equals another without one."""
     pairs = (
         (f"cast({row}.{identifier(key)} as {kinds[key]})" if kinds else f"{row}.key_{n}", f"other.key_{n}")
         for n, key in enumerate(keys)

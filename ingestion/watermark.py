@@ -24,28 +24,29 @@ _OF_NO_ROW = {
     "glob", "period", "newest", "companion", "control", "archive", "failed", "besides", "each_missing",
     "preamble_begins", "trailer_count", "trailer_sums", "trailer_count_at", "trailer_sums_at",
 }  # fmt: skip
-"""Options of files that say which there are and what is held against them, not how a row is read."""
+"""Options that say which files there are and how they are checked. To change one changes no row that was read."""
 
 
 def asked_anew(system: System, table: Table, state: State) -> bool:
-    """Whether the register file asks an incremental table, or a folder's files, for something else than it did: a wider filter,
-    another cursor or key, the vendor's production where it was the test system; another quote, or another place of a column.
+    """Whether the register asks an incremental table, or a folder's files, for something else than when it was last read: a wider
+    filter, another cursor or key, the vendor's production where it was the test system; another quote, another place of a column.
 
-    What did not come then, and was not changed since, would never come; and half of the files would be read by one rule, half by
-    another. What stands there stays, unless the service tells of deletions: of those since its last link it would tell no more.
+    Then all is read from the beginning. Rows that the former question left out, and that have not changed since, would never
+    come, and some files would be read by the former rule, some by the new one. The rows that are stored stay. Only where the
+    service lists deletions the table is replaced: those between its last link and the new one would be told by neither.
     """
     incremental = table.write == "merge" and not {"cursor", "token"}.isdisjoint(state)
     return (incremental or "files" in state) and state.get("asked") not in (None, _asked(system, table))
 
 
 def _asked(system: System, table: Table) -> str:
-    """Tell what the register asks for, and whom: not labels and types, which say what becomes of it."""
+    """Return a digest of what the register asks for, and of whom. Labels and types are not in it: they ask for nothing."""
     files = isinstance(system, FilesSystem)
-    left_out = _OF_NO_ROW - ({"glob", "newest"} if table.write == "replace" else set())  # Which a snapshot is made of.
+    left_out = _OF_NO_ROW - ({"glob", "newest"} if table.write == "replace" else set())  # These say what a snapshot is made of.
     included: dict[str, Any] = {"source": set(type(table.source).model_fields) - left_out if files else True}
     if table.write == "merge":
         included |= {"key": True, "cursor": {"column", "param", "on_missing"}}
-    # Without what nobody chose: a version of ours that knows one more option must not have everything read anew.
+    # Without defaults: a new version of Fællesdata with one more option must not have everything read anew.
     asked = table.model_dump(mode="json", include=included, exclude_defaults=True)
     asked["paths"] = {name: column.path or column.at for name, column in table.columns.items() if column.path or column.at}
     if files:
@@ -65,11 +66,11 @@ def since(table: Table, state: State) -> str | None:
         return None
     with suppress(ValueError, OverflowError):
         return less_lag(state["cursor"], table.columns[table.cursor.column].type, table.cursor.lag)
-    return None  # From what cannot be reckoned with, everything is read anew.
+    return None  # The value that is kept is no date or number: all is read anew.
 
 
 def advance(system: System, table: Table, state: State, found: Extract, context: ReadContext, *, anew: bool) -> None:
-    """Move the watermark, and note by what it came about. `anew`: it was read from the beginning (see `asked_anew`)."""
+    """Move the watermark, and note what was asked for. `anew`: the table was read from the beginning (see `asked_anew`)."""
     if anew:
         state.pop("cursor", None)
         state.pop("token", None)

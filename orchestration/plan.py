@@ -70,7 +70,7 @@ class Made:
 
     @property
     def read_as(self) -> str:
-        """What changes for those who read it: also when it is made again because it was not finished, or not in full."""
+        """The version as its readers see it. It is another while the node is not finished: they are made again once it is."""
         return self.content or (self.version if self.status == "ok" else f"{self.version} {self.status}")
 
 
@@ -143,7 +143,7 @@ class Project:
                 before = None
             reason: Reason | None = "asked for" if full or only is not None else self._reason(node, made, before, facts, versions)
             if reason:
-                # What is new for the date alone is made before the rest is planned, and taken to come out as it was.
+                # A node that is new for the date alone is made first (see `build`). Here it is taken to come out as it was.
                 if reason != "new day":
                     versions[unique_id] = made.read_as
                 steps.append(Step(unique_id, node["name"], reason, made, not full and _can_be_mended(node, made, before)))
@@ -170,7 +170,7 @@ class Project:
         return sorted(one for one in relations if one[0] in FROM_RAW_ALONE and one not in made)
 
     def looks_within(self, unique_id: str, made: Collection[str]) -> bool:
-        """Return whether all that the test reads was made; sources are left out. What looks at every model looks at these too."""
+        """Return whether all models that the test reads were made. A test of every model looks at these too: it counts as one."""
         node = self._nodes[unique_id]
         return self._reads_all(node) or all(name in made for name in _parents(node) if name in self._nodes)
 
@@ -323,9 +323,9 @@ def read_facts(manifest: Mapping[str, Any], home: Home) -> Facts:
 
 
 def _era(looks: Sequence[str], before: Made | None) -> Made:
-    """Return what is to be noted of the vault: its last look, and as code what stays as long as it is the one known.
+    """Return what is to be noted of the vault: as version its newest look, as code a name that stays while it is the same.
 
-    It is, too, where it has grown since; a vault without the look that was noted is another.
+    It is the same while the look that was noted is among its looks. Otherwise it is another vault, or was put back from a copy.
     """
     look = looks[-1] if looks else ""
     era = before.code if before and before.version in (*looks, look) else look

@@ -87,7 +87,8 @@ def load_asset(system: System, home: Home) -> dg.AssetsDefinition:
         # No retry policy: by it, Dagster begins a load anew that somebody terminates.
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[Event]:
-        from ingestion.landing import RawFileError, land_system
+        from ingestion.landing import land_system
+        from ingestion.work_file import RawFileError
 
         selected = [name for name in system.tables if raw_table(system.id, name) in context.selected_asset_keys]
         checks = context.selected_asset_check_keys

@@ -25,8 +25,8 @@ from orchestration.loading import quickly
 from orchestration.locks import living
 from orchestration.morning import conclude
 from orchestration.purge import delete_old_runs
+from orchestration.runs import failure_reason
 from orchestration.schedules import BUILD, LOAD, PUBLISH
-from orchestration.troubles import failure_reason
 from orchestration.warehouse import UNCHANGED
 
 STAGES = {LOAD: "Load", BUILD: "Build", PUBLISH: "Publish"}

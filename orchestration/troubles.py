@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import dagster as dg
-from dagster import DagsterEventType, DagsterRun, DagsterRunStatus, RunsFilter
-from dagster._core.errors import DagsterAssetCheckFailedError
-from dagster._core.events import RunFailureReason
-from dagster._core.execution.plan.objects import ErrorSource
-from dagster._core.storage.tags import RUN_FAILURE_REASON_TAG
+from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 
 from ingestion.checks import WARNED
 from ingestion.home import Home
-from ingestion.messages import one_line
 from ingestion.register import Register, System
 from orchestration.dbt import manifest_is_current
 from orchestration.freshness import Lineage, held_back, last_loads, stale_tables
-from orchestration.keys import FRESHNESS
+from orchestration.runs import INTERRUPTED, dbt_ended, ended, failed_checks, failures, is_cut_short, listed_failures, systems_of
 from orchestration.schedules import BUILD, PUBLISH
 from orchestration.states import PUBLICATION, REFUSED, failing_since, last_good
 
@@ -71,7 +65,6 @@ class Trouble:
 
 
 PLATFORM_OWNER = Owner("Fællesdata")
-INTERRUPTED = "Terminated, or ended with the process that ran it, before it was done"
 SEEN_BACK = timedelta(days=35)
 """How far back runs are looked through: what is loaded monthly has been tried again by then."""
 
@@ -85,7 +78,7 @@ def find_troubles(
     lineage, lost = Lineage(manifest), unreadable(home, register.systems)
     troubles = [*_load_troubles(register, home, lineage, now, lost)]
     troubles += _held_back(manifest, stale_tables(register, last_loads(register.systems, home), now), lineage)
-    build, publication = _newest(instance, BUILD), _newest(instance, PUBLISH)
+    build, publication = next(ended(instance, BUILD), None), next(ended(instance, PUBLISH), None)
     if not manifest_is_current(register, home):
         troubles.append(
             Trouble(
@@ -99,7 +92,7 @@ def find_troubles(
     troubles += _faults_of_the_platform(instance, register, home, lineage, now, lost)
     if build:
         troubles += _unfinished_build(instance, build)
-    if tested := next((run for run in _ended(instance, BUILD) if _dbt_ended(instance, run)), None):
+    if tested := next((run for run in ended(instance, BUILD) if dbt_ended(instance, run)), None):
         troubles += _build_troubles(instance, tested, register, manifest, lineage)
     if publication and not publication.is_success:
         troubles += _publication_troubles(instance, publication, manifest, lineage)
@@ -119,12 +112,12 @@ def _faults_of_the_platform(
         began = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else record.create_timestamp
         if began > now:
             continue  # Of a clock that has been set back since.
-        systems = set() if run.job_name in (BUILD, PUBLISH) else _systems_of(instance, run) & register.systems.keys() - told
+        systems = set() if run.job_name in (BUILD, PUBLISH) else systems_of(instance, run) & register.systems.keys() - told
         if not systems:
             continue
         told |= systems
-        faults = dict.fromkeys(systems, INTERRUPTED) if _is_cut_short(run) else {}
-        faults |= {step.removeprefix("load_"): message for step, message in _failures(instance, run).items()}
+        faults = dict.fromkeys(systems, INTERRUPTED) if is_cut_short(run) else {}
+        faults |= {step.removeprefix("load_"): message for step, message in failures(instance, run).items()}
         for system_id, log in read_logs(home, sorted(faults.keys() & systems)).items():
             if any(entry["started_at"].replace(tzinfo=UTC) >= began for entry in log):
                 continue
@@ -147,17 +140,6 @@ def _faults_of_the_platform(
                 page=f"runs/{run.run_id}",
                 system=system_id,
             )
-
-
-def _systems_of(instance: dg.DagsterInstance, run: DagsterRun) -> set[str]:
-    """Return the systems whose tables the run was to load."""
-    planned = (event.asset_key for event in _events(instance, run, DagsterEventType.ASSET_MATERIALIZATION_PLANNED))
-    return {key.path[1] for key in run.asset_selection or planned if key and key.path[0] == "raw"}
-
-
-def _is_cut_short(run: DagsterRun) -> bool:
-    """Whether a run that did not succeed was terminated or killed: of what it was to do, some was not even begun."""
-    return not run.is_success and run.tags.get(RUN_FAILURE_REASON_TAG) != RunFailureReason.STEP_FAILURE.value
 
 
 def _apart(register: Register, manifest: Mapping[str, Any], lineage: Lineage) -> Iterable[Trouble]:
@@ -325,7 +307,7 @@ def _publication_troubles(
     instance: dg.DagsterInstance, publication: DagsterRun, manifest: Mapping[str, Any], lineage: Lineage
 ) -> Iterable[Trouble]:
     """Tell of the tables that the guard refused, each to its owner; where that is not it, nothing was published."""
-    page, refused = f"runs/{publication.run_id}", _of_failures(instance, publication, "refused")
+    page, refused = f"runs/{publication.run_id}", listed_failures(instance, publication, "refused")
     for node in manifest.get("nodes", {}).values():
         if node["name"] in refused:
             yield Trouble(
@@ -344,7 +326,7 @@ def _publication_troubles(
             PLATFORM_OWNER,
             "BI-netværkets data blev ikke udgivet. Det læser den forrige udgave.",
             "Se fejlen i kørslen, ret den, og kør: faellesdata publish",
-            tuple(_failures(instance, publication).values()),
+            tuple(failures(instance, publication).values()),
             page=page,
         )
 
@@ -372,17 +354,17 @@ def _failed_loads(system: System, failed: Mapping[str, Sequence[Mapping[str, Any
 
 def _unfinished_build(instance: dg.DagsterInstance, build: DagsterRun) -> Iterable[Trouble]:
     """Tell of the newest build where it did not come to its end, whatever was wrong before it."""
-    if _is_cut_short(build):
+    if is_cut_short(build):
         yield Trouble(
             "build:cut",
             PLATFORM_OWNER,
             "Opbygningen af warehouset blev afbrudt. Det, der ikke nåede at blive bygget, er som før.",
             "Der bygges igen i nat; før det med: faellesdata refresh",
-            tuple(message for message in _failures(instance, build).values() if message != INTERRUPTED),
+            tuple(message for message in failures(instance, build).values() if message != INTERRUPTED),
             page=f"runs/{build.run_id}",
         )
         return
-    for step, message in {} if _dbt_ended(instance, build) else _failures(instance, build).items():
+    for step, message in {} if dbt_ended(instance, build) else failures(instance, build).items():
         yield Trouble(
             f"build:{step}",
             PLATFORM_OWNER,
@@ -393,18 +375,11 @@ def _unfinished_build(instance: dg.DagsterInstance, build: DagsterRun) -> Iterab
         )
 
 
-def _dbt_ended(instance: dg.DagsterInstance, build: DagsterRun) -> bool:
-    """Whether models and tests were run: where they were not, what failed before is as it was, and not mended."""
-    # A check that blocks fails the step when all has been run.
-    blocked = any(message.startswith(DagsterAssetCheckFailedError.__name__) for message in _failures(instance, build).values())
-    return build.is_success or blocked or bool(_of_failures(instance, build, "failed_models"))
-
-
 def _build_troubles(
     instance: dg.DagsterInstance, build: DagsterRun, register: Register, manifest: Mapping[str, Any], lineage: Lineage
 ) -> Iterable[Trouble]:
     nodes = {node["name"]: node for node in manifest.get("nodes", {}).values() if node["resource_type"] != "test"}
-    for unique_id, message in _of_failures(instance, build, "failed_models").items():
+    for unique_id, message in listed_failures(instance, build, "failed_models").items():
         name = unique_id.split(".")[-1]
         yield Trouble(
             f"{MODEL}{name}",
@@ -415,7 +390,7 @@ def _build_troubles(
             marts=lineage.marts_of([unique_id]),
             page=f"runs/{build.run_id}",
         )
-    for path, check, description, blocking in _failed_checks(instance, build):
+    for path, check, description, blocking in failed_checks(instance, build):
         system = register.systems.get(path[1]) if path[0] == "raw" else None
         node = nodes.get(path[-1])
         yield Trouble(
@@ -439,61 +414,3 @@ def _node_owner(node: Mapping[str, Any] | None, manifest: Mapping[str, Any]) -> 
         return PLATFORM_OWNER
     owner = group.get("owner", {})
     return Owner(owner.get("name") or department, owner.get("email") or "", department)
-
-
-def _newest(instance: dg.DagsterInstance, job_name: str) -> DagsterRun | None:
-    return next(_ended(instance, job_name), None)
-
-
-def _ended(instance: dg.DagsterInstance, job_name: str) -> Iterator[DagsterRun]:
-    return (run for run in instance.get_runs(RunsFilter(job_name=job_name), limit=20) if run.is_finished)
-
-
-def _events(instance: dg.DagsterInstance, run: DagsterRun, kind: DagsterEventType) -> Iterable[dg.DagsterEvent]:
-    for record in instance.get_records_for_run(run.run_id, of_type=kind).records:
-        if record.event_log_entry.dagster_event:
-            yield record.event_log_entry.dagster_event
-
-
-def _failures(instance: dg.DagsterInstance, run: DagsterRun) -> dict[str, str]:
-    """Return step → reason. A run that died without a word has the run's own message."""
-    found = {str(event.step_key): failure_reason(event) for event in _events(instance, run, DagsterEventType.STEP_FAILURE)}
-    if not found and run.is_failure:
-        messages = [str(event.message) for event in _events(instance, run, DagsterEventType.RUN_FAILURE)]
-        found = {run.job_name: messages[-1]} if messages else {}
-    return found
-
-
-def failure_reason(event: dg.DagsterEvent) -> str:
-    """Return what a failed step says for itself; of an unforeseen error its class and first line."""
-    failure = event.step_failure_data
-    if failure.error_source is ErrorSource.INTERRUPT:
-        return INTERRUPTED
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return str(failure.user_failure_data.description)
-    # Dagster wraps what an op raised; the cause is what was raised.
-    error = failure.error.cause or failure.error if failure.error else None
-    if error is None:
-        return "no reason given"
-    # Python begins with the class, by its full name.
-    said = re.sub(rf"^[\w.]*\b{error.cls_name}: ", "", error.message.strip().splitlines()[0])
-    return one_line(f"{error.cls_name}: {said}")
-
-
-def _of_failures(instance: dg.DagsterInstance, run: DagsterRun, what: str) -> dict[str, str]:
-    """Return what a run's failed steps have listed as `what`: name → message."""
-    found: dict[str, str] = {}
-    for event in _events(instance, run, DagsterEventType.STEP_FAILURE):
-        data = event.step_failure_data.user_failure_data
-        listed = data.metadata.get(what) if data else None
-        if listed is not None and isinstance(listed.value, dict):
-            found |= {str(name): str(message) for name, message in listed.value.items()}
-    return found
-
-
-def _failed_checks(instance: dg.DagsterInstance, run: DagsterRun) -> Iterable[tuple[Sequence[str], str, str, bool]]:
-    for event in _events(instance, run, DagsterEventType.ASSET_CHECK_EVALUATION):
-        check = event.asset_check_evaluation_data
-        # What is stale has been said from the load logs, with its age and its marts.
-        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR and check.check_name != FRESHNESS:
-            yield check.asset_key.path, check.check_name, check.description or "", bool(check.blocking)

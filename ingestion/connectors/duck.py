@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MEMORY_VARIABLE = "FAELLESDATA_LANDING_MEMORY"
 """How much memory DuckDB may take for one load, as DuckDB writes it; beyond that it spills."""
 TOO_LITTLE = f"its rows take more memory than a load has. Raise {MEMORY_VARIABLE}, or leave out what is long"
-"""What to say where it cannot: some 2,000 rows stand in memory at once, however long."""
+"""What is said where that does not suffice, though DuckDB spills: some 2,000 rows are in memory at once, of whatever length."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,10 @@ def opened(folder: Path, work: Path | None = None) -> duckdb.DuckDBPyConnection:
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        # Of the one that is loaded the signature has been looked at.
+        # Only extensions from their wheels are loaded, and `_look_at_signature` checks those.
         "allow_unsigned_extensions": True,
         "temp_directory": str(folder / "spill"),
-        # Its own limit, 80 % of the machine, is no bound: it keeps there what it has written, 1.4 GB for a file of 5 GB.
+        # DuckDB's own limit is 80 % of the machine, and it keeps in memory what it has written: 1.4 GB for a file of 5 GB.
         "memory_limit": os.environ.get(MEMORY_VARIABLE) or "512MiB",
         # A new file takes the latest storage version, which packs text in a fifth less time; one that is there keeps its own.
         "storage_compatibility_version": "latest",

@@ -18,7 +18,7 @@ import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 from municipality_support import DEPARTMENTS, MODEL, Municipality
 
-from ingestion import landing
+from ingestion import landing, work_file
 from ingestion.register import System, read_register
 from orchestration.dbt import prepared
 from orchestration.instance import open_instance
@@ -97,7 +97,7 @@ def test_a_load_that_cannot_be_published_is_told_though_its_log_cannot_tell(
 ) -> None:
     path = municipality.register / DEPARTMENTS["alfa"] / "alfa.yml"
     path.write_text(f"{path.read_text(encoding='utf-8')}limits: {{retries: 0}}\n", encoding="utf-8")
-    publish = landing._publish
+    publish = work_file.publish
 
     def refused(work: Path, target: Path) -> None:
         if target.stem == "alfa":
@@ -105,7 +105,7 @@ def test_a_load_that_cannot_be_published_is_told_though_its_log_cannot_tell(
         publish(work, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(landing, "_publish", refused)
+        patch.setattr(work_file, "publish", refused)
         municipality.refresh(systems=["alfa"])
     assert "System alfa kunne ikke hentes. Fejlen er på platformen, ikke i kilden." in troubles(municipality)
     municipality.refresh(systems=["alfa"])

@@ -23,9 +23,10 @@ from landing_support import fetch, put, statuses, system_of, table
 from ingestion import landing
 from ingestion.connectors import csv, folders
 from ingestion.home import Home
-from ingestion.landing import _publish, ensure_raw_files, land_system, preview
+from ingestion.landing import ensure_raw_files, land_system, preview
 from ingestion.raw_file import newest_changes, read_logs
 from ingestion.register import System, read_file
+from ingestion.work_file import publish
 
 LOANS = {"id": "integer", "titel": "text", "beløb": "decimal_dk"}
 
@@ -411,9 +412,9 @@ def test_a_work_file_is_let_go_before_it_is_published_however_the_load_went(
     def look_and_publish(work: Path, target: Path) -> None:
         links = [os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()]
         held.append([link for link in links if ".duckdb" in link and link.startswith(str(home.path))])
-        _publish(work, target)
+        publish(work, target)
 
-    monkeypatch.setattr("ingestion.landing._publish", look_and_publish)
+    monkeypatch.setattr("ingestion.work_file.publish", look_and_publish)
     good_files(drop)
     assert land_system(library, home).failed == []
     put(drop, "udlaan-2.csv", "id;noget andet", "3;C")
@@ -482,7 +483,7 @@ def test_what_stands_in_a_live_log_is_neither_lost_nor_published_by_halves(libra
     with duckdb.connect(str(work)) as connection:
         connection.execute("create table t as select 1")
         with pytest.raises(RuntimeError, match="was not closed"):
-            _publish(work, raw)
+            publish(work, raw)
     assert fetch(home, "select count(*) from raw.udlaan") == [(3,)]
 
 

@@ -78,8 +78,9 @@ regexp_full_match(cast("{{ column }}" as varchar), '10\d{8}')
 {%- endmacro -%}
 
 {#- Writes down what could be a CPR number in a table or view, in the transaction in which it is made, so that nobody has to read it again to
-    look for one. A view is made anew with what it reads. Of a table that was mended the new rows are read; what has gone stays noted until it
-    is made whole, unless a number turned out to be somebody's: then the table is read. A post-hook of all models and seeds. -#}
+    look for one. A view is made anew with what it reads. Of a table that was mended only the new rows are read: what stood in rows that went
+    stays noted until the table is made whole, unless it turns out to be somebody's number. Then the whole table is read. A post-hook of all
+    models and seeds. -#}
 {%- macro note_digits(relation) -%}
 {%- if execute -%}
 {%- set name = "'" ~ relation.schema ~ "." ~ relation.identifier ~ "'" -%}

@@ -85,9 +85,9 @@ case
 _dlt_load_id desc, _source_ref desc, _source_row desc
 {%- endmacro -%}
 
-{#- The rows are the same one: no two rows that were loaded have load, source and place in common. A row without a place is like none:
-    it is looked at once more. To let it be like others would cost all rows four times the time; so does `not exists` in a
-    step of its own, of which DuckDB makes such a join. -#}
+{#- Whether `one` and `other` are the same row: no two rows have load, source and place in common. The equality is plain on purpose. A row
+    without a place equals none, not even itself, so it is converted each time; with `is not distinct from` it would equal itself, but
+    all rows would take four times the time. So would `not exists` in a step of its own: DuckDB makes such a comparison of it. -#}
 {%- macro same_row(one, other) -%}
 {{ one }}._source_row = {{ other }}._source_row
         and {{ one }}._dlt_load_id = {{ other }}._dlt_load_id
@@ -95,8 +95,8 @@ _dlt_load_id desc, _source_ref desc, _source_row desc
 {%- endmacro -%}
 
 {#-
-    The rows of a raw table that a staging model converts: all, or where `orchestration/plan.py` says that the table can be mended, those that
-    are not in it: what came since, and what was dropped then.
+    The rows of a raw table that a staging model converts: all of them or, where `orchestration/plan.py` says that the table can be mended,
+    those that are not in it. These are the rows that came since, and those that were left out: one of them may come in now that another went.
 -#}
 {%- macro rows_of(system, table) -%}
 {{ lacking_of(this) if config.get('mend') else source(system, table) }}
@@ -107,9 +107,9 @@ _dlt_load_id desc, _source_ref desc, _source_row desc
 {% for column in columns %}count("{{ column[name] }}") as n_{{ loop.index }}{% if not loop.last %}, {% endif %}{% endfor %}
 {%- endmacro -%}
 
-{#- Rows that are not in staging, those in staging that share a key with one of them, and those of which a value is missing there. Staging is
-    narrowed down before it is held against raw, since nearly all its rows are neither: a column that has as many values there as raw has in
-    the same rows misses none. -#}
+{#- The rows of raw that may have a fault: those that are not in staging, those that are there and share a key with one of these, and those of
+    which staging lacks a value. To find the last, values are counted first, column by column: where staging has as many as the same rows of
+    raw, it lacks none. So nearly all rows are out of the question before a row is held against another. -#}
 {%- macro suspects_of(system, table, spec, key_columns) -%}
 {%- set raw = source(system, table) -%}
 {%- set staged = ref('stg_' ~ system ~ '__' ~ table) -%}
