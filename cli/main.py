@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import demo, doctor, metrics, query, refresh, status, systems, ui, workbooks, worker
+from cli import dbt, demo, doctor, metrics, query, refresh, status, systems, ui, workbooks, worker
 
 HELP = """\
 Gather the departments' systems in one warehouse, and publish it to the BI network.
@@ -57,6 +57,7 @@ app.command("status")(status.status)
 app.command("query")(query.query)
 app.command("workbooks")(workbooks.workbooks)
 app.add_typer(metrics.app, name="metrics")
+app.command("dbt", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(dbt.dbt)
 app.command("doctor")(doctor.doctor)
 
 if __name__ == "__main__":

@@ -60,11 +60,6 @@ def without_numbers(text: str) -> str:
     return _COULD_BE.sub("xxxxxx-xxxx", text)
 
 
-def shape(text: str) -> str:
-    """Return SQL for the shape of a text, where not even its words may be shown: 9 for each digit, a for each letter."""
-    return rf"regexp_replace(regexp_replace({text}, '\p{{Nd}}', '9', 'g'), '\pL', 'a', 'g')"
-
-
 def normalised_cpr(column: str) -> str:
     """Return SQL that gives a CPR number its ten digits, or NULL where there are not nine or ten, or all are 0 or 9.
 

@@ -17,6 +17,7 @@ from ingestion.vault import vault_key
 KEY_VARIABLE = "DBT_ENV_SECRET_FAELLESDATA_VAULT_KEY"
 MEMORY_VARIABLE = "FAELLESDATA_MEMORY_LIMIT"
 """Where other work shares the machine: how much memory a build may take, as DuckDB writes it (`8GB`)."""
+ROOT = Path(__file__).resolve().parent.parent
 PROFILE = "faellesdata"
 TARGET = "embedded"
 
@@ -63,7 +64,7 @@ def write_profile(register: Register, home: Home) -> Path:
     os.environ[KEY_VARIABLE] = vault_key(home)
     text = yaml.safe_dump({PROFILE: {"target": TARGET, "outputs": {TARGET: output}}}, sort_keys=False, allow_unicode=True)
     home.dbt.mkdir(parents=True, exist_ok=True)
-    for quoted in ("target", "logs"):  # What dbt writes there of a model that failed has the value in it.
+    for quoted in ("target", "by_hand", "logs"):  # What dbt writes there of a model that failed has the value in it.
         (home.dbt / quoted).mkdir(exist_ok=True)
         (home.dbt / quoted).chmod(0o700)
     (home.make_work() / "spill").mkdir(exist_ok=True)
@@ -86,11 +87,16 @@ def _keep_to_ourselves(home: Home) -> None:
 
 
 def dbt_environment(home: Home) -> dict[str, str]:
-    """Return the environment in which dbt writes nothing into the repository and sends nothing out."""
+    """Return the environment in which dbt, by hand, finds the project and the home, and sends nothing out.
+
+    It writes nothing into the repository, and what a refresh has parsed is not disturbed.
+    """
     return {
+        "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
         "DBT_PROFILES_DIR": str(home.dbt),
-        "DBT_TARGET_PATH": str(home.dbt / "target"),
+        "DBT_TARGET_PATH": str(home.dbt / "by_hand"),
         "DBT_LOG_PATH": str(home.dbt / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_VERSION_CHECK": "false",
         KEY_VARIABLE: vault_key(home),
     }

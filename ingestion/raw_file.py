@@ -17,7 +17,6 @@ from ingestion.anomalies import WEEKS, history, usual_rows
 from ingestion.checks import judge
 from ingestion.connectors import duck
 from ingestion.connectors.base import LOAD_ID, SCHEMA, SOURCE_REF, SOURCE_ROW, file_ref
-from ingestion.cpr import shape
 from ingestion.home import Home
 from ingestion.messages import one_line
 from ingestion.register import System
@@ -441,7 +440,7 @@ def read_rejects(path: Path, table: str | None, raw: bool, limit: int) -> tuple[
 
     if not path.exists():
         return [], 0
-    text = "raw_text" if raw else shape("raw_text")
+    text = "raw_text" if raw else "regexp_replace(regexp_replace(raw_text, '\\p{Nd}', '9', 'g'), '\\pL', 'a', 'g')"
     named = [name for name in REJECT_COLUMNS if name != "raw_text"]
     chosen = f"from {SCHEMA}.load_rejects where ? is null or table_name = ?"
     with duckdb.connect(str(path), read_only=True) as connection:

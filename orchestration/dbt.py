@@ -11,14 +11,17 @@ import json
 import os
 import queue
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ingestion.dbt_profile import dbt_environment
 from ingestion.home import Home, replaced, write_whole
 from ingestion.messages import one_line
 from ingestion.process import collect_seldom
@@ -28,8 +31,9 @@ from ingestion.seeds import seed_problems
 from ingestion.vault import VaultKeyError
 from orchestration import plan
 from orchestration.counting import count_rows
+from orchestration.keys import WAREHOUSE_POOL
 from orchestration.locks import exclusive
-from serving.purposes import misused
+from serving.purposes import misused, unprotected
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -76,7 +80,8 @@ def prepare_manifest(register: Register, home: Home) -> Path:
 
     Raises:
         DbtError: a look-up has an error (with file, line and column), or values to be read as others were not generated into
-            staging; the project does not parse; a mart has a purpose that a system it draws on does not allow.
+            staging; the project does not parse; a mart has a purpose that a system it draws on does not allow, or could show
+            persons.
     """
     with exclusive(home, "dbt_parse"):
         _prepare(register, home)
@@ -122,12 +127,13 @@ def _prepare(register: Register, home: Home) -> None:
         raise DbtError("; ".join(str(problem) for problem in wrong))
     manifest = parse(register, home)
     fresh = home.dbt / "target" / "manifest.json"
-    if refused := misused(json.loads(fresh.read_bytes())):
+    parsed = json.loads(fresh.read_bytes())
+    if refused := [*misused(parsed), *unprotected(parsed)]:
         raise DbtError("; ".join(refused))
     # What is kept from here on is this project's, though we be killed before the last of it: no more that of the one before.
     stamp.unlink(missing_ok=True)
     write_metrics(home)
-    write_lineage(manifest, json.loads(fresh.read_bytes()), home)
+    write_lineage(manifest, parsed, home)
     shutil.copyfile(home.dbt / "target" / "partial_parse.msgpack", _packed(home))
     with replaced(path) as draft:
         shutil.copyfile(fresh, draft)
@@ -248,6 +254,25 @@ def build(
         # Of a part of the models only the tests that look at nothing outside it.
         tests = [step for step in tests if project.looks_within(step.unique_id, made)]
     yield from run.make(["test", "--exclude-resource-type", "unit_test"], tests)
+
+
+def by_hand(register: Register, home: Home, arguments: Sequence[str]) -> int:
+    """Run dbt as somebody types it, in a process of its own, with its log lines and Ctrl-C as everywhere; return its exit code.
+
+    No refresh builds at the same time. What it makes is marked as begun (`begun_by_hand` in the project), and made again by
+    the next one.
+
+    Raises:
+        DbtError: the vault's key is lacking, or is none.
+    """
+    _write_profile(register, home)
+    parsed = home.dbt / "by_hand" / "partial_parse.msgpack"
+    if not parsed.exists() and _packed(home).exists():  # The first time it would parse everything, which takes half a minute.
+        shutil.copyfile(_packed(home), parsed)
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli(prog_name='dbt')", *arguments]
+    # Documentation is served for as long as somebody reads it, and opens no database.
+    with nullcontext() if arguments[:2] == ["docs", "serve"] else exclusive(home, WAREHOUSE_POOL):
+        return subprocess.run(command, env={**os.environ, **dbt_environment(home)}, check=False).returncode
 
 
 @dataclass

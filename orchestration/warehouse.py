@@ -20,12 +20,12 @@ from orchestration.measures import Measures, quality_scores
 from orchestration.plan import made_with_a_vault, summary
 from orchestration.reports import report_specs
 from orchestration.translator import Translator, audience, read_manifest
+from serving.purposes import EVERYBODY
 
 Event = dg.MaterializeResult[None] | dg.AssetCheckResult
 GROUP = "platform"
 UNCHANGED = "unchanged"
 """Metadata of the observation that a build leaves of what it did not have to make."""
-ROLE = "bi_netvaerk"
 OWNER = f"team:{PLATFORM}"
 
 
@@ -277,8 +277,8 @@ def warehouse_assets(
     reports: list[dg.AssetSpec] = []
     if manifest_path is not None and manifest_path.exists():
         manifest = read_manifest(manifest_path)
-        assets += [dbt_asset(register, home, manifest), published_asset(home, manifest, ROLE)]
-        reports = report_specs(manifest, ROLE)
+        assets += [dbt_asset(register, home, manifest), published_asset(home, manifest, EVERYBODY)]
+        reports = report_specs(manifest, EVERYBODY)
     return assets, reports
 
 

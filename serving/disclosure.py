@@ -17,7 +17,7 @@ TEST = "not_recoverable"
 THRESHOLD = 5
 
 Question = Mapping[str, Any]
-"""The arguments of the dbt test: `within`, `total`, `measures`, and maybe `counts`, `threshold` and `parts`."""
+"""The arguments of the dbt test: `within`, `total`, `measures`; maybe `counts`, `threshold`, `parts`, `persons`, `no_persons`."""
 
 
 def questions(manifest: Mapping[str, Any]) -> dict[str, Question]:
@@ -27,6 +27,17 @@ def questions(manifest: Mapping[str, Any]) -> dict[str, Question]:
         for node in manifest["nodes"].values()
         if node["resource_type"] == "test" and (node.get("test_metadata") or {}).get("name") == TEST
     }
+
+
+def shown_small(connection: duckdb.DuckDBPyConnection, relation: str, question: Question) -> Iterator[str]:
+    """Yield each count of persons of which `relation` shows fewer than its threshold; and in how many rows."""
+    threshold, no_persons = question.get("threshold", THRESHOLD), question.get("no_persons", "false")
+    for count in (*question.get("counts", ()), *question.get("persons", ())):
+        found = connection.execute(
+            f"select count(*) from {relation} where {count} > 0 and {count} < {threshold} and not ({no_persons})"
+        ).fetchone()
+        if found and found[0]:
+            yield f"{count} in {found[0]} rows"
 
 
 def recoverable(connection: duckdb.DuckDBPyConnection, relation: str, question: Question) -> Iterator[str]:

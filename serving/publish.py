@@ -21,7 +21,8 @@ from ingestion.danish_time import written
 from ingestion.home import Home
 from ingestion.messages import one_line
 from ingestion.vault import attach_vault
-from serving.disclosure import TEST, Question, questions, recoverable, told_by_two
+from serving.disclosure import TEST, Question, questions, recoverable, shown_small, told_by_two
+from serving.purposes import CONFIDENTIAL
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +35,6 @@ EXAMPLES = "eksempler"
 VERSION = "%Y%m%dT%H%M%S.%fZ"
 """How a version is named: by its time, in UTC."""
 _REF = re.compile(r"{{ ref\('(\w+)'\) }}")
-CONFIDENTIAL = "P2"
 """From this class on a mart has rows about persons."""
 
 
@@ -376,13 +376,15 @@ def _refuse_cpr(connection: duckdb.DuckDBPyConnection, table: PublishedTable, *,
 
 
 def _refuse_recoverable(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:
-    """Stop if a small cell that the model hides can be worked out from its totals."""
+    """Stop if the model shows a small cell, or hides one that can be worked out from its totals."""
     if table.question is None:
         if table.hides:
             raise PublicationError(
                 f"{table.name} hides small cells, and no test {TEST} says how its totals are kept from telling"
             )
         return
+    if small := list(shown_small(connection, table.relation, table.question)):
+        raise PublicationError(f"{table.name} shows counts of few persons: {', '.join(small)}: hide them (`hidden_cell`)")
     found = list(recoverable(connection, table.relation, table.question))
     if found:
         raise PublicationError(f"{table.name} gives hidden cells away: {', '.join(found)}: hide a second cell beside each")

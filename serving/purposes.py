@@ -2,6 +2,9 @@
 
 Decided by lineage, in dbt's manifest: from a mart upwards to the staging models, which carry their system's purposes. A table of
 which no column is personal (class P0 throughout) may serve any purpose: the rule protects persons.
+
+Nor is anybody shown by an omission: what is published and draws on personal data hides small cells, says that it tells nothing of
+persons, or is for a role of its own.
 """
 
 from __future__ import annotations
@@ -10,10 +13,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ingestion.register.vocabulary import terms
+from serving.disclosure import TEST, questions
 
 Manifest = Mapping[str, Any]
 Node = Mapping[str, Any]
-NOT_PERSONAL = "P0"
+NOT_PERSONAL, ORDINARY, CONFIDENTIAL = "P0", "P1", "P2"
+FLOOR = 3
+"""Of how many persons a cell may be shown at the least, whatever a mart declares."""
+EVERYBODY = "bi_netvaerk"
+"""The role whose files every night makes, for the whole BI network."""
 
 
 def misused(manifest: Manifest) -> list[str]:
@@ -39,6 +47,30 @@ def misused(manifest: Manifest) -> list[str]:
                     f" It comes by {' < '.join(path)}. Leave it out, or let {owner}, who own {system}, decide on the purpose in"
                     " the register"
                 )
+    return sorted(lines)
+
+
+def unprotected(manifest: Manifest) -> list[str]:
+    """Return a line for each published model that could show persons by an omission: which, and what to declare."""
+    asked, classes = questions(manifest), ", ".join(terms("classifications"))
+    lines = []
+    for unique_id, node in manifest["nodes"].items():
+        meta = _meta(node)
+        if node["resource_type"] != "model" or not meta.get("audience"):
+            continue
+        name, declared, systems = node["name"], meta.get("classification"), _systems(manifest, node)
+        if declared not in terms("classifications"):
+            lines.append(f"{name} is published and has no classification. Declare one of {classes} in its meta")
+        elif declared >= CONFIDENTIAL and EVERYBODY in meta["audience"]:
+            lines.append(f"{name} has rows about persons ({declared}) and is for {EVERYBODY}. Give it to a role of its own")
+        elif declared == ORDINARY and systems and not ("suppression" in meta and unique_id in asked):
+            lines.append(
+                f"{name} draws on personal data of {', '.join(sorted(systems))} and hides no small cells. Declare `suppression`"
+                f" in its meta and the test `{TEST}`; or class {NOT_PERSONAL}, if nothing in it rests on persons"
+            )
+        threshold = min(meta.get("suppression", {}).get("threshold", FLOOR), asked.get(unique_id, {}).get("threshold", FLOOR))
+        if threshold < FLOOR:
+            lines.append(f"{name} shows what rests on {threshold} persons. Declare a threshold of {FLOOR} at the least")
     return sorted(lines)
 
 

@@ -101,7 +101,7 @@ class Municipality:
         models: list[dict[str, object]] = [
             {
                 "name": f"mart_{system_id}",
-                "config": {"meta": {"audience": ["bi_netvaerk"], "purpose": ["statistik"]}},
+                "config": {"meta": {"audience": ["bi_netvaerk"], "purpose": ["statistik"], "classification": "P0"}},
                 "columns": [{"name": "nr", "data_tests": ["unique"]}],
             }
             for system_id in DEPARTMENTS

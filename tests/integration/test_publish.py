@@ -406,12 +406,23 @@ def guarded(home: Home, *rows: str, asked: bool = True, **more: Any) -> None:
     path.write_text(json.dumps(content))
 
 
+@pytest.mark.parametrize("more", [{}, {"counts": [], "persons": ["antal"]}])
+def test_a_mart_that_shows_a_count_of_few_persons_is_refused(small: Home, more: dict[str, Any]) -> None:
+    """Whoever wrote it thought of the totals, and forgot to hide the cell itself."""
+    rows = ("(1, 'A', 20, 200), (1, 'B', 4, 40)", "(1, 'I alt', 24, 240)")
+    guarded(small, *rows, **more)
+    with pytest.raises(PublicationError, match="mart_a shows counts of few persons: antal in 1 rows"):
+        publish(small, ROLE)
+    guarded(small, *rows, **more, no_persons="gruppe = 'B'")
+    assert publish(small, ROLE).tables["mart_a"] == 3
+
+
 def test_a_mart_that_gives_a_hidden_cell_away_stops_the_publication(small: Home) -> None:
     shown = "(1, 'A', 20, 200), (1, 'B', 30, 300)"
     before = publish(small, ROLE).path
     for leak in (
         "(1, 'C', null, null), (1, 'I alt', 53, 530)",  # one unknown
-        "(1, 'C', 3, 30), (1, 'I alt', null, null)",  # the total is the unknown
+        "(1, 'C', 30, 30), (1, 'I alt', null, null)",  # the total is the unknown
         "(1, 'C', null, null), (1, 'D', null, null), (1, 'I alt', 56, null)",  # 1 + 5 and nothing else
     ):
         guarded(small, shown, leak)

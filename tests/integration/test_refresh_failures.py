@@ -213,7 +213,7 @@ def test_a_failed_model_leaves_the_others(municipality: Municipality) -> None:
     municipality.refresh()
     municipality.deliver("alfa", "nr;navn\n1;en\n2;to\n3;tre\n")
     municipality.model("gamma", "select no_such_column from " + MODEL.format(id="gamma").split(" from ")[1])
-    meant = '{{ config(meta={"audience": ["bi_netvaerk"], "purpose": ["statistik"]}) }}'
+    meant = '{{ config(meta={"audience": ["bi_netvaerk"], "purpose": ["statistik"], "classification": "P0"}) }}'
     municipality.model("ny", f"{meant} select nothing as nr")
     result = municipality.refresh()
     assert "mart_gamma" in result.stages[1].failures["dbt_build"]

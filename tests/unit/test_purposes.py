@@ -12,7 +12,7 @@ import pytest
 from ingestion.home import Home
 from ingestion.register import read_register
 from orchestration.dbt import DbtError, prepare_manifest
-from serving.purposes import misused
+from serving.purposes import misused, unprotected
 
 
 def node(kind: str, name: str, schema: str, meta: dict[str, Any], parents: list[str], pii: str = "P0") -> dict[str, Any]:
@@ -77,6 +77,41 @@ def test_a_published_model_is_held_to_its_purpose_like_a_mart() -> None:
     assert misused(found) == []
     found["nodes"]["model.dim_sick"]["config"]["meta"]["audience"] = ["bi_netvaerk"]
     assert len(misused(found)) == 1
+
+
+def published(parents: list[str], tested: dict[str, Any] | None = None, **meta: Any) -> dict[str, Any]:
+    found = with_mart(["personaleadministration"], parents, audience=["bi_netvaerk"], **meta)
+    if tested is not None:
+        test = node("test", "t", "tests", {}, [])
+        found["nodes"]["test.t"] = test | {
+            "attached_node": "model.mart_new",
+            "test_metadata": {"name": "not_recoverable", "kwargs": tested},
+        }
+    return found
+
+
+def test_what_is_published_hides_small_cells_unless_it_says_that_it_tells_of_nobody() -> None:
+    (line,) = unprotected(published(["model.fct_sick"], classification="P1"))
+    assert line.startswith("mart_new draws on personal data of loen and hides no small cells. Declare `suppression`")
+    (line,) = unprotected(published(["model.fct_sick"], classification="P1", suppression={"threshold": 5}))
+    assert "the test `not_recoverable`" in line
+    assert unprotected(published(["model.fct_sick"], {}, classification="P1", suppression={"threshold": 5})) == []
+    assert unprotected(published(["model.fct_sick"], classification="P0")) == []
+    assert unprotected(published(["model.stg_units"], classification="P1")) == []
+    assert unprotected(manifest()) == [], "nobody is shown what is not published"
+
+
+def test_what_is_published_says_of_what_class_it_is_and_persons_are_for_a_role_of_their_own() -> None:
+    (line,) = unprotected(published(["model.fct_sick"]))
+    assert line.startswith("mart_new is published and has no classification. Declare one of P0, ")
+    (line,) = unprotected(published(["model.fct_sick"], classification="P3"))
+    assert line == "mart_new has rows about persons (P3) and is for bi_netvaerk. Give it to a role of its own"
+
+
+@pytest.mark.parametrize(("declared", "tested"), [(2, {}), (5, {"threshold": 2})])
+def test_no_cell_of_two_is_shown_whatever_a_mart_declares(declared: int, tested: dict[str, Any]) -> None:
+    (line,) = unprotected(published(["model.fct_sick"], tested, classification="P1", suppression={"threshold": declared}))
+    assert line.startswith("mart_new shows what rests on 2 persons. Declare a threshold of 3")
 
 
 def test_such_a_project_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,9 +205,22 @@ select 1 as times where false
     unknowns at least. `total` tells the row of the total from those of its cells. Of `counts`, of which a hidden cell holds at least one,
     what is left must also be more than the least that can be: one for each small cell and the threshold for the one hidden beside them.
     `parts` (column → column) says of whom a count or sum is a part: where those are hidden it is too, be it none, unless the whole set has none.
+    Nor is a count of fewer persons than the threshold shown: of `counts`, and of `persons`, which a total counts once and its cells twice.
+    Rows where `no_persons` holds count something else.
     Protection of persons: whoever wrote the model mends it, before anything is published.
 -#}
-{% test not_recoverable(model, within, total, measures, counts=[], threshold=5, parts={}) %}
+{% test not_recoverable(model, within, total, measures, counts=[], threshold=5, parts={}, persons=[], no_persons='false') %}
+{% for count in counts + persons %}
+select
+    '{{ count }}' as measure,
+    md5(concat_ws('|', {{ within | join(', ') }})) as cells,
+    0 as hidden,
+    null as published_total,
+    null as remainder
+from {{ model }}
+where {{ count }} > 0 and {{ count }} < {{ threshold }} and not ({{ no_persons }})
+union all
+{% endfor %}
 {% for measure in measures + counts %}
 select
     '{{ measure }}' as measure,
