@@ -68,6 +68,12 @@ def settings(home: Home) -> dict[str, Any]:
         "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"},
         # On the service's own log; the run's log in the UI has every event whatever stands here.
         "python_logs": {"python_log_level": "WARNING"},
+        # Dagster gives a tick up that failed, and the night with it: here it is tried again each minute, for half an hour.
+        "scheduler": {
+            "module": "dagster._core.scheduler",
+            "class": "DagsterDaemonScheduler",
+            "config": {"max_tick_retries": 30},
+        },
         "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"},
         "concurrency": {
             # Granularity `run`, else two overlapping runs take turns step by step on one file.

@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterEvent, DagsterEventType, DagsterRun, DagsterRunStatus, EventLogEntry, RunsFilter
 from dagster._core.events import EngineEventData
+from dagster._core.scheduler import DagsterDaemonScheduler
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 import orchestration.morning
@@ -258,6 +259,8 @@ def test_settings_are_ours_until_somebody_makes_them_theirs(
         assert (pools.default_pool_limit, pools.pool_granularity and pools.pool_granularity.value) == (1, "run")
         assert made.run_retries_enabled
         assert made.run_monitoring_enabled
+        assert isinstance(made.scheduler, DagsterDaemonScheduler)
+        assert made.scheduler.max_tick_retries >= 10, "a database that is away for some minutes costs no night"
     path = home.dagster / "dagster.yaml"
     home.connections.write_text("FAELLESDATA_CONCURRENT_RUNS=3\n")
     with open_instance(home) as made:
