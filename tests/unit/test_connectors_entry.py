@@ -67,6 +67,7 @@ def test_a_cpr_number_stands_in_no_message(tmp_path: Path, written: str) -> None
         "123456 rows, 2000 usual",
         "2026-11-27 13:22:21.640547",
         "27-11-2026 kl. 14.05",
+        "no answer from 10.20.10.25:1433, nor from 10.20.11.30:8443",
     ],
 )
 def test_other_numbers_stay_in_messages(said: str) -> None:
