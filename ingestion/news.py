@@ -86,7 +86,7 @@ def _states(target: str, relation: str, keys: Sequence[str], content: Mapping[st
         f"cast(cast({identifier(column)} as {kind}) as varchar)" if column in present else "null::varchar"
         for column, kind in content.items()
     ]
-    values = [f"coalesce(strlen({text}) || ':' || {text}, '~')" for text in texts]
+    values = ", ".join(f"strlen({text}), ':', {text}" for text in texts)  # Of what is NULL the `:` alone is left.
     key_values = ", ".join(f"cast({identifier(key)} as {content[key]}) as key_{n}" for n, key in enumerate(keys))
     place = f"{{'ref': {SOURCE_REF}, 'row': {SOURCE_ROW}}}"
     grouped = ", ".join(_named(keys))
@@ -94,7 +94,7 @@ def _states(target: str, relation: str, keys: Sequence[str], content: Mapping[st
         create temp table {target} as
         select {grouped}, count(*) as rows, sum(fingerprint) as mix, arg_max(fingerprint, place) as last_row
         from (
-            select {key_values}, {place} as place, md5_number_lower({" || ".join(values)}) as fingerprint
+            select {key_values}, {place} as place, md5_number_lower(concat({values})) as fingerprint
             from {relation}
         )
         group by {grouped}
