@@ -227,9 +227,10 @@ def finish(
         file_names.note(connection, {name: load.load_id for name, load in loads.items()})
     file_names.hide(connection)
     connection.commit()
-    connection.execute("checkpoint")
-    _log(connection, system, started, loads)
-    connection.execute("force checkpoint")
+    with duck.in_own_threads(connection):  # What is left to pack is less than a row group, and one thread's work.
+        connection.execute("checkpoint")
+        _log(connection, system, started, loads)
+        connection.execute("force checkpoint")
 
 
 def _log(connection: duckdb.DuckDBPyConnection, system: System, started: datetime, loads: Mapping[str, TableLoad]) -> None:
