@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -107,6 +109,32 @@ def test_the_first_load_of_files_that_add_up(tmp_path: Path, monkeypatch: pytest
 
     steps = both_ways(tmp_path, monkeypatch, story)
     assert [step[4] for step in steps] == [3, 3]
+
+
+@pytest.mark.parametrize("write", ["replace", "merge"])
+def test_rows_that_come_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str) -> None:
+    monkeypatch.setattr("ingestion.connectors.base._AT_ONCE", 1)
+    monkeypatch.setattr("ingestion.connectors.base.BATCH_ROWS", 2)
+    module = ModuleType("egne_poster")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    of = system({"protocol": "python"}, {"function": f"{module.__name__}:poster"}, COLUMNS, write=write)
+
+    def story(home: Home) -> Iterator[TableLoad]:
+        first = [{"id": n, "navn": f"Å{n}", "beløb": f"{n},50"} for n in range(5)]
+        deliveries: list[list[Any]] = [
+            [*first, {"id": None, "navn": "uden nøgle"}, {"id": 5, "ny": "x"}],  # a column that the batches before have not
+            [*first, ZeroDivisionError()],  # two batches, then no more
+            [*first[:4], {**first[4], "navn": "Ø"}],
+            [*first[:2], {"id": 7}, {"id": 8}, {"id": 9}],
+        ]
+        for rows in deliveries:
+            module.poster = lambda *_, rows=rows: (1 // 0 if isinstance(row, Exception) else row for row in rows)
+            yield land_system(of, home).tables[TABLE]
+
+    steps = both_ways(tmp_path, monkeypatch, story)
+    assert [step[0] for step in steps] == ["loaded", "failed", "loaded", "loaded"]
+    assert [step[4] for step in steps] == ([7, 7, 5, 5] if write == "replace" else [6, 6, 6, 9])
+    assert steps[0][6] == ["ny"]
 
 
 def test_postgres_all_of_it_and_then_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: str) -> None:
