@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,15 @@ def _cross_checks(path: Path, node: yaml.MappingNode, system: System) -> list[Pr
     order = list(terms("classifications"))
     for table_name, table in system.tables.items():
         for column_name, column in table.columns.items():
+            unsaid = "pii" not in column.model_fields_set and not column.free_text
+            if unsaid and (tells := _OF_A_PERSON.search(f"{column_name} {column.label}")):
+                problems.append(
+                    at(
+                        "tables", table_name, "columns", column_name,
+                        message=f"column '{column_name}' has no class, and '{tells[0]}' reads as if it told of a person. Add"
+                        " `pii: P1` (or higher), or `pii: P0` where it tells of nobody",
+                    )
+                )  # fmt: skip
             pii = "P3" if column.free_text else column.pii
             if order.index(pii) > order.index(system.classification):
                 problems.append(
@@ -184,6 +194,11 @@ def _cross_checks(path: Path, node: yaml.MappingNode, system: System) -> list[Pr
     return problems
 
 
+_OF_A_PERSON = re.compile(
+    r"cpr|person(nr|nummer|_?id)|(for|efter|mellem)navn|(first|last|given|sur)_?name|telefon|phone|mobil|e-?mail|f(ø|oe)dsels|birth",
+    re.I,
+)
+"""What a column is called that tells who somebody is: its class may not be left out by an oversight."""
 _ADVICE = {
     "missing": "'{field}' is missing. Add it",
     "extra_forbidden": "unknown key '{field}'. Remove it, or correct its spelling",
