@@ -7,14 +7,18 @@ webserver disturbs none.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,8 +132,8 @@ def serve(instance: dg.DagsterInstance, port: int, *, read_only: bool = False, t
     """
     if not _is_free(port):
         raise ServerError(f"port {port} is taken. Choose another with --port, or end what listens there")
-    with tempfile.TemporaryDirectory(prefix="faellesdata-") as folder:
-        code, workspace = _code_server(Path(folder))
+    with _folder(instance, port) as folder:
+        code, workspace = _code_server(folder)
         shared = ["--workspace", str(workspace)]
         web = ["dagster_webserver", "--host", "127.0.0.1", "--port", str(port), "--dagster-log-level", "warning", *shared]
         services = [code]
@@ -150,6 +154,32 @@ def serve(instance: dg.DagsterInstance, port: int, *, read_only: bool = False, t
         finally:
             for service in reversed(services):
                 service.stop()
+
+
+@contextmanager
+def _folder(instance: dg.DagsterInstance, port: int) -> Iterator[Path]:
+    """Yield a folder of our own for the code server's socket, called alike at every start of this home and port.
+
+    Dagster files the ticks of schedules and sensors by the socket's path: by another one, none are listed after a restart.
+    """
+    name = hashlib.sha256(f"{instance.root_directory} {port}".encode()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"faellesdata-{name}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if _is_ours(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="faellesdata-") as other:
+        yield Path(other)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else made the folder, or can reach into it: others write beside it."""
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and (os.name != "posix" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077))
 
 
 def _watch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import dagster as dg
@@ -42,6 +43,24 @@ def test_a_file_that_goes_while_it_is_looked_at_ends_nothing(tmp_path: Path, mon
         assert not changes.lie_still()
     (tmp_path / "beta.yml").write_text("1")
     assert [changes.lie_still(), changes.lie_still()] == [False, True]
+
+
+def test_the_code_server_is_found_at_the_same_place_after_a_restart(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or no tick of a schedule from before is listed; but not in a folder that somebody else can reach into."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with open_instance(home) as instance:
+        with server._folder(instance, 3000) as first:
+            (first / "code").touch()
+        with server._folder(instance, 3000) as again, server._folder(instance, 3001) as readers:
+            assert again == first
+            assert readers != first
+            assert list(again.iterdir()) == []
+        first.mkdir()
+        first.chmod(0o777)
+        with server._folder(instance, 3000) as other:
+            assert other != first
 
 
 def test_a_changed_register_is_read_again_between_two_nights(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
