@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
-import duckdb
 import pytest
 from browser_support import browser
 from municipality_support import Municipality
@@ -53,12 +52,14 @@ def test_a_bad_night_says_what_whose_since_when_and_what_to_do(municipality: Mun
     municipality.refresh()
     municipality.deliver("alfa", f"helt;andet\n{CPR};2\n")
     municipality.deliver("beta", "nr;navn;<b>ekstra</b>\n1;en;x\n2;to;y\n")
-    with duckdb.connect(str(municipality.home.warehouse)) as connection:
-        connection.execute("create schema quality")
-        connection.execute(
-            f"create table quality.quarantine as select 'gamma' as system_id, 'ting' as table_name, '{CPR}' as raw_value "
-            "from range(1234)"
-        )
+    macros = municipality.project / "macros"
+    macros.mkdir()
+    (macros / "schema.sql").write_text(
+        "{% macro generate_schema_name(own, node) %}{{ 'quality' if node.name == 'quarantine' else 'main_marts' }}{% endmacro %}"
+    )
+    (municipality.project / "models" / "quarantine.sql").write_text(
+        f"select 'gamma' as system_id, 'ting' as table_name, '{CPR}' as raw_value from range(1234)"
+    )
     municipality.refresh()
     html = page(municipality)
     text = str(Words(html))
