@@ -62,6 +62,8 @@ class Extract:
     """Columns whose values were made to fit the stored type, with both types."""
     files: list[str] = field(default_factory=list)
     """Names of the files read to the end; their earlier rows are replaced by these."""
+    refs: set[str] = field(default_factory=set)
+    """What rows are said to come from, of files."""
     again: list[str] = field(default_factory=list)
     """Those of them that earlier loads have taken."""
     deleted: Path | None = None
@@ -172,7 +174,7 @@ def extract(
         raise SourceError(_named(system, name, TOO_LITTLE)) from error
     except duckdb.Error as error:
         raise SourceError(_named(system, name, one_line(error)[:500])) from error
-    found.files = sorted(context.files_loaded)
+    found.files, found.refs = sorted(context.files_loaded), context.refs
     return found
 
 

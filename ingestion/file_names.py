@@ -11,11 +11,11 @@ again, and files are put in order. When the load is over the names are taken awa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING
 
-from ingestion.connectors.base import LOAD_ID, SCHEMA, SOURCE_REF
-from ingestion.cpr import COULD_BE, numbers_in, without_numbers
+from ingestion.connectors.base import SCHEMA, SOURCE_REF
+from ingestion.cpr import numbers_in, without_numbers
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,21 +36,19 @@ def hide(connection: duckdb.DuckDBPyConnection) -> None:
         _rename(connection, "name", "shown")
 
 
-def note(connection: duckdb.DuckDBPyConnection, loaded: Mapping[str, str | None]) -> None:
-    """Note those names that came with a load (table → its id) in which a number could stand."""
-    tables = _tables(connection)
+def note(connection: duckdb.DuckDBPyConnection, came: Set[str]) -> None:
+    """Note those names in which a number could stand, of all that rows of this load are said to come from."""
+    names = {*came}
     if not _is_there(connection):
-        # A raw file from before names were noted: all that is there has just come.
         connection.execute(f"create table {_NAMES} (name varchar, shown varchar)")
-        loaded = dict.fromkeys(tables)
-    for table, load_id in {**loaded, "load_rejects": None}.items():
-        if table in tables:
-            column, came = tables[table], f"and {LOAD_ID} = ?" if load_id is not None else ""
-            connection.execute(
-                f'insert into {_NAMES} select distinct {column}, null from {SCHEMA}."{table}"'
-                f" where regexp_matches({column}, '{COULD_BE}') {came} and {column} not in (select name from {_NAMES})",
-                [load_id] if came else [],
-            )
+        # In a new raw file all has just come, and no row need be looked at. One from before names were noted has others too.
+        loaded_before = connection.execute(f"select 1 from {SCHEMA}.load_log limit 1").fetchone()
+        for table, column in _tables(connection).items() if loaded_before else ():
+            found = connection.execute(f'select distinct {column} from {SCHEMA}."{table}" where {column} is not null')
+            names.update(name for (name,) in found.fetchall())
+    if could_be := [name for name in names if numbers_in(name)]:
+        new = f"select unnest(?) as name except select name from {_NAMES}"
+        connection.execute(f"insert into {_NAMES} select name, null from ({new})", [could_be])
 
 
 def undecided(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:

@@ -224,7 +224,7 @@ def finish(
     _complete(connection, system)
     _forget_states(connection)
     if system.connection.protocol == "files":
-        file_names.note(connection, {name: load.load_id for name, load in loads.items()})
+        file_names.note(connection, set().union(*(found.refs for found in extracts.values())))
     file_names.hide(connection)
     connection.commit()
     with duck.in_own_threads(connection):  # What is left to pack is less than a row group, and one thread's work.

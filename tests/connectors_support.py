@@ -92,7 +92,10 @@ def _arrow(batch: pa.Table | Path | Scan) -> pa.Table:
 
 
 def rows(of: System, into: ReadContext) -> list[dict[str, Any]]:
-    return [row for batch in batches(of, into) for row in batch.to_pylist()]
+    found = [row for batch in batches(of, into) for row in batch.to_pylist()]
+    if of.connection.protocol == "files":
+        assert {row["_source_ref"] for row in found} <= into.refs, "what may hold a CPR number is looked for among these"
+    return found
 
 
 def rejected(of: ReadContext) -> list[dict[str, Any]]:

@@ -126,6 +126,8 @@ class ReadContext:
     """Out: file name → fingerprint of the files read now."""
     files_touched: dict[str, str] = field(default_factory=dict)
     """Out: file name → fingerprint of files that came again and hold what earlier loads took from them."""
+    refs: set[str] = field(default_factory=set)
+    """Out: what rows are said to come from (`_source_ref`), of files."""
     failed_files: dict[str, str] = field(default_factory=dict)
     """Out: file name → fingerprint of the file that could not be read."""
     source_rows: int | None = None
@@ -174,6 +176,7 @@ class ReadContext:
             "raw_text": raw_text,
         }
         self._reject_file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self.refs.add(source_ref)
         self.first_reject = self.first_reject or f"{source_ref}{'' if source_row is None else f':{source_row}'}: {reason}"
         self.rejects += 1
 

@@ -35,6 +35,7 @@ def parse(path: Path, ref: str, table: FilesTable, context: ReadContext) -> Iter
                 # From the sheet's first row, whatever is in it, so that places are those a reader sees.
                 cells = workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
                 _fill_in(cells, path, sheet, workbook.sheet_names.index(sheet))
+                context.refs.add(f"{ref}#{sheet}")
                 yield from batches(_rows(cells, f"{ref}#{sheet}", table, source, context))
     except CalamineError as error:
         raise SourceError(f"{ref} is not a readable workbook ({error}). Save it anew, without a password") from None

@@ -99,6 +99,7 @@ def _parsed(
     keys = {name: raw for name, raw in table.content_names().items() if name in table.key}
     for part, ref in unpacked(path, file_ref(listed.name), table.source.unpack):
         came: set[str] = set()
+        context.refs.add(ref)
         for batch in parse(part, ref, names, context):
             if not came:
                 batch = _with_key(batch, keys, table)
