@@ -268,7 +268,8 @@ def _log(connection: duckdb.DuckDBPyConnection, system: System, started: datetim
 def log_renamed(connection: duckdb.DuckDBPyConnection, system: System, renamed: Mapping[str, tuple[str, int]]) -> None:
     """Log the tables whose rows are said to come from files of other names now: a change, though nothing was loaded.
 
-    The entry is the last load's, of the same moment but for its place in the order: nothing has become fresher by it.
+    The entry is the last load's, of the same moment but for its place in the order: nothing has become fresher by it. Its id
+    comes after the load's, whatever the clock says by now.
     """
     for name, (shown, rows) in renamed.items():
         message = (
@@ -276,8 +277,9 @@ def log_renamed(connection: duckdb.DuckDBPyConnection, system: System, renamed: 
             "Ask for files with other names"
         )
         connection.execute(
-            f"insert into {SCHEMA}.load_log by name select * replace (? as load_id, started_at + interval 1 microsecond as"
-            f" started_at, 0 as seconds, ? as changed_rows, ? as message) from {SCHEMA}.load_log"
+            f"insert into {SCHEMA}.load_log by name select * replace (greatest(?, load_id || '1') as load_id,"
+            " started_at + interval 1 microsecond as started_at, 0 as seconds, ? as changed_rows, ? as message)"
+            f" from {SCHEMA}.load_log"
             " where table_name = ? and status = 'loaded' order by started_at desc limit 1",
             [f"{datetime.now(UTC).timestamp():.6f}", rows, message, name],
         )

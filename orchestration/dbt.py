@@ -94,24 +94,30 @@ def prepared(register: Register, home: Home) -> tuple[Manifest, dict[str, Any]]:
     Raises:
         DbtError: as `prepare_manifest`.
     """
-    from dbt.contracts.graph.manifest import Manifest
-    from dbt.parser.manifest import extended_mashumuro_decoder
-
     with exclusive(home, "dbt_parse"):
         _prepare(register, home)
         try:
-            manifest = Manifest.from_msgpack(_packed(home).read_bytes(), decoder=extended_mashumuro_decoder)
+            manifest, written = _read_prepared(home)
         except ValueError:  # Cut short: it is made anew, like what is not there.
             _packed(home).unlink()
             _prepare(register, home)
-            manifest = Manifest.from_msgpack(_packed(home).read_bytes(), decoder=extended_mashumuro_decoder)
-        written: dict[str, Any] = json.loads(home.manifest.read_bytes())
+            manifest, written = _read_prepared(home)
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     # Both live through the build, and Python would look through them again and again for dead cycles. What is one already goes
     # first: it may hold a database open.
     gc.collect()
     gc.freeze()
     return manifest, written
+
+
+def _read_prepared(home: Home) -> tuple[Manifest, dict[str, Any]]:
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
+    return (
+        Manifest.from_msgpack(_packed(home).read_bytes(), decoder=extended_mashumuro_decoder),
+        json.loads(home.manifest.read_bytes()),
+    )
 
 
 def _prepare(register: Register, home: Home) -> None:
