@@ -17,7 +17,7 @@ from ingestion.vault import vault_key
 KEY_VARIABLE = "DBT_ENV_SECRET_FAELLESDATA_VAULT_KEY"
 MEMORY_VARIABLE = "FAELLESDATA_MEMORY_LIMIT"
 """Where other work shares the machine: how much memory a build may take, as DuckDB writes it (`8GB`)."""
-ROOT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 PROFILE = "faellesdata"
 TARGET = "embedded"
 
@@ -92,7 +92,7 @@ def dbt_environment(home: Home) -> dict[str, str]:
     It writes nothing into the repository, and what a refresh has parsed is not disturbed.
     """
     return {
-        "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
+        "DBT_PROJECT_DIR": str(PROJECT),
         "DBT_PROFILES_DIR": str(home.dbt),
         "DBT_TARGET_PATH": str(home.dbt / "by_hand"),
         "DBT_LOG_PATH": str(home.dbt / "logs"),

@@ -152,7 +152,6 @@ def _opened(load: _Load) -> Iterator[None]:
 
 def _forget(load: _Load, home: Home, error: PipelineStepFailed) -> None:
     """Go back to the raw file as it is published, and say of each table that it could not be loaded, and why."""
-    """Go back to the raw file as it is published, and say of each table that it could not be loaded, and why."""
     said = one_line(error.exception)
     reason = duck.TOO_LITTLE if "Out of Memory Error" in said else said[:500]
     load.work.unlink(missing_ok=True)

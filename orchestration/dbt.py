@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.dbt_profile import dbt_environment
-from ingestion.home import Home, replaced, write_whole
+from ingestion.dbt_profile import PROJECT, dbt_environment
+from ingestion.home import Home, for_us_alone, replaced, write_whole
 from ingestion.messages import one_line
 from ingestion.process import collect_seldom
 from ingestion.raw_file import unreadable
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
 
-ROOT = Path(__file__).resolve().parent.parent
-PROJECT = ROOT / "dbt_project"
+ROOT = PROJECT.parent
 INPUTS = (PROJECT, ROOT / "seeds")
 _MADE_BY_DBT = {"target", "logs", "dbt_packages", "__pycache__"}
 _RESULTS = {"LogSeedResult", "LogModelResult", "LogSnapshotResult", "LogTestResult"}
 _NOW = "to_be_made_now"
+"""Tag of what a refresh makes; what dbt makes without it was made by hand (the macro `begun_by_hand`)."""
 _MEND = "mend"
 """What `rows_of` and the materialization of tables look for in a model's configuration."""
 _FAILED = {"error", "fail", "runtime error"}
@@ -277,7 +277,7 @@ def by_hand(register: Register, home: Home, arguments: Sequence[str]) -> int:
         shutil.copyfile(_packed(home), parsed)
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli(prog_name='dbt')", *arguments]
     # Documentation is served for as long as somebody reads it, and opens no database.
-    with nullcontext() if arguments[:2] == ["docs", "serve"] else exclusive(home, WAREHOUSE_POOL):
+    with nullcontext() if arguments[:2] == ["docs", "serve"] else exclusive(home, WAREHOUSE_POOL), for_us_alone():
         return subprocess.run(command, env={**os.environ, **dbt_environment(home)}, check=False).returncode
 
 

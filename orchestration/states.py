@@ -10,6 +10,7 @@ from typing import Any
 
 from ingestion.home import Home
 from ingestion.register import Register, System
+from serving.purposes import EVERYBODY
 
 BAD = {"stale", "failed", "never"}
 PUBLICATION = "publish"
@@ -38,7 +39,7 @@ def last_night(home: Home, now: datetime) -> dict[str, Any] | None:
 
 def _published_since(home: Home, moment: datetime) -> set[str]:
     """Return the keys of the troubles that the newest publication has mended, if it came after `moment`."""
-    path = home.published / "bi_netvaerk" / "current" / "manifest.json"
+    path = home.published / EVERYBODY / "current" / "manifest.json"
     if not path.exists():
         return set()
     manifest = json.loads(path.read_text(encoding="utf-8"))
